@@ -8,6 +8,7 @@ the harness, the host, the organiser's files, or a package that cannot even be o
     │   ├── ChallengeError                   challenge.toml
     │   ├── LabelsError                      labels.csv
     │   ├── RecipeError                      a recipe, or an unknown perturbation
+    │   ├── ScoreInputError                  predictions that cannot be scored; all of what is wrong
     │   └── ResultError                      a result.json or run folder that cannot be used
     ├── SubmissionError (ValueError)         the package; the text may be shown to the contestant
     │   └── PackageError                     unsafe, unreadable or too large; or its manifest is wrong
@@ -67,6 +68,10 @@ class LabelsError(ConfigError):
 
 class RecipeError(ConfigError):
     """A recipe is wrong, or names an unknown perturbation."""
+
+
+class ScoreInputError(ConfigError):
+    """Predictions that do not fit their videos and labels; the message lists everything that is wrong."""
 
 
 class ResultError(ConfigError):

@@ -1,0 +1,215 @@
+"""Outcomes × labels → scores. The only step that is given labels.
+
+A failed video scores the published constant and is counted (`lenient`), or spoils the run (`strict`).
+What cannot be scored has no score and says why; input that does not fit together is refused whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.intervals import Bootstrap, Gap, Interval, gap_of, mean_interval, statistic_interval
+from harness.metrics import (
+    EPSILON_DEFAULT,
+    THRESHOLD,
+    CalibrationBin,
+    all_metrics,
+    calibration_bins,
+    uniform_log_loss,
+    weighted_auc,
+)
+from harness.scored import ScoredVideo, losses_of, probabilities_of, sampling, scored_videos, truths_of
+from harness.slices import Slice, slices_of
+from harness.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
+from harness.videos import Labels
+
+NEVER_SCORED = frozenset({Verdict.HARNESS_ERROR, Verdict.INVALID_PACKAGE})
+GAPS = ((SetName.PUBLIC, SetName.PRIVATE), (SetName.CONTROL, SetName.PRIVATE))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricScore:
+    """The value of one metric with its interval, or none and the reason."""
+
+    value: float | None = None
+    reason: str = ""
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchors:
+    """What answers without any thought would get in log loss."""
+
+    constant_half: float
+    uniform_random: float  # in expectation
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetScore:
+    """The score of one video set. `metrics` has a value for each registered metric exactly when `scored`."""
+
+    set_name: SetName
+    scored: bool
+    reason: str  # why there is no score; empty where there is one
+    rule: FailureRule
+    epsilon: float
+    failed_probability: float
+    videos: int
+    fakes: int
+    predicted: int
+    failed: int
+    failures: dict[OutcomeKind, int]
+    metrics: dict[str, MetricScore]
+    anchors: Anchors
+    slices: tuple[Slice, ...]
+    calibration: tuple[CalibrationBin, ...]
+
+    @property
+    def log_loss(self) -> float | None:
+        """The log loss, if there is one."""
+        found = self.metrics.get("log_loss")
+        return None if found is None else found.value
+
+
+def score_set(
+    *,
+    set_name: SetName,
+    verdict: Verdict,
+    outcomes: Sequence[Outcome],
+    videos: Sequence[PreparedVideo],
+    labels: Labels,
+    rule: FailureRule,
+    epsilon: float = EPSILON_DEFAULT,
+    failed_probability: float = 0.5,
+    bootstrap: Bootstrap | None = None,
+    detail: str = "",
+) -> SetScore:
+    """Score one set.
+
+    Args:
+        set_name: Which one.
+        verdict: What its run came to; it decides together with `rule` whether there is a score at all.
+        outcomes: Exactly one per video, in any order. Only a run that is never scored may lack some.
+        videos: The prepared set: what each video is, and what was done to it.
+        labels: The truth, by `source_id`; videos of the set that has them are all that is asked for.
+        rule: What a failed video does.
+        epsilon: The log loss clips to [ε, 1-ε].
+        failed_probability: What a failed video scores in lenient mode.
+        bootstrap: Replicates and seed of the intervals.
+        detail: The run's own words, put into the reason where there is no score.
+
+    Raises:
+        ScoreInputError: outcomes, videos and labels do not fit together; everything wrong is listed.
+    """
+    rows = scored_videos(
+        outcomes=outcomes,
+        videos=videos,
+        labels=labels,
+        epsilon=epsilon,
+        failed_probability=failed_probability,
+        partial=verdict in NEVER_SCORED,
+    )
+    failures = Counter(row.kind for row in rows if row.failed)
+    reason = _why_not(verdict, rule, rows, detail)
+    bootstrap = bootstrap or Bootstrap()
+    return SetScore(
+        set_name=set_name,
+        scored=not reason,
+        reason=reason,
+        rule=rule,
+        epsilon=epsilon,
+        failed_probability=failed_probability,
+        videos=len(rows),
+        fakes=sum(row.label.fake for row in rows),
+        predicted=len(rows) - failures.total(),
+        failed=failures.total(),
+        failures={kind: failures[kind] for kind in OutcomeKind if failures[kind]},
+        metrics={} if reason else _metrics(rows, epsilon, bootstrap),
+        anchors=Anchors(constant_half=math.log(2.0), uniform_random=uniform_log_loss(epsilon)),
+        slices=slices_of(rows, scored=not reason, bootstrap=bootstrap),
+        calibration=() if reason else calibration_bins(truths_of(rows), probabilities_of(rows)),
+    )
+
+
+def gaps(
+    rows: Mapping[SetName, Sequence[ScoredVideo]],
+    scores: Mapping[SetName, SetScore],
+    bootstrap: Bootstrap | None = None,
+) -> tuple[Gap, ...]:
+    """Return how much worse the private set went than the public and the control set, where scored."""
+    known = [pair for pair in GAPS if all(name in scores and scores[name].scored for name in pair)]
+    return tuple(
+        gap_of(
+            names=(first.value, second.value),
+            values=(losses_of(rows[first]), losses_of(rows[second])),
+            sources=([row.source_id for row in rows[first]], [row.source_id for row in rows[second]]),
+            samplings=(sampling(rows[first]), sampling(rows[second])),
+            bootstrap=bootstrap or Bootstrap(),
+        )
+        for first, second in known
+    )
+
+
+def score_predictions(
+    predictions: Sequence[Outcome],
+    labels: Labels,
+    *,
+    set_name: SetName = SetName.PUBLIC,
+    epsilon: float = EPSILON_DEFAULT,
+    bootstrap: Bootstrap | None = None,
+) -> SetScore:
+    """Score a table of predictions that no harness made; every labelled video needs its row.
+
+    Raises:
+        ScoreInputError: missing, extra or duplicate rows; all of them are listed.
+    """
+    videos = [PreparedVideo(video_id=name, path=Path(name), source_id=name, sha256="") for name in labels]
+    return score_set(
+        set_name=set_name,
+        verdict=Verdict.OK,
+        outcomes=predictions,
+        videos=videos,
+        labels=labels,
+        rule=FailureRule.STRICT,
+        epsilon=epsilon,
+        bootstrap=bootstrap,
+    )
+
+
+def _why_not(verdict: Verdict, rule: FailureRule, rows: Sequence[ScoredVideo], detail: str) -> str:
+    tail = f": {detail}" if detail else ""
+    failed = sum(row.failed for row in rows)
+    if verdict in NEVER_SCORED:
+        return f"{verdict} is never scored{tail}"
+    if failed == len(rows):
+        return f"not one video was predicted ({verdict}{tail})"
+    if rule is FailureRule.STRICT and (verdict is not Verdict.OK or failed):
+        return f"strict: any failure spoils the run; {failed} of {len(rows)} videos failed ({verdict}{tail})"
+    return ""
+
+
+def _metrics(rows: Sequence[ScoredVideo], epsilon: float, bootstrap: Bootstrap) -> dict[str, MetricScore]:
+    fake, probability, drawn = truths_of(rows), probabilities_of(rows), sampling(rows)
+    per_video = {
+        "log_loss": losses_of(rows),
+        "accuracy": ((probability >= THRESHOLD) == fake).astype(np.float64),
+        "brier": (probability - fake) ** 2,
+    }
+    intervals = {name: mean_interval(values, drawn, bootstrap) for name, values in per_video.items()}
+    if fake.any() and not fake.all():
+        intervals["roc_auc"] = statistic_interval(
+            lambda weight: weighted_auc(fake, probability, weight), drawn, bootstrap
+        )
+    measured = {
+        name: found.measure(fake, probability, epsilon=epsilon) for name, found in all_metrics().items()
+    }
+    return {
+        name: MetricScore(value=one.value, reason=one.reason, interval=intervals.get(name))
+        for name, one in measured.items()
+    }
