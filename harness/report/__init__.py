@@ -1,0 +1,33 @@
+"""Reports for two readers: the organiser sees all, the contestant what no score can be read out of.
+
+Every page is one file that opens offline: styles, plots and pictures are inside it, it runs no script and
+asks for nothing. Text from a package is capped, stripped of characters that hide others, and escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.report.contestant import contestant_page
+from harness.report.data import SetData
+from harness.report.organiser import organiser_page
+from harness.report.terminal import terminal_summary
+from harness.result import Result
+from harness.runfolder import RunFolder, write_text
+from harness.types import SetName
+
+__all__ = ["SetData", "contestant_page", "organiser_page", "terminal_summary", "write_reports"]
+
+
+def write_reports(result: Result, data: Mapping[SetName, SetData], folder: RunFolder) -> None:
+    """Write `report.html` and `contestant.html` into the run's folder.
+
+    Args:
+        result: The finished run.
+        data: What the result does not hold, per set: rows, samples, logs, where the videos are. A set
+            without it is reported without its plots.
+        folder: The run's folder.
+    """
+    write_text(folder.report, organiser_page(result, data))
+    public = data.get(SetName.PUBLIC)
+    write_text(folder.contestant_report, contestant_page(result, public))

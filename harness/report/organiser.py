@@ -1,0 +1,324 @@
+"""The organiser's page: everything that is known about a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness.metrics import all_metrics
+from harness.report import plots, words
+from harness.report.data import SetData
+from harness.report.frames import frame_data_uri
+from harness.report.pages import render
+from harness.result import NO_ISOLATION, Result, SetResult
+from harness.score import MetricScore
+from harness.slices import Slice, SliceKind
+from harness.types import OutcomeKind, SetName
+
+WORST_VIDEOS = 6
+FAILURES_SHOWN = 50
+SEVERITIES = (0, 1, 2, 3, 4, 5)
+SET_ORDER = (SetName.PUBLIC, SetName.PRIVATE, SetName.CONTROL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A picture with the sentence that says what it shows."""
+
+    title: str
+    caption: str
+    svg: Markup
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorstVideo:
+    """One of the videos that cost the most, with a frame of it."""
+
+    video_id: str
+    source_id: str
+    truth: str
+    fake: bool
+    probability: float
+    log_loss: float
+    failed: bool
+    perturbations: str
+    frame: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One failed video and what is known about it."""
+
+    video_id: str
+    kind: str
+    words: str
+    wall_seconds: float
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatRow:
+    """One perturbation's log loss at each severity, none where there was no such video."""
+
+    name: str
+    cells: tuple[HeatCell | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatCell:
+    """The log loss at one severity; `heat` says how bad it is, from 0 to 100, the baseline being 50."""
+
+    log_loss: float
+    heat: int
+    videos: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetView:
+    """One set as the page shows it."""
+
+    name: str
+    title: str
+    result: SetResult
+    words: str
+    metrics: tuple[tuple[str, str, MetricScore], ...]
+    perturbations: tuple[Plot, ...]
+    heat: tuple[HeatRow, ...]
+    answers: tuple[Plot, ...]
+    resources: tuple[Plot, ...]
+    failures: tuple[Failure, ...]
+    failures_left_out: int
+    worst: tuple[WorstVideo, ...]
+    log: str
+
+
+def organiser_page(result: Result, data: Mapping[SetName, SetData]) -> str:
+    """Return the page as HTML."""
+    sets = [_set_view(result, result.sets[name], data.get(name)) for name in SET_ORDER if name in result.sets]
+    return render(
+        "organiser.html",
+        {
+            "result": result,
+            "sets": sets,
+            "strip": _strip(result),
+            "no_isolation": result.isolation == NO_ISOLATION,
+            "created": result.created.strftime("%Y-%m-%d %H:%M UTC"),
+            "severities": SEVERITIES,
+            "limits": [
+                (name.replace("_", " "), limit_words(name, value)) for name, value in result.limits.items()
+            ],
+        },
+    )
+
+
+def limit_words(name: str, value: float) -> str:
+    """A limit in the unit that its name carries."""
+    if name.endswith("_bytes"):
+        return words.size(value)
+    if name.endswith("_seconds"):
+        return f"{value:g} s"
+    return f"{value:,.10g}"
+
+
+def _strip(result: Result) -> Markup | None:
+    rows = [
+        plots.Dot(
+            name=words.SET_WORDS[name],
+            value=score.value,
+            interval=score.interval,
+            note=words.score(score.value),
+            colour=plots.SET_COLOURS[name.value],
+        )
+        for name in SET_ORDER
+        if name in result.sets
+        and (score := result.sets[name].score.metrics.get("log_loss")) is not None
+        and score.value is not None
+    ]
+    anchor = next(iter(result.sets.values())).score.anchors.constant_half if result.sets else 0.0
+    return plots.dots(rows, title="Log loss of each set", baseline=anchor) if rows else None
+
+
+def _set_view(result: Result, one: SetResult, data: SetData | None) -> SetView:
+    name = one.set_name
+    failures = _failures(data)
+    return SetView(
+        name=name.value,
+        title=words.SET_WORDS[name],
+        result=one,
+        words=words.VERDICT_WORDS[one.verdict],
+        metrics=tuple(
+            (metric.title, metric.direction.value, one.score.metrics[key])
+            for key, metric in all_metrics().items()
+            if key in one.score.metrics
+        ),
+        perturbations=tuple(_slice_plots(one)),
+        heat=_heat(one),
+        answers=tuple(_answer_plots(one, data)),
+        resources=tuple(_resource_plots(result, one, data)),
+        failures=failures[:FAILURES_SHOWN],
+        failures_left_out=max(0, len(failures) - FAILURES_SHOWN),
+        worst=_worst(data) if one.score.scored else (),
+        log=words.clean(data.log_tail if data else "", characters=words.LOG_CHARACTERS, keep_end=True),
+    )
+
+
+def _slice_plots(one: SetResult) -> list[Plot]:
+    titles = {
+        SliceKind.PERTURBATION: ("By perturbation", "A video with several is counted in each of them."),
+        SliceKind.SEVERITY: ("By severity", "Under the strongest perturbation of each video."),
+        SliceKind.METHOD: ("By fake method", "The fakes of each method, and all the reals."),
+    }
+    found = []
+    for kind, (title, caption) in titles.items():
+        rows = [cut for cut in one.score.slices if cut.kind is kind and cut.log_loss is not None]
+        if kind is not SliceKind.SEVERITY:
+            rows.sort(key=lambda cut: -(cut.log_loss or 0.0))
+        if rows:
+            picture = plots.dots(
+                [_dot(cut, plots.SET_COLOURS[one.set_name.value]) for cut in rows],
+                title=f"{one.set_name}: log loss {title.lower()}",
+                baseline=one.score.anchors.constant_half,
+            )
+            found.append(Plot(title=title, caption=caption, svg=picture))
+    return found
+
+
+def _dot(cut: Slice, colour: str) -> plots.Dot:
+    return plots.Dot(
+        name=cut.name,
+        value=cut.log_loss or 0.0,
+        interval=cut.interval,
+        note=f"{words.score(cut.log_loss, 3)}  ·  {cut.videos}",
+        colour=colour,
+    )
+
+
+def _heat(one: SetResult) -> tuple[HeatRow, ...]:
+    cuts = [cut for cut in one.score.slices if cut.kind is SliceKind.PERTURBATION_SEVERITY]
+    by_key = {(cut.name, cut.severity): cut for cut in cuts if cut.log_loss is not None}
+    baseline = one.score.anchors.constant_half
+    return tuple(
+        HeatRow(
+            name=name, cells=tuple(_heat_cell(by_key.get((name, level)), baseline) for level in SEVERITIES)
+        )
+        for name in sorted({name for name, _ in by_key})
+    )
+
+
+def _heat_cell(cut: Slice | None, baseline: float) -> HeatCell | None:
+    if cut is None or cut.log_loss is None:
+        return None
+    return HeatCell(
+        log_loss=cut.log_loss, heat=round(min(100.0, 50.0 * cut.log_loss / baseline)), videos=cut.videos
+    )
+
+
+def _answer_plots(one: SetResult, data: SetData | None) -> list[Plot]:
+    predicted = [row for row in data.rows if not row.failed] if data else []
+    if not predicted:
+        return []
+    found = [
+        Plot(
+            title="Answers",
+            caption="The further apart the two, the better; few at the wrong end matters most.",
+            svg=plots.distribution(
+                [row.label.fake for row in predicted],
+                [row.probability for row in predicted],
+                title=f"{one.set_name}: answers by truth",
+            ),
+        )
+    ]
+    if one.score.calibration:
+        found.append(
+            Plot(
+                title="Calibration",
+                caption="Below the line it calls too many fake, above it too few.",
+                svg=plots.calibration(
+                    one.score.calibration,
+                    title=f"{one.set_name}: calibration",
+                    colour=plots.SET_COLOURS[one.set_name.value],
+                ),
+            )
+        )
+    return found
+
+
+def _resource_plots(result: Result, one: SetResult, data: SetData | None) -> list[Plot]:
+    colour, found = plots.SET_COLOURS[one.set_name.value], []
+    reached = [row for row in data.rows if row.kind is not OutcomeKind.NOT_REACHED] if data else []
+    if reached and {"video_seconds", "mean_video_seconds"} <= set(result.limits):
+        found.append(
+            Plot(
+                title="Time per video",
+                caption="On the host's clock, in the order of the set; a cross is a failed video.",
+                svg=plots.times(
+                    [row.wall_seconds for row in reached],
+                    [row.failed for row in reached],
+                    title=f"{one.set_name}: seconds per video",
+                    hard_limit=result.limits["video_seconds"],
+                    mean_limit=result.limits["mean_video_seconds"],
+                    colour=colour,
+                ),
+            )
+        )
+    samples = (
+        [(one.seconds, one.memory_bytes) for one in data.samples if one.memory_bytes is not None]
+        if data
+        else []
+    )
+    if samples and "memory_bytes" in result.limits:
+        found.append(
+            Plot(
+                title="Memory",
+                caption="Of the whole container, as its cgroup counts it.",
+                svg=plots.memory(
+                    [at for at, _ in samples],
+                    [used for _, used in samples],
+                    title=f"{one.set_name}: memory over time",
+                    limit_bytes=result.limits["memory_bytes"],
+                    colour=colour,
+                ),
+            )
+        )
+    return found
+
+
+def _failures(data: SetData | None) -> tuple[Failure, ...]:
+    rows = [row for row in data.rows if row.failed] if data else []
+    frequency = Counter(row.kind for row in rows)
+    rows.sort(key=lambda row: (row.kind is OutcomeKind.NOT_REACHED, frequency[row.kind]))  # the rare first
+    return tuple(
+        Failure(
+            video_id=row.video_id,
+            kind=row.kind.value,
+            words=words.OUTCOME_WORDS[row.kind],
+            wall_seconds=row.wall_seconds,
+            message=words.clean(row.message),
+        )
+        for row in rows
+    )
+
+
+def _worst(data: SetData | None) -> tuple[WorstVideo, ...]:
+    rows = sorted(data.rows, key=lambda row: -row.log_loss)[:WORST_VIDEOS] if data else []
+    return tuple(
+        WorstVideo(
+            video_id=row.video_id,
+            source_id=row.source_id,
+            truth=(row.label.method or "fake") if row.label.fake else "real",
+            fake=row.label.fake,
+            probability=row.probability,
+            log_loss=row.log_loss,
+            failed=row.failed,
+            perturbations=_perturbation_words([(one.name, one.severity) for one in row.perturbations]),
+            frame=frame_data_uri(data.videos[row.video_id]) if data and row.video_id in data.videos else None,
+        )
+        for row in rows
+    )
+
+
+def _perturbation_words(applied: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {severity}" for name, severity in applied) or "unperturbed"
