@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fnmatch
 import re
 import tomllib
@@ -94,13 +95,6 @@ class Manifest(BaseModel):
         """How the package is fed: its entry one by one, or its command all at once."""
         return Mode.STREAM if self.entry is not None else Mode.BATCH
 
-    def entry_parts(self) -> tuple[str, str] | None:
-        """Return module and class of `entry`, or None in batch mode."""
-        if self.entry is None:
-            return None
-        module, _, name = self.entry.partition(":")
-        return module, name
-
     @field_validator("entry")
     @classmethod
     def _names_a_class(cls, entry: str | None) -> str | None:
@@ -148,8 +142,12 @@ def parse_manifest(raw: bytes) -> tuple[Manifest | None, tuple[Finding, ...]]:
     """
     if len(raw) > MANIFEST_BYTES_MAX:
         return None, (found("P202", f"is larger than {MANIFEST_BYTES_MAX} bytes", place=MANIFEST_NAME),)
+    if raw.startswith(codecs.BOM_UTF8):
+        return None, (
+            found("P202", "starts with a byte order mark; save it as plain UTF-8", place=MANIFEST_NAME),
+        )
     try:
-        document = tomllib.loads(raw.decode("utf-8-sig"))
+        document = tomllib.loads(raw.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         return None, (found("P202", f"is no TOML: {printable(str(error))}", place=MANIFEST_NAME),)
     try:
@@ -196,10 +194,10 @@ def left_out_by(patterns: tuple[str, ...]) -> Callable[[str], bool]:
 def matches(pattern: str, path: str) -> bool:
     """Tell whether a glob matches a path.
 
-    `*`, `?` and `[…]` stay within one name, `**` spans any number of folders, at least one name where it
-    comes last. A pattern without `/` (a last one aside) matches a name at any depth. Written out segment by
-    segment because a contestant writes the pattern: one regular expression over the whole path can be made
-    to take years.
+    `*`, `?` and `[…]` stay within one name, `**` spans any number of folders; `training/**` also matches
+    `training` itself. A pattern without `/` (a last one aside) matches a name at any depth. Written out
+    segment by segment because a contestant writes the pattern: one regular expression over the whole path
+    can be made to take years.
     """
     pattern = pattern.rstrip("/")
     parts = pattern.split("/")
@@ -207,11 +205,9 @@ def matches(pattern: str, path: str) -> bool:
         parts = ["**", pattern]
     names = path.split("/")
     reachable = {0}  # how many names the pattern's segments so far can have used up
-    for position, segment in enumerate(parts):
+    for segment in parts:
         if segment == "**":
-            least = 1 if position == len(parts) - 1 else 0
-            start = min(reachable) + least
-            reachable = set(range(start, len(names) + 1))
+            reachable = set(range(min(reachable), len(names) + 1))
         else:
             test = _segment(segment)
             reachable = {i + 1 for i in reachable if i < len(names) and test.fullmatch(names[i])}

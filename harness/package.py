@@ -55,6 +55,7 @@ class Survey:
     manifest: Manifest | None
     contents: Contents
     findings: tuple[Finding, ...]
+    zipped: bool
     read: Callable[[Entry], Iterator[bytes]]  # raises PackageError where content is not as declared
 
     @property
@@ -158,7 +159,12 @@ def as_error(findings: Iterable[Finding], source: Path) -> PackageError:
 def _unreadable(source: Path, *findings: Finding) -> Survey:
     nothing = Contents(members=(), left_out=(), findings=())
     return Survey(
-        source=source, manifest=None, contents=nothing, findings=findings, read=lambda entry: iter(())
+        source=source,
+        manifest=None,
+        contents=nothing,
+        findings=findings,
+        zipped=source.is_file(),
+        read=lambda entry: iter(()),
     )
 
 
@@ -183,6 +189,7 @@ def _survey_folder(source: Path, limits: Limits) -> Survey:
         manifest=manifest,
         contents=contents,
         findings=shortened((*findings, *walked, *contents.findings, *_left_out(contents))),
+        zipped=False,
         read=read,
     )
 
@@ -274,6 +281,7 @@ def _survey_zip(source: Path, limits: Limits) -> Iterator[Survey]:
             manifest=manifest,
             contents=contents,
             findings=shortened((*findings, *contents.findings, *bombs, *_left_out(contents))),
+            zipped=True,
             read=read,
         )
 

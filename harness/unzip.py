@@ -2,8 +2,8 @@
 
 Written against the format itself (APPNOTE.TXT 6.3.10) rather than on `zipfile`, for what makes a zip
 dangerous is what readers forgive: a directory and file headers that disagree, files that share their bytes
-(overlap bombs), data in front of or behind the archive, sizes that lie. None of it is forgiven here: a zip has one
-reading or it is refused. Zip64 is refused too; no package within the default limits needs it.
+(overlap bombs), data in front of or behind the archive, sizes that lie. None of it is forgiven here: a zip
+has one reading or it is refused. Zip64 is refused too; no package within the default limits needs it.
 """
 
 from __future__ import annotations
