@@ -105,7 +105,7 @@ def judge(entries: Iterable[Entry], *, left_out: Callable[[str], bool], limits: 
         findings.append(
             found("P112", f"{size:,} bytes; {limits.package_bytes:,} are allowed. The largest: {shown}")
         )
-    return Contents(members=kept, left_out=tuple(sorted(skipped)), findings=shortened(findings))
+    return Contents(members=kept, left_out=tuple(sorted(skipped)), findings=tuple(findings))
 
 
 def _claim(claims: dict[str, tuple[str, Kind]], entry: Entry) -> str | None:

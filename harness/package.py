@@ -150,7 +150,7 @@ def digest(listing: Iterable[tuple[Entry, str]]) -> str:
 
 def as_error(findings: Iterable[Finding], source: Path) -> PackageError:
     """Put the findings that keep a package from being opened into one exception."""
-    errors = list(findings)
+    errors = shortened(findings)
     lines = [f"{e.code} {e.place}: {e.message}" if e.place else f"{e.code} {e.message}" for e in errors]
     remedies = list(dict.fromkeys(error.remedy for error in errors if error.remedy))
     return PackageError("; ".join(lines), place=source.name, remedy=" ".join(remedies[:3]))
@@ -188,7 +188,7 @@ def _survey_folder(source: Path, limits: Limits) -> Survey:
         source=source,
         manifest=manifest,
         contents=contents,
-        findings=shortened((*findings, *walked, *contents.findings, *_left_out(contents))),
+        findings=(*findings, *walked, *contents.findings, *_left_out(contents)),
         zipped=False,
         read=read,
     )
@@ -261,7 +261,7 @@ def _survey_zip(source: Path, limits: Limits) -> Iterator[Survey]:
         directory = read_directory(stream, entries_max=ZIP_ENTRIES_PER_FILE * limits.package_files)
         by_path = {member.entry.path: member for member in reversed(directory.members)}
         if any(finding.severity is Severity.ERROR for finding in directory.findings):
-            yield _unreadable(source, *shortened(directory.findings))
+            yield _unreadable(source, *directory.findings)
             return
 
         def read(entry: Entry) -> Iterator[bytes]:
@@ -280,7 +280,7 @@ def _survey_zip(source: Path, limits: Limits) -> Iterator[Survey]:
             source=source,
             manifest=manifest,
             contents=contents,
-            findings=shortened((*findings, *contents.findings, *bombs, *_left_out(contents))),
+            findings=(*findings, *contents.findings, *bombs, *_left_out(contents)),
             zipped=True,
             read=read,
         )

@@ -114,6 +114,8 @@ def read_directory(stream: BinaryIO, *, entries_max: int) -> ZipDirectory:
                 data_offset=data_offset,
             )
         )
+    if records and min(record.header_offset for record in records) != 0:
+        findings.append(_ambiguous("there is data in front of the first file"))
     findings += _overlaps(spans)
     return ZipDirectory(members=tuple(members), findings=tuple(findings))
 
