@@ -1,0 +1,292 @@
+"""The runtime image: found by what it is made of, built where it is not there.
+
+Its tag is derived from the base image, the Dockerfiles, the pinned requirements, the runner and the variant,
+so the same content is found again at once and any change gives another image. It is built in two steps: the
+packages image, slow and rarely changed, and on top of it the runner, cheap. Both are built without a network.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import fcntl
+import hashlib
+import io
+import shutil
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import docker
+import requests
+from docker.errors import DockerException
+
+from harness.baseimage import BaseImage, ensure_base, find_base, image_id_of
+from harness.errors import ImageError
+from harness.wheelhouse import REQUIREMENT_FILES, Variant, cache_folder, ensure_wheelhouse
+
+LABEL: Final = "blackbox-video-harness.image"
+REPOSITORY: Final = "blackbox-video-harness/runtime"
+RUNTIME_FOLDER: Final = Path(__file__).parent / "runtime"
+
+_PACKAGES_REPOSITORY: Final = "blackbox-video-harness/packages"
+_PACKAGES_DOCKERFILE: Final = "packages.Dockerfile"
+_RUNTIME_DOCKERFILE: Final = "Dockerfile"
+_RUNTIME_FILES: Final = ("torchvision_operators.py", "torchvision_operators.pth", "runner.py")
+_STAGE_LABEL: Final = "blackbox-video-harness.stage"
+_BUILD_SECONDS: Final = 3600
+_LOG_LINES: Final = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeImage:
+    """A runtime image that the engine has."""
+
+    reference: str  # the image's id, "sha256:...": what containers are started from
+    tag: str  # a name for people, derived from the content
+    variant: Variant
+    base: str  # the base image's name
+    torch: str  # torch's release and build, e.g. "2.13.0+cpu"
+    built_seconds: float | None = None  # None: it was there already
+
+
+def ensure_image(
+    client: docker.DockerClient,
+    *,
+    variant: Variant | None = None,
+    say: Callable[[str], None],
+    runtime: Path = RUNTIME_FOLDER,
+) -> RuntimeImage:
+    """Return the runtime image, building it where the engine does not have it.
+
+    Several processes may ask at once: one builds, the others wait and find it.
+
+    Args:
+        client: An engine that answers.
+        variant: "cpu" or "cuda"; None chooses by what the host has.
+        say: Told what is going on; finding the image is silent.
+        runtime: The folder with the Dockerfiles, the requirements and the runner.
+
+    Raises:
+        ImageError: it cannot be built: the base, the wheels or the build itself failed.
+    """
+    try:
+        chosen = variant or host_variant(client)
+        found = _find(client, chosen, runtime)
+        if found is not None:
+            return found
+        with _only_one_builder(say):
+            found = _find(client, chosen, runtime)  # another process may have built it meanwhile
+            return found or _build(client, chosen, runtime, say)
+    except (DockerException, requests.RequestException) as error:
+        raise ImageError(
+            f"the engine failed while the runtime image was looked up or built: {error}",
+            remedy="Look at the engine's log (disk full?), then run again.",
+        ) from error
+
+
+def host_variant(client: docker.DockerClient) -> Variant:
+    """Choose "cuda" where the host has an NVIDIA GPU that the engine can hand to a container, else "cpu"."""
+    if not has_nvidia_gpu():
+        return "cpu"
+    info = client.info()
+    hands_out = "nvidia" in info.get("Runtimes", {}) or any(
+        "nvidia.com/gpu" in str(device) for device in info.get("DiscoveredDevices") or ()
+    )
+    return "cuda" if hands_out or shutil.which("nvidia-container-runtime-hook") else "cpu"
+
+
+def has_nvidia_gpu() -> bool:
+    """Tell whether the NVIDIA driver answers and lists a GPU."""
+    try:
+        library = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return False
+    if library.nvmlInit_v2() != 0:
+        return False
+    try:
+        count = ctypes.c_uint(0)
+        return library.nvmlDeviceGetCount_v2(ctypes.byref(count)) == 0 and count.value > 0
+    finally:
+        library.nvmlShutdown()
+
+
+def packages_tag(base_id: str, variant: Variant, runtime: Path) -> str:
+    """Name the packages image by its content."""
+    files = (_PACKAGES_DOCKERFILE, *REQUIREMENT_FILES)
+    return f"{_PACKAGES_REPOSITORY}:{variant}-{_content_key(runtime, files, base_id, variant)}"
+
+
+def runtime_tag(base_id: str, variant: Variant, runtime: Path) -> str:
+    """Name the runtime image by its content."""
+    files = (_RUNTIME_DOCKERFILE, *_RUNTIME_FILES)
+    beneath = packages_tag(base_id, variant, runtime)
+    return f"{REPOSITORY}:{variant}-{_content_key(runtime, files, beneath, variant)}"
+
+
+def _content_key(runtime: Path, files: Iterable[str], *more: str) -> str:
+    digest = hashlib.sha256("\n".join(more).encode())
+    for name in files:
+        try:
+            digest.update(name.encode() + hashlib.sha256((runtime / name).read_bytes()).digest())
+        except OSError as error:
+            raise ImageError(
+                f"a file of the runtime image cannot be read: {error}",
+                place=runtime / name,
+                remedy="Restore it, or install the harness again.",
+            ) from error
+    return digest.hexdigest()[:16]
+
+
+def _find(client: docker.DockerClient, variant: Variant, runtime: Path) -> RuntimeImage | None:
+    base = find_base(client)
+    if base is None:
+        return None
+    tag = runtime_tag(base.image_id, variant, runtime)
+    try:
+        image = client.images.get(tag)
+    except docker.errors.ImageNotFound:
+        return None
+    return RuntimeImage(
+        reference=str(image.id),
+        tag=tag,
+        variant=variant,
+        base=base.name,
+        torch=image.labels.get(f"{LABEL}.torch", "unknown"),
+    )
+
+
+def _build(
+    client: docker.DockerClient, variant: Variant, runtime: Path, say: Callable[[str], None]
+) -> RuntimeImage:
+    started = time.monotonic()
+    base = ensure_base(client, say=say)
+    packages = packages_tag(base.image_id, variant, runtime)
+    if image_id_of(client, packages) is None:
+        _build_packages(client, packages, base=base, variant=variant, runtime=runtime, say=say)
+    say("Adding the runner to the runtime image.")
+    tag = runtime_tag(base.image_id, variant, runtime)
+    with _context(
+        {_RUNTIME_DOCKERFILE: runtime / _RUNTIME_DOCKERFILE} | {n: runtime / n for n in _RUNTIME_FILES}
+    ) as tar:
+        _run_build(
+            client,
+            tar,
+            _RUNTIME_DOCKERFILE,
+            tag=tag,
+            arguments={"PACKAGES_IMAGE": packages},
+            labels={},
+            say=say,
+        )
+    found = _find(client, variant, runtime)
+    if found is None:
+        raise ImageError(f"{tag} was built and is gone again", remedy="Run the command once more.")
+    seconds = time.monotonic() - started
+    say(f"The runtime image {tag} is ready ({seconds:.0f} s).")
+    return RuntimeImage(**{**vars(found), "built_seconds": seconds})
+
+
+def _build_packages(
+    client: docker.DockerClient,
+    tag: str,
+    *,
+    base: BaseImage,
+    variant: Variant,
+    runtime: Path,
+    say: Callable[[str], None],
+) -> None:
+    wheels = ensure_wheelhouse(runtime, variant=variant, cache=cache_folder(), say=say)
+    say(f"Building {tag} on {base.name} with torch {wheels.torch} (a minute or two).")
+    stage = tag.replace(":", "-")
+    files = {_PACKAGES_DOCKERFILE: runtime / _PACKAGES_DOCKERFILE}
+    for folder in ("packages", "tools", "models"):
+        files |= {f"{folder}/{path.name}": path for path in sorted((wheels.folder / folder).iterdir())}
+    labels = {
+        f"{LABEL}.base": base.name,
+        f"{LABEL}.base-id": base.image_id,
+        f"{LABEL}.torch": wheels.torch,
+        f"{LABEL}.variant": variant,
+        f"{LABEL}.wheels": wheels.digest,
+    }
+    try:
+        with _context(files) as tar:
+            arguments = {"BASE_IMAGE": base.image_id, "STAGE_LABEL": stage}
+            _run_build(
+                client, tar, _PACKAGES_DOCKERFILE, tag=tag, arguments=arguments, labels=labels, say=say
+            )
+    finally:
+        _remove_stage(client, stage)
+
+
+def _remove_stage(client: docker.DockerClient, stage: str) -> None:
+    """Remove the stage that holds the wheels: half a gigabyte and more that nothing refers to."""
+    filters = {"label": f"{_STAGE_LABEL}={stage}", "dangling": True}
+    for image in client.api.images(filters=filters, quiet=True):
+        # An image that something still refers to is not ours alone; the engine then refuses, and it stays.
+        try:
+            client.api.remove_image(image, force=False)
+        except docker.errors.APIError:
+            continue
+
+
+def _run_build(
+    client: docker.DockerClient,
+    context: IO[bytes],
+    dockerfile: str,
+    *,
+    tag: str,
+    arguments: Mapping[str, str],
+    labels: Mapping[str, str],
+    say: Callable[[str], None],
+) -> None:
+    lines: list[str] = []
+    events = client.api.build(
+        fileobj=context, custom_context=True, dockerfile=dockerfile, tag=tag,
+        buildargs=dict(arguments), labels=dict(labels),
+        network_mode="none", pull=False, rm=True, forcerm=True, decode=True, timeout=_BUILD_SECONDS,
+    )  # fmt: skip
+    for event in events:
+        text = str(event.get("stream", "")).rstrip()
+        lines += [line for line in text.splitlines() if line.strip()]
+        if text.startswith("Step "):
+            say("  " + text.splitlines()[0][:100])
+        if "error" in event:
+            tail = "\n    ".join(lines[-_LOG_LINES:])
+            raise ImageError(
+                f"the build of {tag} failed: {event['error']}\n    {tail}",
+                place=dockerfile,
+                remedy="Correct what the last lines say (disk full? wrong BASE_IMAGE?), then run again.",
+            )
+
+
+@contextmanager
+def _context(files: Mapping[str, Path]) -> Iterator[IO[bytes]]:
+    """Pack a build context: names and contents only, so that the layer cache sees no owner and no time."""
+    with tempfile.TemporaryFile() as stream:
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for name, path in sorted(files.items()):
+                entry = tarfile.TarInfo(name)
+                entry.size = path.stat().st_size
+                entry.mode = 0o644
+                with path.open("rb") as content:
+                    archive.addfile(entry, content)
+        stream.seek(0, io.SEEK_SET)
+        yield stream
+
+
+@contextmanager
+def _only_one_builder(say: Callable[[str], None]) -> Iterator[None]:
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "image.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another process is building the runtime image; waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
