@@ -252,7 +252,7 @@ def log_weighted_precision(hits: float, false_alarms: float) -> Measurement:
         return Measurement(value=0.0)
     if hits == 0:
         return Measurement(reason="minus infinity: false alarms and not one hit")
-    return Measurement(value=-math.log1p(FALSE_ALARM_WEIGHT * false_alarms / hits))
+    return Measurement(value=0.0 - math.log1p(FALSE_ALARM_WEIGHT * false_alarms / hits))  # 0.0, never -0.0
 
 
 def _at_recall(recall: float) -> Function:

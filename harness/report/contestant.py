@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from harness.report import words
 from harness.report.data import SetData
-from harness.report.organiser import limit_words
 from harness.report.pages import render
 from harness.result import NO_ISOLATION, Result
 from harness.scored import ScoredVideo
@@ -104,9 +103,7 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
         total=words.seconds(clocks.billed_seconds if clocks else None),
         budget=words.seconds(clocks.budget_seconds if clocks else None),
         peak_memory=words.size(one.resources.peak_memory_bytes if one else None),
-        limits=tuple(
-            (name.replace("_", " "), limit_words(name, value)) for name, value in result.limits.items()
-        ),
+        limits=words.limits(result.limits),
         log=words.clean(public.log_tail if public else "", characters=words.LOG_CHARACTERS, keep_end=True),
         private_valid=private is not None and private.score.scored,
     )

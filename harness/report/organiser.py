@@ -20,7 +20,6 @@ from harness.types import OutcomeKind, SetName
 
 WORST_VIDEOS = 6
 FAILURES_SHOWN = 50
-SEVERITIES = (0, 1, 2, 3, 4, 5)
 SET_ORDER = (SetName.PUBLIC, SetName.PRIVATE, SetName.CONTROL)
 
 
@@ -86,6 +85,7 @@ class SetView:
     words: str
     metrics: tuple[tuple[str, str, MetricScore], ...]
     perturbations: tuple[Plot, ...]
+    severities: tuple[int, ...]
     heat: tuple[HeatRow, ...]
     answers: tuple[Plot, ...]
     resources: tuple[Plot, ...]
@@ -106,21 +106,9 @@ def organiser_page(result: Result, data: Mapping[SetName, SetData]) -> str:
             "strip": _strip(result),
             "no_isolation": result.isolation == NO_ISOLATION,
             "created": result.created.strftime("%Y-%m-%d %H:%M UTC"),
-            "severities": SEVERITIES,
-            "limits": [
-                (name.replace("_", " "), limit_words(name, value)) for name, value in result.limits.items()
-            ],
+            "limits": words.limits(result.limits),
         },
     )
-
-
-def limit_words(name: str, value: float) -> str:
-    """A limit in the unit that its name carries."""
-    if name.endswith("_bytes"):
-        return words.size(value)
-    if name.endswith("_seconds"):
-        return f"{value:g} s"
-    return f"{value:,.10g}"
 
 
 def _strip(result: Result) -> Markup | None:
@@ -155,6 +143,7 @@ def _set_view(result: Result, one: SetResult, data: SetData | None) -> SetView:
             if key in one.score.metrics
         ),
         perturbations=tuple(_slice_plots(one)),
+        severities=_severities(one),
         heat=_heat(one),
         answers=tuple(_answer_plots(one, data)),
         resources=tuple(_resource_plots(result, one, data)),
@@ -196,14 +185,17 @@ def _dot(cut: Slice, colour: str) -> plots.Dot:
     )
 
 
+def _severities(one: SetResult) -> tuple[int, ...]:
+    cuts = [cut for cut in one.score.slices if cut.kind is SliceKind.PERTURBATION_SEVERITY]
+    return tuple(sorted({cut.severity for cut in cuts if cut.severity is not None}))
+
+
 def _heat(one: SetResult) -> tuple[HeatRow, ...]:
     cuts = [cut for cut in one.score.slices if cut.kind is SliceKind.PERTURBATION_SEVERITY]
     by_key = {(cut.name, cut.severity): cut for cut in cuts if cut.log_loss is not None}
-    baseline = one.score.anchors.constant_half
+    levels, baseline = _severities(one), one.score.anchors.constant_half
     return tuple(
-        HeatRow(
-            name=name, cells=tuple(_heat_cell(by_key.get((name, level)), baseline) for level in SEVERITIES)
-        )
+        HeatRow(name=name, cells=tuple(_heat_cell(by_key.get((name, level)), baseline) for level in levels))
         for name in sorted({name for name, _ in by_key})
     )
 

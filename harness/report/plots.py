@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.intervals import Interval
+from harness.limits import seconds_in_words
 from harness.metrics import CalibrationBin
 from harness.report import words
 
@@ -41,7 +42,7 @@ _VARIABLES = {
     CONTROL: "--control",
 }
 SET_COLOURS = {"public": PUBLIC, "private": PRIVATE, "control": CONTROL}
-_WIDTH = 6.0  # inches of 72 units: 432 units
+_WIDTH = 5.2  # inches of 72 units: 374 units, about what a phone has
 _VECTOR_POINTS_MAX = 3000  # above it points are drawn as a picture, so that the page stays small
 
 
@@ -61,7 +62,7 @@ def dots(
 ) -> Markup:
     """Values with their intervals, one below the other, against the baseline."""
     with _style():
-        figure, axes = _figure(0.34 * len(rows) + 1.05)
+        figure, axes = _figure(0.31 * len(rows) + 0.95)
         for place, row in enumerate(rows):
             if row.interval is not None:
                 ends = [row.interval.low, row.interval.high]
@@ -83,7 +84,7 @@ def dots(
             textcoords="offset points",
             ha="right" if baseline > 0.8 * highest else "center",
             color=LIMIT,
-            fontsize=9.5,
+            fontsize=9,
         )
         if any(row.note for row in rows):
             right = axes.secondary_yaxis("right")
@@ -107,7 +108,7 @@ def times(
 ) -> Markup:
     """Seconds per video in the order of the set, on a logarithmic axis, under both limits."""
     with _style():
-        figure, axes = _figure(2.9)
+        figure, axes = _figure(2.6)
         place = np.arange(1, len(seconds) + 1)
         shown = np.maximum(np.asarray(seconds, dtype=np.float64), 1e-3)
         lost = np.asarray(failed, dtype=np.bool_)
@@ -119,13 +120,13 @@ def times(
         axes.set_yscale("log")
         for limit, text in ((hard_limit, "limit of one video"), (mean_limit, "limit of the mean")):
             axes.axhline(limit, color=LIMIT, linewidth=1.3, linestyle=(0, (4, 3)))
-            label = f"{text}, {words.seconds(limit)}"
+            label = f"{text}, {seconds_in_words(limit)}"
             axes.annotate(
                 label, (1.0, limit), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                textcoords="offset points", ha="right", color=LIMIT, fontsize=9.5,
+                textcoords="offset points", ha="right", color=LIMIT, fontsize=9,
             )  # fmt: skip
         axes.set_ylim(min(0.01, shown.min(initial=1.0) / 1.5), max(hard_limit, shown.max(initial=0.0)) * 2.5)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.seconds(value)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))
         axes.minorticks_off()
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.grid(axis="y")
@@ -138,14 +139,14 @@ def memory(
 ) -> Markup:
     """Memory of the container over time, under its limit."""
     with _style():
-        figure, axes = _figure(2.9)
+        figure, axes = _figure(2.6)
         gigabytes = np.asarray(used_bytes, dtype=np.float64) / 1e9
         axes.fill_between(seconds, gigabytes, color=colour, alpha=0.18, linewidth=0)
         axes.plot(seconds, gigabytes, color=colour, linewidth=1.8)
         axes.axhline(limit_bytes / 1e9, color=LIMIT, linewidth=1.3, linestyle=(0, (4, 3)))
         axes.annotate(
             f"limit, {words.size(limit_bytes)}", (1.0, limit_bytes / 1e9), xycoords=("axes fraction", "data"),
-            xytext=(0, 3), textcoords="offset points", ha="right", color=LIMIT, fontsize=9.5,
+            xytext=(0, 3), textcoords="offset points", ha="right", color=LIMIT, fontsize=9,
         )  # fmt: skip
         axes.set_ylim(0, max(limit_bytes / 1e9, gigabytes.max(initial=0.0)) * 1.12)
         axes.set_xlim(left=0)
@@ -158,7 +159,7 @@ def memory(
 def distribution(fake: Sequence[bool], probability: Sequence[float], *, title: str) -> Markup:
     """How the answers are spread, reals and fakes apart."""
     with _style():
-        figure, axes = _figure(2.9)
+        figure, axes = _figure(2.6)
         truth, values = np.asarray(fake, dtype=np.bool_), np.asarray(probability, dtype=np.float64)
         edges = [place / 20 for place in range(21)]
         for inside, colour, name in ((~truth, REAL, "real videos"), (truth, FAKE, "fake videos")):
@@ -176,7 +177,7 @@ def distribution(fake: Sequence[bool], probability: Sequence[float], *, title: s
 def calibration(bins: Sequence[CalibrationBin], *, title: str, colour: str) -> Markup:
     """What share of the videos was fake where the package said so: on the diagonal it means what it says."""
     with _style():
-        figure, axes = _figure(2.9)
+        figure, axes = _figure(2.6)
         axes.plot([0, 1], [0, 1], color=LIMIT, linewidth=1.3, linestyle=(0, (4, 3)), label="as it should be")
         stated = [one.mean_probability for one in bins]
         observed = [one.fake_share for one in bins]
@@ -199,7 +200,7 @@ def _style() -> AbstractContextManager[None]:
         {
             "svg.fonttype": "none",  # text stays text: selectable, and in the page's font
             "font.family": "sans-serif",
-            "font.size": 10.5,
+            "font.size": 10,
             "text.parse_math": False,
             "axes.edgecolor": LINE,
             "axes.labelcolor": MUTED,
@@ -227,7 +228,7 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 
 
 def _legend(axes: Axes) -> None:
-    axes.legend(frameon=False, loc="best", fontsize=9.5, labelcolor=MUTED)
+    axes.legend(frameon=False, loc="best", fontsize=9, labelcolor=MUTED)
 
 
 def _short(name: str) -> str:

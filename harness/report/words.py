@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Mapping
 
+from harness.limits import bytes_in_words, seconds_in_words
 from harness.types import OutcomeKind, SetName, Verdict
 
 MESSAGE_CHARACTERS = 600
@@ -87,12 +87,19 @@ def seconds(value: float | None) -> str:
 
 
 def size(value: float | None) -> str:
-    """A size in decimal units with about three digits, or a dash."""
-    if value is None:
-        return "–"
-    power = 0 if value < 1000 else min(4, int(math.log10(value) / 3))
-    number, unit = value / 1000**power, ("B", "kB", "MB", "GB", "TB")[power]
-    return f"{number:.0f} {unit}" if power == 0 or number >= 100 else f"{number:.1f} {unit}"
+    """A size in decimal units, or a dash."""
+    return "–" if value is None else bytes_in_words(value)
+
+
+def limits(values: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
+    """Limits as a result records them, by name, each in the unit that its name carries."""
+    return tuple((name.replace("_", " "), _limit(name, value)) for name, value in values.items())
+
+
+def _limit(name: str, value: float) -> str:
+    if name.endswith("_bytes"):
+        return bytes_in_words(value)
+    return seconds_in_words(value) if name.endswith("_seconds") else f"{value:,.10g}"
 
 
 def clean(text: str, *, characters: int = MESSAGE_CHARACTERS, keep_end: bool = False) -> str:
