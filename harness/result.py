@@ -270,3 +270,7 @@ def _unknown_keys(given: object, known: object, place: str = "") -> list[str]:
             for name in _unknown_keys(one, other, f"{place}{index}.")
         ]
     return []
+
+
+if __name__ == "__main__":
+    print(json.dumps(result_schema(), indent=2, ensure_ascii=False))  # noqa: T201 (it writes the published schema)
