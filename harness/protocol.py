@@ -3,13 +3,14 @@
 A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON, an object with a `type`. Pure
 functions; nothing here trusts what it reads. The conversation, gateway on the left::
 
-    (start)                                   ->  {"type": "ready"}  or  {"type": "failed", ...}
-    {"type": "predict", "id", "video"}        ->  {"type": "answer", "id", "probability"}  or  "failed" with the id
-    {"type": "batch", "id"}                   ->  {"type": "table", "id", "csv"}  or  "failed" with the id
-    {"type": "collect", "id"}                 ->  the same: stop the command now and send what there is
-    {"type": "stop"}                          ->  (end)
+    (start)                               ->  {"type": "ready"}  or  {"type": "failed", ...}
+    {"type": "predict", "id", "video"}    ->  {"type": "answer", "id", "probability"}  or  "failed", same id
+    {"type": "batch", "id"}               ->  {"type": "table", "id", "csv"}  or  "failed", same id
+    {"type": "collect", "id"}             ->  the same: stop the command now and send what there is
+    {"type": "stop"}                      ->  (end)
 
-`id` is a fresh random name per request, so an answer cannot be written ahead of its question. The runner
+`id` is a fresh random name per request, so an answer cannot be written ahead of its question; `video` is a
+file name in the folder that the runner found in its environment. The runner
 (`harness/runtime/runner.py`) is stdlib only and imports nothing from here; a test holds the two together.
 """
 
@@ -82,7 +83,7 @@ def payload_length(header: bytes, *, cap: int = TABLE_BYTES_MAX) -> int:
 
 
 def encode_predict(*, request_id: str, video: str) -> bytes:
-    """Ask for one video, by its path in the container."""
+    """Ask for one video, by its file name in the folder of videos that the runner was started with."""
     return _encode({"type": "predict", "id": request_id, "video": video})
 
 

@@ -1,0 +1,142 @@
+"""The real sandbox: one hardened container per start, through the engine's API.
+
+What it does not do: share containers between entries, enter a running container, or pull images. On an
+engine elsewhere than on this machine the mounts would show that machine's folders: it must be local.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import docker
+import docker.errors
+
+from harness.errors import SandboxError
+from harness.sandbox.container import ContainerProcess, engine_errors
+from harness.sandbox.hardening import container_options
+from harness.sandbox.owner import Owner
+from harness.types import SandboxSpec
+
+LABEL = "black-box-video-harness"
+OWNER_LABEL = f"{LABEL}.owner"
+RUN_LABEL = f"{LABEL}.run"
+CPUSET_LABEL = f"{LABEL}.cpuset"
+
+
+class DockerSandbox:
+    """A `Sandbox` on a container engine.
+
+    Args:
+        client: Connected to the engine.
+        cpuset: The cores every container of this sandbox is held to, e.g. `2-3`. Without it each container
+            gets those cores that the fewest other runs on this engine use.
+    """
+
+    isolation = "docker"
+
+    def __init__(self, client: docker.DockerClient, *, cpuset: str | None = None) -> None:
+        self._api = client.api
+        self._cpuset = cpuset
+
+    @contextmanager
+    def start(self, spec: SandboxSpec) -> Iterator[ContainerProcess]:
+        """See `Sandbox.start`.
+
+        Raises:
+            ImageError: the image is not there.
+            SandboxError: the engine failed, or the container outlived its removal.
+        """
+        name = f"harness-{secrets.token_hex(8)}"
+        process: ContainerProcess | None = None
+        try:
+            container_id = self._create(spec, name)
+            process = ContainerProcess(self._api, container_id, spec)
+            process.begin()
+            yield process
+        finally:
+            try:
+                if process is not None:
+                    process.close()
+            finally:
+                self._remove(name)
+
+    def _create(self, spec: SandboxSpec, name: str) -> str:
+        cpuset = self._cpuset or self._least_used_cores(spec.limits.cpus)
+        labels = {OWNER_LABEL: str(Owner.current()), RUN_LABEL: spec.run_id, CPUSET_LABEL: cpuset}
+        options = container_options(spec, labels=labels, cpuset=cpuset)
+        with engine_errors("create the container"):
+            # The stubs lack its types. It takes the engine's own words, which is what a test can hold.
+            created = self._api.create_container_from_config(options, name)  # type: ignore[no-untyped-call]
+            return str(created["Id"])
+
+    def _least_used_cores(self, cpus: float) -> str:
+        with engine_errors("say how many cores it has"):
+            available = int(self._api.info()["NCPU"])
+            running = self._api.containers(filters={"label": CPUSET_LABEL})
+        if cpus > available:
+            raise SandboxError(
+                f"the limits ask for {cpus:g} CPU cores, the engine has {available}",
+                remedy="Lower `limits.cpus` in challenge.toml, or use a larger machine.",
+            )
+        uses = Counter(
+            core for container in running for core in _cores(container["Labels"].get(CPUSET_LABEL, ""))
+        )
+        chosen = sorted(range(available), key=lambda core: (uses[core], core))[: math.ceil(cpus)]
+        return ",".join(str(core) for core in sorted(chosen))
+
+    def _remove(self, name: str) -> None:
+        with engine_errors("remove the container"):
+            remove(self._api, name)
+
+
+def reap(client: docker.DockerClient) -> tuple[str, ...]:
+    """Remove the containers that dead harnesses of this machine left, and return their names.
+
+    Containers of a living harness, of another machine, or of nobody known to us are left alone.
+
+    Raises:
+        SandboxError: the engine failed.
+    """
+    removed = []
+    with engine_errors("list or remove what a dead harness left"):
+        for container in client.api.containers(all=True, filters={"label": OWNER_LABEL}):
+            owner = Owner.parse(container["Labels"].get(OWNER_LABEL, ""))
+            if owner is not None and owner.is_dead():
+                remove(client.api, container["Id"])
+                removed.append(container["Names"][0].lstrip("/") if container["Names"] else container["Id"])
+    return tuple(removed)
+
+
+def remove(api: docker.APIClient, container: str) -> None:
+    """Remove a container with all that runs in it, and see that it is gone. One that is not there is fine.
+
+    Raises:
+        SandboxError: it is still there.
+        docker.errors.APIError: the engine refused.
+    """
+    try:
+        api.remove_container(container, force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if error.status_code != 409:  # "removal is already in progress": the look below tells how it went
+            raise
+    try:
+        state = api.inspect_container(container)["State"]
+    except docker.errors.NotFound:
+        return
+    raise SandboxError(
+        f"container {container} is still there after its removal ({state.get('Status')})",
+        remedy="Remove it by hand; if it cannot be removed, restart the engine.",
+    )
+
+
+def _cores(cpuset: str) -> Iterator[int]:
+    """Read the kernel's list format, e.g. `0-2,5`."""
+    for part in filter(None, cpuset.split(",")):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
