@@ -1,0 +1,1 @@
+"""The parts of the reference entry: decoding, faces, tracking, models, pooling."""

@@ -1,0 +1,191 @@
+"""The entry: one video in, P(fake) out.
+
+decode a few stretches -> find faces on some frames, follow them through the others -> cut crops -> every
+member of the ensemble on every crop -> frames to persons to one answer. A thread decodes the next stretch
+while the models work on the last one.
+
+Not covered: sound; motion (every frame is judged alone); faces that YuNet does not find; forged pictures
+without a face.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from queue import Full, Queue
+
+import cv2
+import numpy as np
+import torch
+from detector import decoding, faces, models, pooling, tracking
+
+THREADS = 2  # the default limit; on a host of many cores torch would start as many threads and be throttled
+DETECT_EVERY = 2  # frames of a stretch; the boxes between are interpolated
+QUEUED_FRAMES = 6  # decoded ahead: six 4K pictures are 150 MB
+BATCH = 32
+FRAME_RULE = "mean"
+# Where no face is found the members look at whole frames, which they were never trained on. Their log-odds
+# say little there, so they are shrunk; the answer stays theirs, and the case is counted.
+WHOLE_FRAME_TRUST = 0.25
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """What happened so far; printed to standard error after each unusual video."""
+
+    videos: int = 0
+    without_face: int = 0
+    undecodable: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """One person in one stretch: where (mean box), and the log-odds of each frame."""
+
+    stretch: int
+    box: faces.Box
+    logits: tuple[float, ...]
+
+
+class Predictor:
+    """Answers for one video at a time; weights and detector are loaded once."""
+
+    def __init__(self, package: Path) -> None:
+        torch.set_num_threads(THREADS)
+        cv2.setNumThreads(THREADS)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._finder = faces.FaceFinder(package)
+        files = sorted((package / "weights").glob("*.safetensors"))
+        if not files:
+            raise FileNotFoundError(f"no weights in {package / 'weights'}")
+        self._members = [models.load(file) for file in files]
+        for model, _ in self._members:
+            model.to(self._device)
+        self.counts = Counts()
+
+    def predict(self, video: Path) -> float:
+        """P(fake) of a video, within [CLIP, 1 - CLIP] of pooling.py.
+
+        A video of which no frame can be decoded gets 0.5, and says so on standard error: there is nothing to
+        judge, and an exception would cost the whole run where failures are strict.
+        """
+        self.counts.videos += 1
+        self._finder.start_video()
+        sightings: list[Sighting] = []
+        spare: list[faces.Picture] = []  # one frame per stretch, in case there is no face at all
+        try:
+            for stretch, frames in groupby(_read_ahead(Path(video)), key=lambda frame: frame.stretch):
+                pictures = [frame.picture for frame in frames]
+                spare.append(pictures[len(pictures) // 2])
+                sightings += self._judge_stretch(stretch, pictures)
+        except decoding.UndecodableVideoError as error:
+            self.counts.undecodable += 1
+            self._tell(f"0.5 for a video that cannot be decoded: {error}")
+            return 0.5
+        if not sightings:
+            self.counts.without_face += 1
+            self._tell("no face: judged by whole frames")
+            logits = self._logits([[picture] for picture in spare], whole=True)
+            return pooling.clip(_pool((logits * WHOLE_FRAME_TRUST).tolist()))
+        return pooling.clip(pooling.pool_persons(_persons(sightings)))
+
+    def _judge_stretch(self, stretch: int, pictures: Sequence[faces.Picture]) -> list[Sighting]:
+        found = [
+            (number, [face.box for face in self._finder.find(picture)])
+            for number, picture in enumerate(pictures)
+            if number % DETECT_EVERY == 0 or number == len(pictures) - 1
+        ]
+        sightings = []
+        for track in tracking.link(found):
+            boxes = [(number, track.box_at(number)) for number in range(len(pictures))]
+            seen = [(pictures[number], box) for number, box in boxes if box is not None]
+            logits = self._logits(seen)
+            mean_box = np.mean([box for _, box in seen], axis=0)
+            sightings.append(Sighting(stretch=stretch, box=mean_box, logits=tuple(logits.tolist())))
+        return sightings
+
+    def _logits(self, seen: Sequence[Sequence[object]], *, whole: bool = False) -> np.ndarray:
+        """The ensemble's calibrated log-odds of each crop, (n,)."""
+        total = np.zeros(len(seen))
+        for model, config in self._members:
+            size = config.input_size
+            if whole:
+                crops = [faces.whole_frame(picture, size) for (picture,) in seen]
+            else:
+                crops = [
+                    faces.cut(picture, faces.square_around(box, config.margin), size) for picture, box in seen
+                ]
+            for start in range(0, len(crops), BATCH):
+                batch = models.to_tensor(np.stack(crops[start : start + BATCH])).to(self._device)
+                with (
+                    torch.inference_mode(),
+                    torch.autocast("cuda", torch.float16, enabled=self._device.type == "cuda"),
+                ):
+                    logits = model.predict(batch)
+                raw = logits.float().cpu().numpy().astype(np.float64)
+                total[start : start + BATCH] += raw / config.temperature + config.bias
+        return total / len(self._members)
+
+    def _tell(self, message: str) -> None:
+        print(f"{message} ({self.counts})", file=sys.stderr)
+
+
+def _pool(logits: Sequence[float]) -> float:
+    return pooling.pool_frames(1 / (1 + np.exp(-np.asarray(logits))), FRAME_RULE)
+
+
+def _persons(sightings: Sequence[Sighting]) -> list[tuple[float, int]]:
+    """Joins the sightings of each person over the stretches, by place: (probability, frames)."""
+    by_stretch = [(s, list(group)) for s, group in groupby(sightings, key=lambda sighting: sighting.stretch)]
+    boxes = [(s, [sighting.box for sighting in group]) for s, group in by_stretch]
+    groups = dict(by_stretch)
+    persons = []
+    for track in tracking.link(boxes):
+        logits = [
+            logit
+            for s, box in track.boxes.items()
+            for sighting in groups[s]
+            if sighting.box is box
+            for logit in sighting.logits
+        ]
+        persons.append((_pool(logits), len(logits)))
+    return persons
+
+
+def _read_ahead(video: Path) -> Iterator[decoding.Frame]:
+    """Decodes in a thread, a few frames ahead of whoever reads."""
+    queue: Queue[decoding.Frame | BaseException | None] = Queue(maxsize=QUEUED_FRAMES)
+    stop = threading.Event()
+
+    def put(item: decoding.Frame | BaseException | None) -> bool:
+        while not stop.is_set():
+            try:
+                queue.put(item, timeout=0.1)
+            except Full:
+                continue
+            return True
+        return False
+
+    def produce() -> None:
+        try:
+            for frame in decoding.read_frames(video):
+                if not put(frame):
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001  (raised again by the reader: a thread has no caller)
+            put(error)
+
+    thread = threading.Thread(target=produce, daemon=True)
+    thread.start()
+    try:
+        while (item := queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
