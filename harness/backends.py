@@ -1,0 +1,62 @@
+"""Which sandbox and image a command runs packages in. Only the command line asks this."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+
+from harness.evaluate import Backend
+from harness.host import ensure_engine
+from harness.image import ensure_image
+from harness.result import NO_ISOLATION, ImageFacts
+from harness.sandbox.docker import DockerSandbox, reap
+from harness.sandbox.process import ProcessSandbox
+from harness.staging import reap_stages
+
+NO_ISOLATION_WARNING = (
+    "--sandbox process isolates nothing: the package runs with your rights and your network. "
+    "It is for stepping through your own package; its result never enters a leaderboard."
+)
+
+
+class SandboxKind(StrEnum):
+    """What `--sandbox` takes."""
+
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
+def isolation_of(kind: SandboxKind) -> str:
+    """Return the sandbox's own word for its isolation."""
+    return DockerSandbox.isolation if kind is SandboxKind.DOCKER else NO_ISOLATION
+
+
+def docker_backend(say: Callable[[str], None], *, runtime: str | None = None) -> Backend:
+    """Find or start an engine, find or build the image, and remove what dead harnesses left.
+
+    Raises:
+        InfrastructureError: there is no engine, or no image.
+    """
+    client = ensure_engine(install=True, say=say)
+    for name in reap(client):
+        say(f"removed the container {name}, which a dead harness left")
+    for path in reap_stages():
+        say(f"removed {path}, which a dead harness left")
+    image = ensure_image(client, variant=None, say=say)
+    version = client.version()
+    return Backend(
+        sandbox=DockerSandbox(client),
+        image=ImageFacts(label=image.tag, digest=image.reference, variant=image.variant),
+        engine=f"{version['Platform']['Name'] or 'Docker'} {version['Version']}".strip(),
+        runtime=runtime,
+    )
+
+
+def process_backend(python: str | None = None) -> Backend:
+    """Run packages as plain processes of this machine, with this or another interpreter."""
+    return Backend(
+        sandbox=ProcessSandbox(python=python or sys.executable),
+        image=ImageFacts(label="no image: the host's own Python", digest="none", variant="cpu"),
+        engine="no container engine",
+    )

@@ -1,0 +1,258 @@
+"""The command line: the only module that chooses implementations and prints.
+
+Exit codes: 0 all is well · 1 what was looked at is not well: a verdict other than OK, an error found ·
+2 wrong usage, or the organiser's files are wrong · 3 our fault or the host's (HARNESS_ERROR): nothing was
+counted, run it again · 130 interrupted; what was done is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from harness import __version__, cli_organiser
+from harness.backends import (
+    NO_ISOLATION_WARNING,
+    SandboxKind,
+    docker_backend,
+    isolation_of,
+    process_backend,
+)
+from harness.challenge import Challenge, load_challenge
+from harness.check import CheckReport, ContainerProbe, Rules, check_package
+from harness.check_view import render_report
+from harness.console import ConsoleObserver
+from harness.errors import ConfigError, HarnessError, SubmissionError
+from harness.evaluate import Backend, Evaluated, Evaluation, evaluate
+from harness.host import connect
+from harness.limits import limits_markdown
+from harness.pack import pack
+from harness.perturb.cli import app as perturb_app
+from harness.report import terminal_summary
+from harness.smoke import image_modules, smoke_runner
+from harness.types import Limits, SetName, Verdict
+
+OK, NOT_WELL, USAGE, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
+SMOKE_VIDEOS = 2
+SAMPLE_CHALLENGE = Path("sample_videos/challenge.toml")
+
+app = typer.Typer(
+    name="harness",
+    help="Run, perturb and score entries to a black-box video challenge.",
+    epilog="Exit codes: 0 well, 1 a verdict other than OK, 2 wrong usage or files, 3 our own fault, "
+    "130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(perturb_app, name="perturb")
+cli_organiser.add_to(app)
+
+_err = Console(stderr=True, soft_wrap=True)
+_out = Console()
+
+PackageArgument = Annotated[Path, typer.Argument(help="A folder or zip with submission.toml at its root.")]
+ChallengeOption = Annotated[
+    Path, typer.Option("--challenge", "-c", help="The challenge.toml to run on.", show_default=True)
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        envvar="HARNESS_CACHE",
+        help="Where prepared video sets are kept. Default: the user's cache folder.",
+    ),
+]
+SandboxOption = Annotated[
+    SandboxKind,
+    typer.Option("--sandbox", help="docker, or process: no isolation, for debugging your own package."),
+]
+PythonOption = Annotated[
+    str | None, typer.Option("--python", help="With --sandbox process: the interpreter to use.")
+]
+
+
+@app.command()
+def run(
+    package: PackageArgument,
+    *,
+    challenge: ChallengeOption = SAMPLE_CHALLENGE,
+    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    cache: CacheOption = None,
+    sandbox: SandboxOption = SandboxKind.DOCKER,
+    python: PythonOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do not resume a run that was cut off.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the order in which videos are fed. Default: drawn.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that prepare videos. Default: one per core.")
+    ] = None,
+    runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
+) -> None:
+    """Score a package on the public and the private set of a challenge, and write its reports."""
+    asked = Evaluation(
+        package=package,
+        challenge=load_challenge(challenge),
+        runs=runs.resolve(),
+        cache=_cache(cache),
+        isolation=isolation_of(sandbox),
+        order_seed=seed,
+        fresh=fresh,
+        workers=workers,
+    )
+    with ConsoleObserver(_err) as observer:
+        if sandbox is SandboxKind.PROCESS:
+            observer.warn(NO_ISOLATION_WARNING)
+
+        def backend() -> Backend:
+            if sandbox is SandboxKind.PROCESS:
+                return process_backend(python)
+            return docker_backend(observer.say, runtime=runtime)
+
+        evaluated = evaluate(asked, backend=backend, observer=observer)
+    _show(evaluated)
+    spoiled = any(one.verdict is not Verdict.OK for one in evaluated.result.sets.values())
+    raise typer.Exit(NOT_WELL if spoiled else OK)
+
+
+@app.command()
+def check(
+    package: PackageArgument,
+    *,
+    challenge: ChallengeOption = SAMPLE_CHALLENGE,
+    static: Annotated[
+        bool, typer.Option("--static", help="Only look at the files; start nothing, need no engine.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Find everything that would keep a package from running, and try it on two sample videos."""
+    loaded = load_challenge(challenge)
+    with ConsoleObserver(_err) as observer:
+        report = _check(package, loaded, static=True)
+        if not static and report.ok:
+            observer.step("Running it on two of the challenge's public videos")
+            report = _check(package, loaded, static=False, observer=observer)
+    if as_json:
+        sys.stdout.write(report.to_json())
+    else:
+        _out.print(render_report(report))
+    raise typer.Exit(OK if report.ok else NOT_WELL)
+
+
+@app.command(name="pack")
+def pack_command(
+    folder: Annotated[Path, typer.Argument(help="The package's folder.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: the folder's name with .zip.")
+    ] = None,
+) -> None:
+    """Make a zip of a package; the same files give the same bytes, on any machine."""
+    target = output or Path(f"{folder.resolve().name}.zip")
+    report = pack(folder, target)
+    _out.print(f"{target}: {report.file_count} files, sha256 {report.package_sha256}", soft_wrap=True)
+
+
+@app.command()
+def image() -> None:
+    """Find or build the runtime image that packages run in, starting an engine where none runs."""
+    with ConsoleObserver(_err) as observer:
+        observer.step("Runtime image")
+        facts = docker_backend(observer.say).image
+    _out.print(f"{facts.label} {facts.digest}", soft_wrap=True)
+
+
+@app.command()
+def limits() -> None:
+    """Print every limit, its key in challenge.toml and its default, as a Markdown table."""
+    sys.stdout.write(limits_markdown(Limits()) + "\n")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        _out.print(__version__)
+        raise typer.Exit(OK)
+
+
+def main() -> None:
+    """Run the command line, and turn our exceptions into their exit codes."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        return int(leave.exit_code)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _err.print("interrupted; what was done is kept, and the same command goes on from there")
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (ConfigError, SubmissionError) as error:
+        _err.print(f"[bold red]error:[/bold red] {_escaped(error)}", highlight=False)
+        return NOT_WELL if isinstance(error, SubmissionError) else USAGE
+    except HarnessError as error:
+        _err.print(f"[bold red]{Verdict.HARNESS_ERROR}:[/bold red] {_escaped(error)}", highlight=False)
+        _err.print("This is no verdict on the package. What was done is kept; run the same command again.")
+        return OUR_FAULT
+    return code if isinstance(code, int) else OK
+
+
+def _escaped(error: HarnessError) -> str:
+    return str(error).replace("[", "\\[")
+
+
+def _show(evaluated: Evaluated) -> None:
+    _out.print(terminal_summary(evaluated.result))
+    for title, path in (
+        ("report", evaluated.folder.report),
+        ("for the contestant", evaluated.folder.contestant_report),
+        ("result", evaluated.folder.result),
+    ):
+        _out.print(f"{title}: {path}", soft_wrap=True, highlight=False)
+
+
+def _check(
+    package: Path, challenge: Challenge, *, static: bool, observer: ConsoleObserver | None = None
+) -> CheckReport:
+    contract = challenge.contract
+    rules = Rules(
+        modes=contract.modes,
+        external_data_required=contract.external_data_required,
+        kaggle_slug=contract.kaggle_slug,
+    )
+    inside = None
+    if not static and observer is not None:
+        backend = docker_backend(observer.say)
+        public = challenge.sets[SetName.PUBLIC].videos
+        videos = sorted(path for path in public.iterdir() if path.suffix == ".mp4")[:SMOKE_VIDEOS]
+        inside = ContainerProbe(
+            modules=image_modules(connect(), backend.image.digest),
+            smoke=smoke_runner(
+                sandbox=backend.sandbox,
+                image=backend.image.digest,
+                limits=challenge.limits,
+                videos=videos,
+                kaggle_slug=contract.kaggle_slug,
+            ),
+        )
+    return check_package(package, limits=challenge.limits, rules=rules, inside=inside)
+
+
+def _cache(given: Path | None) -> Path:
+    if given is not None:
+        return given.resolve()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "blackbox-video-harness"
