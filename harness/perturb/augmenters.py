@@ -125,17 +125,16 @@ def grayscale(canvas: Canvas, rng: Generator, *, removed: float) -> Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MirrorPart:
-    """Mirror the picture left to right; below full share, only for the first part of each period of time."""
+class MirrorFrom:
+    """Mirror the picture left to right from one frame on."""
 
-    share: float
-    period_frames: int
+    first_frame: int
 
     def start(self, canvas: Canvas) -> EditFrame:
         """Mirror in place."""
 
         def edit(planes: Planes, index: int) -> None:
-            if index % self.period_frames < self.share * self.period_frames:
+            if index >= self.first_frame:
                 for plane in planes.all:
                     plane[:] = cv2.flip(plane, 1)
 
@@ -147,15 +146,16 @@ class MirrorPart:
     stage=Stage.GEOMETRY,
     group="mirror",
     in_contest=True,
-    unit="share of each 10 s mirrored",
+    unit="share of the video mirrored, its end",
     source="AugLy has all or nothing; a ramp to it",
     share=(0.2, 0.4, 0.6, 0.8, 1.0),
 )
 def horizontal_flip(canvas: Canvas, rng: Generator, *, share: float) -> Step:
-    """The mirrored picture of a front camera; below severity 5 it is mirrored for a part of the time only."""
+    """The mirrored picture of a front camera; below severity 5 only from some time on."""
     if share == 1.0:
         return Step(video=("hflip",))
-    return Step(operation=MirrorPart(share=share, period_frames=max(5, round(10 * canvas.frames_per_second))))
+    frames = canvas.duration_seconds * canvas.frames_per_second
+    return Step(operation=MirrorFrom(first_frame=round(frames * (1 - share))))
 
 
 @perturbation(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from numpy.random import Generator
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import RecipeError
 from harness.perturb.plans import Encoding, Plan, build_plan
@@ -64,17 +64,17 @@ class _RecipeFile(_Strict):
     law: Literal["mixture", "grid"] = "mixture"
     untouched: Share = 0.0
     count: dict[Literal["1", "2", "3", "4"], Weight] = {"1": 1.0}
-    kinds: Literal["all"] | tuple[KindRule, ...] = ()
+    kinds: tuple[KindRule, ...] = ()
     exclude: tuple[Annotated[tuple[str, ...], Field(min_length=2)], ...] = ()
     encode: EncodeRule = EncodeRule()
 
     @model_validator(mode="after")
     def _consistent(self) -> _RecipeFile:
-        names = Counter(rule.name for rule in self.rules())
+        names = Counter(rule.name for rule in self.kinds)
         repeated = [name for name, times in names.items() if times > 1]
         if repeated:
             raise ValueError(f"kinds: listed twice: {', '.join(repeated)}")
-        if self.law == "mixture" and self.untouched < 1 and not any(rule.weight for rule in self.rules()):
+        if self.law == "mixture" and self.untouched < 1 and not any(rule.weight for rule in self.kinds):
             raise ValueError("kinds: no kind with a weight, but untouched is below 1")
         if not any(self.count.values()):
             raise ValueError("count: no number of perturbations has a weight")
@@ -82,10 +82,11 @@ class _RecipeFile(_Strict):
             find(name)
         return self
 
-    def rules(self) -> tuple[KindRule, ...]:
-        if self.kinds == "all":
-            return tuple(KindRule(name=name) for name in catalogue())
-        return self.kinds
+    @field_validator("kinds", mode="before")
+    @classmethod
+    def _all(cls, value: object) -> object:
+        """`kinds = "all"` stands for every kind, alike."""
+        return [{"name": name} for name in catalogue()] if value == "all" else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +155,7 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
         law=content.law,
         untouched=content.untouched,
         counts={int(number): weight for number, weight in sorted(content.count.items())},
-        kinds=content.rules(),
+        kinds=content.kinds,
         exclude=tuple(frozenset(group) for group in content.exclude),
         encoding=Encoding(**content.encode.model_dump()),
     )
