@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickletools
 import re
 from collections.abc import Iterator, Mapping
 
@@ -9,6 +10,7 @@ from harness.findings import Finding, Severity, found
 from harness.manifest import MANIFEST_NAME, Manifest
 
 HEAD_BYTES = 512
+INSTRUCTIONS_MIN = 3  # PROTO, a value, STOP; bytes that only look like the first are no evidence
 WEIGHT_SUFFIXES = (
     *(
         ".pt",
@@ -56,10 +58,20 @@ def is_pickle(path: str, head: bytes) -> bool:
         return True
     if _OBJECT_ARRAY.match(head):
         return True
-    # Two bytes are little evidence: ask for a frame, an opcode that follows PROTO, or a telling name.
-    if _PICKLE.match(head):
-        return lower.endswith(WEIGHT_SUFFIXES) or head[2:3] in b"\x95c}]()X\x8a\x8c"
+    if _PICKLE.match(head) and _instructions(head) >= INSTRUCTIONS_MIN:
+        return True
     return lower.endswith(_TEXT_PICKLE_SUFFIXES)
+
+
+def _instructions(head: bytes) -> int:
+    """Count the instructions of a pickle's beginning, without following any."""
+    count = 0
+    try:
+        for _ in pickletools.genops(head):
+            count += 1
+    except ValueError:
+        pass  # where the beginning ends, or the pickle turns out to be none
+    return count
 
 
 def is_weights(path: str, head: bytes) -> bool:
