@@ -1,8 +1,9 @@
 """The runtime image: found by what it is made of, built where it is not there.
 
-Its tag is derived from the base image, the Dockerfiles, the pinned requirements, the runner and the variant,
+Its tag is derived from the base image, the Dockerfile, the pinned requirements, the runner and the variant,
 so the same content is found again at once and any change gives another image. It is built in two steps: the
-packages image, slow and rarely changed, and on top of it the runner, cheap. Both are built without a network.
+packages image (`packages.sh`), slow and rarely changed, and on top of it the runner (`Dockerfile`), cheap.
+Both are built without a network.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import ctypes.util
 import fcntl
 import hashlib
 import io
+import json
 import shutil
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -25,6 +27,7 @@ from typing import IO, Final
 import docker
 import requests
 from docker.errors import DockerException
+from docker.types import LogConfig
 
 from harness.baseimage import BaseImage, ensure_base, find_base, image_id_of
 from harness.errors import ImageError
@@ -35,10 +38,10 @@ REPOSITORY: Final = "blackbox-video-harness/runtime"
 RUNTIME_FOLDER: Final = Path(__file__).parent / "runtime"
 
 _PACKAGES_REPOSITORY: Final = "blackbox-video-harness/packages"
-_PACKAGES_DOCKERFILE: Final = "packages.Dockerfile"
+_PACKAGES_SCRIPT: Final = "packages.sh"
 _RUNTIME_DOCKERFILE: Final = "Dockerfile"
 _RUNTIME_FILES: Final = ("torchvision_operators.py", "torchvision_operators.pth", "runner.py")
-_STAGE_LABEL: Final = "blackbox-video-harness.stage"
+_WHEELHOUSE: Final = "/wheelhouse"  # in the container
 _BUILD_SECONDS: Final = 3600
 _LOG_LINES: Final = 15
 
@@ -70,7 +73,7 @@ def ensure_image(
         client: An engine that answers.
         variant: "cpu" or "cuda"; None chooses by what the host has.
         say: Told what is going on; finding the image is silent.
-        runtime: The folder with the Dockerfiles, the requirements and the runner.
+        runtime: The folder with the Dockerfile, the requirements and the runner.
 
     Raises:
         ImageError: it cannot be built: the base, the wheels or the build itself failed.
@@ -118,7 +121,7 @@ def has_nvidia_gpu() -> bool:
 
 def packages_tag(base_id: str, variant: Variant, runtime: Path) -> str:
     """Name the packages image by its content."""
-    files = (_PACKAGES_DOCKERFILE, *REQUIREMENT_FILES)
+    files = (_PACKAGES_SCRIPT, *REQUIREMENT_FILES)
     return f"{_PACKAGES_REPOSITORY}:{variant}-{_content_key(runtime, files, base_id, variant)}"
 
 
@@ -171,7 +174,7 @@ def _build(
         _build_packages(client, packages, base=base, variant=variant, runtime=runtime, say=say)
     say("Adding the runner to the runtime image.")
     tag = runtime_tag(base.image_id, variant, runtime)
-    with _context(
+    with _archive(
         {_RUNTIME_DOCKERFILE: runtime / _RUNTIME_DOCKERFILE} | {n: runtime / n for n in _RUNTIME_FILES}
     ) as tar:
         _run_build(
@@ -200,38 +203,50 @@ def _build_packages(
     runtime: Path,
     say: Callable[[str], None],
 ) -> None:
+    """Install the packages in a container on the base image, and keep its file system as one layer.
+
+    The wheels come in a volume, which also works where the engine is on another machine; in a Dockerfile they
+    would have to be copied into a layer and out of it again, half a gigabyte and more each time.
+    """
     wheels = ensure_wheelhouse(runtime, variant=variant, cache=cache_folder(), say=say)
     say(f"Building {tag} on {base.name} with torch {wheels.torch} (a minute or two).")
-    stage = tag.replace(":", "-")
-    files = {_PACKAGES_DOCKERFILE: runtime / _PACKAGES_DOCKERFILE}
-    for folder in ("packages", "tools", "models"):
-        files |= {f"{folder}/{path.name}": path for path in sorted((wheels.folder / folder).iterdir())}
-    labels = {
-        f"{LABEL}.base": base.name,
-        f"{LABEL}.base-id": base.image_id,
-        f"{LABEL}.torch": wheels.torch,
-        f"{LABEL}.variant": variant,
-        f"{LABEL}.wheels": wheels.digest,
-    }
+    name = tag.replace("/", "-").replace(":", "-")
+    with suppress(docker.errors.NotFound):  # left by a build that was killed; we alone build now
+        client.containers.get(name).remove(force=True, v=True)
+    container = client.containers.create(
+        base.image_id, name=name, entrypoint=["/bin/sh", f"{_WHEELHOUSE}/{_PACKAGES_SCRIPT}"], command=[],
+        user="0:0", working_dir="/", network_mode="none", volumes=[_WHEELHOUSE],
+        log_config=LogConfig(type=LogConfig.types.JSON),
+    )  # fmt: skip
     try:
-        with _context(files) as tar:
-            arguments = {"BASE_IMAGE": base.image_id, "STAGE_LABEL": stage}
-            _run_build(
-                client, tar, _PACKAGES_DOCKERFILE, tag=tag, arguments=arguments, labels=labels, say=say
+        files = {_PACKAGES_SCRIPT: runtime / _PACKAGES_SCRIPT}
+        files |= {p.relative_to(wheels.folder).as_posix(): p for p in wheels.folder.glob("*/*")}
+        with _archive(files) as archive:
+            container.put_archive(_WHEELHOUSE, archive)
+        container.start()
+        lines: list[str] = []
+        for line in container.logs(stream=True, follow=True):
+            lines.append(line.decode("utf-8", errors="replace").rstrip())
+            say("  " + lines[-1][:200])
+        exit_code = container.wait(timeout=_BUILD_SECONDS)["StatusCode"]
+        if exit_code != 0:
+            tail = "\n    ".join(lines[-_LOG_LINES:])
+            raise ImageError(
+                f"the packages could not be installed on {base.name} (exit code {exit_code}):\n    {tail}",
+                remedy="Correct what the last lines say (disk full? wrong BASE_IMAGE?), then run again.",
             )
+        labels = {
+            f"{LABEL}.base": base.name,
+            f"{LABEL}.base-id": base.image_id,
+            f"{LABEL}.torch": wheels.torch,
+            f"{LABEL}.variant": variant,
+            f"{LABEL}.wheels": wheels.digest,
+        }
+        repository, _, version = tag.partition(":")
+        changes = [f"LABEL {key}={json.dumps(value)}" for key, value in labels.items()]
+        client.api.commit(name, repository=repository, tag=version, changes=changes)
     finally:
-        _remove_stage(client, stage)
-
-
-def _remove_stage(client: docker.DockerClient, stage: str) -> None:
-    """Remove the stage that holds the wheels: half a gigabyte and more that nothing refers to."""
-    filters = {"label": f"{_STAGE_LABEL}={stage}", "dangling": True}
-    for image in client.api.images(filters=filters, quiet=True):
-        # An image that something still refers to is not ours alone; the engine then refuses, and it stays.
-        try:
-            client.api.remove_image(image, force=False)
-        except docker.errors.APIError:
-            continue
+        container.remove(force=True, v=True)
 
 
 def _run_build(
@@ -265,8 +280,8 @@ def _run_build(
 
 
 @contextmanager
-def _context(files: Mapping[str, Path]) -> Iterator[IO[bytes]]:
-    """Pack a build context: names and contents only, so that the layer cache sees no owner and no time."""
+def _archive(files: Mapping[str, Path]) -> Iterator[IO[bytes]]:
+    """Pack files for the engine: names and contents only; its layer cache then sees no owner and no time."""
     with tempfile.TemporaryFile() as stream:
         with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for name, path in sorted(files.items()):

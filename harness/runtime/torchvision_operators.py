@@ -1,14 +1,14 @@
 """Lets torchvision be imported where its compiled operators do not fit the installed torch.
 
-Package indexes often carry torchvision built for CUDA only, while torch beside it is a CPU build. The operators'
-library then cannot be loaded, and `import torchvision` (hence `import timm`) ends with "operator torchvision::nms
-does not exist": torchvision describes the shapes of two operators, nms and qnms, without asking whether they
-are there. This module declares the two before torchvision is imported, and gives nms a body in plain torch, so
-that detectors which need nothing else (MTCNN among them) work.
+Package indexes often carry torchvision built for CUDA only, while torch beside it is a CPU build. The library
+of operators then cannot be loaded, and `import torchvision` (hence `import timm`) ends with "operator
+torchvision::nms does not exist": torchvision describes the shapes of two operators, nms and qnms, without
+asking whether they are there. This module declares the two before torchvision is imported, and gives nms a
+body in plain torch, so that detectors which need nothing else (MTCNN among them) work.
 
 Where the library loads, nothing is declared and nothing is changed. Where it does not, all other operators
-(roi_pool, deform_conv2d, ...) stay as torchvision leaves them: they fall back to Python or say what is missing.
-Values and gradients of the rest of torchvision are not touched.
+(roi_pool, deform_conv2d, ...) stay as torchvision leaves them, with its clear message; roi_align asks for a
+C++ compiler. Nothing else of torchvision is touched.
 
 A `.pth` file beside this module calls `install` at every start of Python. It only puts a finder in
 `sys.meta_path`; torch is not imported before somebody imports torchvision.
@@ -17,6 +17,7 @@ A `.pth` file beside this module calls `install` at every start of Python. It on
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,22 +28,29 @@ if TYPE_CHECKING:
 
 
 def install() -> None:
-    """Watch for the first import of torchvision. Cheap: imports nothing but importlib."""
-    sys.meta_path.insert(0, _Finder())  # type: ignore[arg-type]  # a finder needs only find_spec
+    """Watch for the import of torchvision. Cheap: imports nothing but importlib.
+
+    In a virtual environment Python reads `.pth` files twice, so a second call does nothing.
+    """
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
 
 
 class _Finder:
-    """Finds torchvision as Python would, once, and wraps its loader."""
+    """Finds torchvision as Python would, and wraps its loader.
+
+    It stays: others look for torchvision with `importlib.util.find_spec` long before they import it.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if name != "torchvision":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]  # put there by install
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None and spec.submodule_search_locations:
-            spec.loader = _Loader(spec.loader, Path(spec.submodule_search_locations[0]))  # type: ignore[assignment]
+            folder = Path(spec.submodule_search_locations[0])
+            spec.loader = _Loader(spec.loader, folder)  # type: ignore[assignment]  # all the import system calls
         return spec
 
 
@@ -54,10 +62,14 @@ class _Loader:
         self._folder = folder
 
     def create_module(self, spec: ModuleSpec) -> Any:
-        spec.loader = self._loader  # what asks the module for its loader later (importlib.resources) sees the real one
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = (
+            self._loader
+        )  # whoever asks later (importlib.resources, inspect) meets the real one
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
         missing = not _library_loads(self._folder)
         if missing:
             _declare()
@@ -67,7 +79,7 @@ class _Loader:
 
 
 def _library_loads(folder: Path) -> bool:
-    import torch
+    torch: Any = import_module("torch")  # heavy: only when torchvision is imported
 
     for library in sorted(folder.glob("_C*.so")):
         try:
@@ -79,7 +91,7 @@ def _library_loads(folder: Path) -> bool:
 
 
 def _declare() -> None:
-    import torch
+    torch: Any = import_module("torch")  # heavy: only when torchvision is imported
 
     library = torch.library.Library("torchvision", "DEF")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -94,7 +106,7 @@ _declared: list[Any] = []  # operators vanish with the Library that made them
 
 def _let_nms_pass() -> None:
     """Let `torchvision.ops.nms` run; the other operators keep their check, and its clear message."""
-    from torchvision.ops import boxes
+    boxes: Any = import_module("torchvision.ops.boxes")
 
     # `box_iou` of rotated boxes shares this check; it then fails by the missing operator's name instead.
     boxes._assert_has_ops = lambda: None
@@ -111,7 +123,7 @@ def nms(dets: Any, scores: Any, iou_threshold: float) -> Any:
     Returns:
         Indices of the boxes that stay, int64, best score first.
     """
-    import torch
+    torch: Any = import_module("torch")  # heavy: only when torchvision is imported
 
     order = torch.sort(scores, stable=True, descending=True).indices
     areas = (dets[:, 2] - dets[:, 0]) * (dets[:, 3] - dets[:, 1])
