@@ -1,0 +1,267 @@
+"""The whole way from a package to two scores, in real containers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import pytest
+
+from harness.challenge import Challenge, load_challenge
+from harness.errors import SandboxError
+from harness.evaluate import Backend, Evaluation, evaluate
+from harness.gateway import SetProgress
+from harness.journal import read_entries
+from harness.perturb.prepare import PrepareProgress
+from harness.perturb.synthetic import ClipSpec, write_clip
+from harness.result import ImageFacts, read_result
+from harness.runfolder import RunFolder
+from harness.sandbox import SandboxProcess
+from harness.sandbox.docker import DockerSandbox, reap
+from harness.types import OutcomeKind, SandboxSpec, SetName, Verdict
+
+MakePackage = Callable[..., Path]
+CHALLENGE = """
+schema = 1
+name = "tiny"
+[sets.public]
+videos = "public"
+labels = "public/labels.csv"
+recipe = "clean"
+seed = 1
+[sets.private]
+videos = "private"
+labels = "private/labels.csv"
+recipe = "original"
+seed = 2
+[limits]
+video_seconds = 10
+memory_bytes = 256_000_000
+tmp_bytes = 16_000_000
+shm_bytes = 16_000_000
+startup_seconds = 60
+[scoring]
+bootstrap_samples = 100
+"""
+
+
+class Silent:
+    """An observer that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def step(self, text: str) -> None:
+        self.told.append(text)
+
+    say = warn = step
+
+    def preparing(self, name: SetName, progress: PrepareProgress) -> None:
+        self.told.append(f"prepared {progress.done} of {name}")
+
+    def running(self, name: SetName, progress: SetProgress) -> None:
+        self.told.append(f"ran {progress.done} of {name}")
+
+
+class FailingSandbox:
+    """The real sandbox, whose first starts fail as when the engine is gone."""
+
+    isolation = DockerSandbox.isolation
+
+    def __init__(self, real: DockerSandbox, failures: int) -> None:
+        self._real, self.failures = real, failures
+
+    @contextmanager
+    def start(self, spec: SandboxSpec) -> Iterator[SandboxProcess]:
+        if self.failures:
+            self.failures -= 1
+            raise SandboxError("the engine went away")
+        with self._real.start(spec) as process:
+            yield process
+
+
+@pytest.fixture
+def challenge(tmp_path: Path) -> Challenge:
+    return load_challenge(write_challenge(tmp_path / "challenge"))
+
+
+def write_challenge(folder: Path, text: str = CHALLENGE) -> Path:
+    for offset, name in enumerate(("public", "private")):
+        (folder / name).mkdir(parents=True)
+        rows = ["filename,label"]
+        for number in range(4):
+            clip = folder / name / f"clip{number}.mp4"
+            write_clip(clip, ClipSpec(width=64, height=48, frames=5, seed=10 * offset + number))
+            rows.append(f"{clip.name},{number % 2}")
+        (folder / name / "labels.csv").write_text("\n".join(rows) + "\n")
+    (folder / "challenge.toml").write_text(text)
+    return folder / "challenge.toml"
+
+
+def asked(package: Path, challenge: Challenge, tmp_path: Path, *, fresh: bool = False) -> Evaluation:
+    return Evaluation(
+        package=package,
+        challenge=challenge,
+        runs=tmp_path / "runs",
+        cache=tmp_path / "cache",
+        isolation="docker",
+        order_seed=5,
+        fresh=fresh,
+        workers=1,
+    )
+
+
+def backend_of(client: docker.DockerClient, image: str, *, failures: int = 0) -> Callable[[], Backend]:
+    real = DockerSandbox(client)
+    sandbox = FailingSandbox(real, failures) if failures else real
+    facts = ImageFacts(label="light", digest=image, variant="cpu")
+    return lambda: Backend(sandbox=sandbox, image=facts, engine="Docker")
+
+
+def test_a_constant_half_scores_the_logarithm_of_two_on_both_sets(
+    docker_client: docker.DockerClient,
+    light_image: str,
+    make_package: MakePackage,
+    challenge: Challenge,
+    tmp_path: Path,
+) -> None:
+    package = make_package("print('MARKER', video); return 0.5")
+    observer = Silent()
+    done = evaluate(
+        asked(package, challenge, tmp_path),
+        backend=backend_of(docker_client, light_image),
+        observer=observer,
+    )
+    for name in (SetName.PUBLIC, SetName.PRIVATE):
+        one = done.result.sets[name]
+        assert one.verdict is Verdict.OK
+        assert one.score.log_loss == pytest.approx(math.log(2))
+        assert one.outcomes == {OutcomeKind.PREDICTED: 4}
+    assert done.result == read_result(done.folder.result)
+    assert "ran 4 of private" in observer.told
+    assert done.folder.report.stat().st_size > 10_000
+    assert done.folder.contestant_report.is_file()
+    private = done.folder.journal(SetName.PRIVATE).parent
+    kept = b"".join(path.read_bytes() for path in private.iterdir())
+    assert b"MARKER" in done.folder.log(SetName.PUBLIC).read_bytes()
+    assert b"MARKER" not in kept, "nothing that a package says about a hidden set leaves the container"
+
+
+def test_a_package_that_cannot_run_gets_a_verdict_and_no_container(
+    make_package: MakePackage, challenge: Challenge, tmp_path: Path
+) -> None:
+    package = make_package(module="def broken(:\n")
+
+    def never() -> Backend:
+        pytest.fail("nothing may be started for a package that fails its check")
+
+    done = evaluate(asked(package, challenge, tmp_path), backend=never, observer=Silent())
+    assert {one.verdict for one in done.result.sets.values()} == {Verdict.INVALID_PACKAGE}
+    assert "P301" in done.result.sets[SetName.PUBLIC].detail
+    assert not done.result.valid
+    assert done.folder.report.is_file()
+
+
+def test_a_fault_of_ours_is_tried_once_more_and_then_kept_for_later(
+    docker_client: docker.DockerClient,
+    light_image: str,
+    make_package: MakePackage,
+    challenge: Challenge,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("harness.evaluate.RETRY_AFTER_SECONDS", 0.0)
+    package = make_package()
+    with pytest.raises(SandboxError, match="went away"):
+        evaluate(
+            asked(package, challenge, tmp_path),
+            backend=backend_of(docker_client, light_image, failures=2),
+            observer=Silent(),
+        )
+    (cut_off,) = (tmp_path / "runs").iterdir()
+    assert not RunFolder(path=cut_off).result.exists(), "a fault of ours never becomes a result"
+    done = evaluate(
+        asked(package, challenge, tmp_path),
+        backend=backend_of(docker_client, light_image, failures=1),
+        observer=Silent(),
+    )
+    assert done.folder.path == cut_off
+    assert done.result.valid
+
+
+def test_a_harness_killed_at_any_moment_loses_at_most_the_video_in_flight(
+    docker_client: docker.DockerClient, light_image: str, make_package: MakePackage, tmp_path: Path
+) -> None:
+    path = write_challenge(tmp_path / "challenge")
+    package = make_package("time.sleep(0.4); return 0.5")
+    journal = _kill_after(2, package, path, light_image, tmp_path)
+    _, before = read_entries(journal)
+    reap(docker_client)
+    done = evaluate(
+        asked(package, load_challenge(path), tmp_path),
+        backend=backend_of(docker_client, light_image),
+        observer=Silent(),
+    )
+    _, after = read_entries(journal)
+    assert done.folder.journal(SetName.PUBLIC) == journal
+    assert after[: len(before)] == before, "what was done is not done again"
+    assert len(after) == 4
+    assert done.result.valid
+    left = docker_client.containers.list(all=True, filters={"ancestor": light_image})
+    assert [container.name for container in left if done.folder.run_id in str(container.labels)] == []
+
+
+def _kill_after(outcomes: int, package: Path, challenge: Path, image: str, tmp_path: Path) -> Path:
+    """Run the harness in a process of its own, and `kill -9` it once so many outcomes are on the disk."""
+    code = (
+        "import docker, sys\n"
+        "from pathlib import Path\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from test_evaluate import Silent, asked, backend_of\n"
+        "from harness.challenge import load_challenge\n"
+        "from harness.evaluate import evaluate\n"
+        "if __name__ == '__main__':\n"
+        "    evaluate(asked(Path(sys.argv[2]), load_challenge(Path(sys.argv[3])), Path(sys.argv[4])),\n"
+        "        backend=backend_of(docker.from_env(), sys.argv[5]), observer=Silent())\n"
+    )
+    script = tmp_path / "killed.py"
+    script.write_text(code)
+    arguments = [str(Path(__file__).parent), str(package), str(challenge), str(tmp_path), image]
+    process = subprocess.Popen([sys.executable, str(script), *arguments])
+    deadline = time.monotonic() + 90
+    try:
+        while time.monotonic() < deadline and process.poll() is None:
+            for journal in tmp_path.glob("runs/*/sets/public/outcomes.jsonl"):
+                if journal.read_bytes().count(b"\n") >= outcomes + 1:
+                    return journal
+            time.sleep(0.02)
+        pytest.fail(f"the harness ended by itself with {process.returncode}")
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_the_result_on_disk_holds_no_label_and_no_name(
+    docker_client: docker.DockerClient,
+    light_image: str,
+    make_package: MakePackage,
+    challenge: Challenge,
+    tmp_path: Path,
+) -> None:
+    done = evaluate(
+        asked(make_package(), challenge, tmp_path),
+        backend=backend_of(docker_client, light_image),
+        observer=Silent(),
+    )
+    text = done.folder.result.read_text() + done.folder.contestant_report.read_text()
+    assert "clip0" not in text
+    assert json.loads(done.folder.result.read_text())["isolation"] == "docker"
