@@ -115,6 +115,7 @@ def _write(
     sound = None if audio is None else output.add_stream("aac", rate=AUDIO_RATE, layout="mono")
     if sound is not None:
         sound.bit_rate = 48_000
+        sound.options = {"flags": "+bitexact"}  # else the encoder signs every file
     strip = BitStreamFilterContext("filter_units=remove_types=6", video)
     packets = []
     for index, picture in enumerate(frames):

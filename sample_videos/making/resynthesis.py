@@ -90,16 +90,21 @@ class FaceDriver:
 
     weights: npt.NDArray[np.float64]
     coefficient_mean: Coefficients
+    coefficient_deviation: Coefficients
     expression_deviation: float
 
     def drive(self, track: Sequence[Points]) -> list[Coefficients]:
-        """Coefficients for each frame of a clip; the clip's own mean expression counts as the neutral one."""
+        """Coefficients for each frame of a clip; the clip's own mean expression counts as the neutral one.
+
+        They stay within two deviations of what was learnt: beyond, linear textures crumple.
+        """
         moves = np.stack([expression(points) for points in track])
         moves = moves - moves.mean(axis=0)
         strength = float(np.sqrt((moves**2).mean())) / self.expression_deviation
         if strength > 1.5:  # a livelier face than any the texture was learnt from
             moves *= 1.5 / strength
-        return list(self.coefficient_mean + moves @ self.weights)
+        reach = 2 * self.coefficient_deviation
+        return list(self.coefficient_mean + np.clip(moves @ self.weights, -reach, reach))
 
 
 def fit_driver(
@@ -117,7 +122,12 @@ def fit_driver(
     penalty = ridge * np.trace(gram) / len(gram)
     weights = np.linalg.solve(gram + penalty * np.eye(len(gram)), moves.T @ (goals - mean))
     deviation = float(np.sqrt((moves**2).mean()))
-    return FaceDriver(weights=weights, coefficient_mean=mean, expression_deviation=deviation)
+    return FaceDriver(
+        weights=weights,
+        coefficient_mean=mean,
+        coefficient_deviation=goals.std(axis=0),
+        expression_deviation=deviation,
+    )
 
 
 def resynthesise(frame: Image, points: Points, space: FaceSpace, settings: SwapSettings) -> Image:
