@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from harness import __version__, cli_organiser
 from harness.backends import (
@@ -192,13 +192,9 @@ def run_command(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     try:
         code = app(arguments, standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        return int(leave.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        _err.print("interrupted; what was done is kept, and the same command goes on from there")
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        _err.print(f"[bold red]error:[/bold red] {_escaped(error)}", highlight=False)
+        _err.print("`harness --help` lists the commands; each has a --help of its own.")
         return USAGE
     except (ConfigError, SubmissionError) as error:
         _err.print(f"[bold red]error:[/bold red] {_escaped(error)}", highlight=False)
@@ -207,11 +203,13 @@ def run_command(arguments: list[str]) -> int:
         _err.print(f"[bold red]{Verdict.HARNESS_ERROR}:[/bold red] {_escaped(error)}", highlight=False)
         _err.print("This is no verdict on the package. What was done is kept; run the same command again.")
         return OUR_FAULT
+    if code == INTERRUPTED:
+        _err.print("interrupted; what was done is kept, and the same command goes on from there")
     return code if isinstance(code, int) else OK
 
 
-def _escaped(error: HarnessError) -> str:
-    return str(error).replace("[", "\\[")
+def _escaped(error: Exception) -> str:
+    return (error.format_message() if isinstance(error, TyperException) else str(error)).replace("[", "\\[")
 
 
 def _show(evaluated: Evaluated) -> None:

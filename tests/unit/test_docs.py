@@ -1,0 +1,91 @@
+"""The documents say what the code does: tables are the code's own, and what is documented exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from harness.cli import app, run_command
+from harness.limits import limits_markdown
+from harness.report.words import VERDICT_WORDS
+from harness.types import Limits, Verdict
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "sample_videos" / "README.md")
+
+
+def verdicts_markdown() -> str:
+    rows = [f"| `{verdict}` | {VERDICT_WORDS[verdict]} |" for verdict in Verdict]
+    return "\n".join(["| verdict | what it means |", "|---|---|", *rows])
+
+
+def commands_of(group: TyperGroup) -> set[str]:
+    """Return every command as it is typed, groups included."""
+    found: set[str] = set()
+    for name, command in group.commands.items():
+        found.add(name)
+        if isinstance(command, TyperGroup):
+            found |= {f"{name} {inner}" for inner in commands_of(command)}
+    return found
+
+
+def code_in(text: str) -> list[str]:
+    """Return the lines of code blocks, and every piece of inline code."""
+    blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines()] + re.findall(
+        r"`([^`\n]+)`", text
+    )
+
+
+root_command = typer.main.get_command(app)
+assert isinstance(root_command, TyperGroup)
+COMMANDS = commands_of(root_command)
+
+
+@pytest.mark.parametrize(
+    ("name", "table"), [("limits", limits_markdown(Limits())), ("verdicts", verdicts_markdown())]
+)
+def test_a_table_of_the_readme_is_the_code_s_own(name: str, table: str) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(rf"<!-- {name} -->\n(.*?)\n?<!-- /{name} -->", text, re.DOTALL)
+    assert block is not None
+    assert block[1] == table, f"paste this between the marks:\n{table}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_documented_command_exists(path: Path) -> None:
+    for line in code_in(path.read_text(encoding="utf-8")):
+        words = line.split()
+        if words and words[0] in {"harness", ".venv/bin/harness"} and len(words) > 1:
+            typed = [word for word in words[1:3] if re.fullmatch(r"[a-z][a-z-]*", word)]
+            known = words[1].startswith("-") or typed[0] in COMMANDS
+            assert known, f"{path.name}: {line}"
+            if typed and any(command.startswith(f"{typed[0]} ") for command in COMMANDS):
+                assert " ".join(typed) in COMMANDS, f"{path.name}: {line}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_documented_target_exists(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for line in code_in(path.read_text(encoding="utf-8")):
+        words = line.split()
+        if len(words) > 1 and words[0] == "make":
+            assert words[1] in targets, f"{path.name}: {line}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+@pytest.mark.parametrize("command", ["", *sorted(COMMANDS)])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command([*command.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "Usage" in shown
+    assert len(shown.splitlines()) > 4
