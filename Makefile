@@ -1,0 +1,85 @@
+# Every target does its own set-up; a second call finds it done. `make help` lists them.
+
+SUBMISSION ?= submission
+CHALLENGE ?= sample_videos/challenge.toml
+ARGS ?=
+PYTHON ?= python3
+# Test processes. Tests that start containers share the cores with them: more than one per core only waits.
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TRAIN_STAMP := $(VENV)/.installed-train
+
+# The reports are tested in a browser. Root on Debian or Ubuntu gets it installed; elsewhere, where it is missing,
+# its tests fail and say so.
+BROWSER := { command -v chromium && command -v chromedriver; } >/dev/null
+MAY_INSTALL := { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+INSTALL_BROWSER := apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes \
+	--no-install-recommends chromium chromium-driver >/dev/null </dev/null
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run-submission check pack image test lint format types benchmark train clean
+
+help: ## List every target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  SUBMISSION=$(SUBMISSION)  CHALLENGE=$(CHALLENGE)  ARGS=$(ARGS)"
+
+setup: $(STAMP) ## Make the virtual environment and install the harness into it, all releases pinned
+
+run-submission: $(STAMP) ## Score SUBMISSION (folder or zip) on CHALLENGE; ARGS passes options on
+	@$(BIN)/harness run "$(SUBMISSION)" --challenge "$(CHALLENGE)" $(ARGS)
+
+check: $(STAMP) ## Find everything that would keep SUBMISSION from running, and try it on two videos
+	@$(BIN)/harness check "$(SUBMISSION)" --challenge "$(CHALLENGE)" $(ARGS)
+
+pack: $(STAMP) ## Make the zip of SUBMISSION that is handed in
+	@$(BIN)/harness pack "$(SUBMISSION)" $(ARGS)
+
+image: $(STAMP) ## Find or build the runtime image, starting a container engine where it must
+	@$(BIN)/harness image $(ARGS)
+
+test: $(STAMP) ## Run the whole test suite, real containers and a real browser included
+	@$(BIN)/harness image
+	@$(BROWSER) || ! $(MAY_INSTALL) || { echo "Installing chromium, in which the reports are tested."; $(INSTALL_BROWSER); }
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(STAMP) ## Check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(STAMP) ## Repair style and formatting
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(STAMP) ## Check types
+	@$(BIN)/mypy
+
+benchmark: $(STAMP) ## Run every benchmark; each prints JSON with a ratio against a named baseline
+	@set -e; for script in tests/benchmarks/*.py; do echo "# $$script" >&2; $(BIN)/python "$$script" $(ARGS); done
+
+train: $(TRAIN_STAMP) ## Train one member of the reference entry; ARGS goes to submission/training/train.py
+	@$(BIN)/python submission/training/train.py $(ARGS)
+
+clean: ## Remove the virtual environment and what tools left; runs, images and fetched wheels stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian splits venv's pip (ensurepip) into a package of its own; the host's pip can do that part as well.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11, or missing. Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Setting up $(VENV)."
+	@rm -f $(STAMP) $(TRAIN_STAMP)
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
+		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+		  $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip; } || \
+		{ echo "No virtual environment can be made. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(TRAIN_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt -e '.[dev,train]'
+	@touch $@
