@@ -1,0 +1,200 @@
+"""Both pages in a real browser, as wide as a desk and as a phone.
+
+Needs Debian's `chromium` and `chromium-driver`; fails without them. The browser is driven over WebDriver,
+whose requests are plain HTTP on a loopback port.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.report.example import example_run
+
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PAYLOAD = '<script>alert(1)</script>"><img src=x onerror=alert(1)></pre><svg onload=alert(1)>' + "W" * 400
+OVERFLOWING = """
+const wide = window.innerWidth + 1;
+return [...document.querySelectorAll('body *')]
+  .filter(e => !e.closest('.scroll, pre, svg') && e.getBoundingClientRect().right > wide)
+  .map(e => e.tagName + '.' + e.className + ': ' + e.textContent.slice(0, 60));
+"""
+
+
+class Browser:
+    """One WebDriver session."""
+
+    def __init__(self, base: str, capabilities: dict[str, Any]) -> None:
+        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+        self._base = base
+        session = self._send("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
+        self._base = f"{base}/session/{session['sessionId']}"
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._base + path, data=data, method=method)
+        with self._open(request, timeout=60) as reply:
+            return json.load(reply)["value"]
+
+    def open(self, page: Path) -> None:
+        self._send("POST", "/url", {"url": page.as_uri()})
+
+    def run(self, script: str) -> Any:
+        return self._send("POST", "/execute/sync", {"script": script, "args": []})
+
+    def prefer(self, scheme: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        command = {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}}
+        self._send("POST", "/goog/cdp/execute", command)
+
+    def log(self, kind: str) -> list[dict[str, Any]]:
+        found = self._send("POST", "/se/log", {"type": kind})
+        assert isinstance(found, list)
+        return found
+
+    def requests(self) -> set[str]:
+        messages = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
+        return {
+            message["params"]["request"]["url"]
+            for message in messages
+            if message["method"] == "Network.requestWillBeSent"
+        }
+
+    def close(self) -> None:
+        self._send("DELETE", "")
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[str]:
+    binary = shutil.which("chromedriver")
+    assert binary, "no chromedriver: apt-get install chromium chromium-driver"
+    assert shutil.which("chromium"), "no chromium: apt-get install chromium chromium-driver"
+    process = subprocess.Popen([binary, "--port=0"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            found = re.search(r"started successfully on port (\d+)", line)
+            if found:
+                break
+        else:
+            pytest.fail("chromedriver ended before it was ready")
+        yield f"http://127.0.0.1:{found[1]}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@contextmanager
+def browser(driver: str, width: str) -> Iterator[Browser]:
+    metrics = {"width": WIDTHS[width][0], "height": WIDTHS[width][1], "pixelRatio": 1}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options: dict[str, Any] = {
+            "binary": shutil.which("chromium"),
+            "args": [*ARGUMENTS, f"--user-data-dir={profile}", "--window-size=1280,900"],
+        }
+        if width == "phone":
+            options["mobileEmulation"] = {"deviceMetrics": {**metrics, "mobile": True}}
+        found = Browser(
+            driver,
+            {
+                "browserName": "chrome",
+                "goog:chromeOptions": options,
+                "goog:loggingPrefs": {"performance": "ALL", "browser": "ALL"},
+            },
+        )
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("runs")
+    example_run(root / "plain")
+    example_run(root / "hostile", message=PAYLOAD, log=f"{PAYLOAD}\n" * 50)
+    return {name: root / name for name in ("plain", "hostile")}
+
+
+@pytest.mark.parametrize("width", list(WIDTHS))
+def test_pages_fit_ask_for_nothing_and_run_nothing(driver: str, folders: dict[str, Path], width: str) -> None:
+    with browser(driver, width) as page:
+        for folder in folders.values():
+            for name in ("report.html", "contestant.html"):
+                page.open(folder / name)  # an alert that the payload opened would fail the next request
+                page.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+                where = f"{folder.name}/{name} at {width}"
+                assert page.run("return window.innerWidth") == WIDTHS[width][0], where
+                scrolled = page.run("return document.documentElement.scrollWidth - window.innerWidth")
+                assert scrolled <= 0, where
+                assert page.run(OVERFLOWING) == [], where
+                assert page.run("return document.scripts.length") == 0, where
+                # chrome: is the browser's own first tab
+                outside = {url for url in page.requests() if not url.startswith(("data:", "chrome:"))}
+                assert outside == {(folder / name).as_uri()}, where
+                assert [entry for entry in page.log("browser") if entry["level"] == "SEVERE"] == [], where
+
+
+def test_text_of_the_plots_is_readable_on_a_phone(driver: str, folders: dict[str, Path]) -> None:
+    with browser(driver, "phone") as page:
+        page.open(folders["plain"] / "report.html")
+        heights = page.run(
+            "return [...document.querySelectorAll('svg text')].map(e => e.getBoundingClientRect().height)"
+        )
+        assert len(heights) > 50
+        assert min(heights) >= 7
+
+
+def test_every_picture_is_shown(driver: str, folders: dict[str, Path]) -> None:
+    with browser(driver, "desktop") as page:
+        page.open(folders["plain"] / "report.html")
+        page.run("document.querySelectorAll('img').forEach(one => one.loading = 'eager')")
+        sizes = page.run(
+            "return Promise.all([...document.images].map(i => i.decode().then(() => i.naturalWidth)))"
+        )
+        assert len(sizes) == 18
+        assert all(size > 0 for size in sizes)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_both_schemes(driver: str, folders: dict[str, Path], scheme: str) -> None:
+    with browser(driver, "desktop") as page:
+        page.open(folders["plain"] / "report.html")
+        page.prefer(scheme)
+        ratio = page.run(
+            """
+            const light = text => {
+              const [r, g, b] = text.match(/[\\d.]+/g).map(Number).slice(0, 3)
+                .map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+              return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            };
+            const card = light(getComputedStyle(document.querySelector('.card')).backgroundColor);
+            return ['.number', '.muted', '.truth-fake', '.truth-real', '.number + .muted'].map(name => {
+              const text = light(getComputedStyle(document.querySelector('.card ' + name)).color);
+              return (Math.max(text, card) + 0.05) / (Math.min(text, card) + 0.05);
+            });
+            """
+        )
+        assert min(ratio) >= 4.5  # WCAG 2.1 AA
