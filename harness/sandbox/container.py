@@ -88,6 +88,8 @@ class ContainerProcess:
         rest = memoryview(frame(payload))
         deadline = time.monotonic() + SEND_SECONDS
         while rest and (remaining := deadline - time.monotonic()) > 0:
+            if self._socket.fileno() < 0:
+                return
             if not _wait(self._socket, select.POLLOUT, remaining):
                 return
             try:
@@ -237,9 +239,13 @@ class ContainerProcess:
             self._inbox.feed_frames(data)
         elif not self._inbox.feed_log(data) and not self._log_limit_exceeded.is_set():
             self._log_limit_exceeded.set()
-            # Best effort, to stop the flood now: whoever waits for a frame kills again, and hears of errors.
-            with contextlib.suppress(docker.errors.DockerException, OSError):
-                self._signal()
+            # In a thread of its own: the engine ends a container only once somebody has read what it wrote.
+            threading.Thread(target=self._stop_flood, name="flood-stopper", daemon=True).start()
+
+    def _stop_flood(self) -> None:
+        # Best effort, at once: whoever waits for a frame kills again, and hears of errors.
+        with contextlib.suppress(docker.errors.DockerException, OSError):
+            self._signal()
 
     def _exactly(self, count: int) -> bytes:
         data = b""

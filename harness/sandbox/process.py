@@ -106,6 +106,8 @@ class PlainProcess:
 
     def send(self, payload: bytes) -> None:
         """See `SandboxProcess.send`."""
+        if self._closed:
+            return
         rest = memoryview(frame(payload))
         deadline = time.monotonic() + SEND_SECONDS
         while rest and (remaining := deadline - time.monotonic()) > 0:
