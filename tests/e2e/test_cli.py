@@ -1,0 +1,165 @@
+"""The command line as a person uses it: what is printed, what is left behind, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.perturb.synthetic import ClipSpec, write_clip
+
+MakePackage = Callable[..., Path]
+HARNESS = Path(sys.executable).with_name("harness")
+CHALLENGE = """
+schema = 1
+name = "tiny"
+[sets.public]
+videos = "videos"
+labels = "videos/labels.csv"
+recipe = "clean"
+seed = 1
+[sets.private]
+videos = "videos"
+labels = "videos/labels.csv"
+recipe = "original"
+seed = 2
+[scoring]
+bootstrap_samples = 100
+"""
+
+
+@pytest.fixture
+def challenge(tmp_path: Path) -> Path:
+    videos = tmp_path / "challenge" / "videos"
+    videos.mkdir(parents=True)
+    names = [write_clip(videos / f"{n}.mp4", ClipSpec(frames=5, seed=n)).name for n in range(4)]
+    rows = [f"{name},{number % 2}" for number, name in enumerate(names)]
+    (videos / "labels.csv").write_text("\n".join(["filename,label", *rows]) + "\n")
+    path = videos.parent / "challenge.toml"
+    path.write_text(CHALLENGE)
+    return path
+
+
+def harness(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(HARNESS), *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"HARNESS_CACHE": str(cwd / "cache")} | environment,
+    )
+
+
+def test_a_run_without_isolation_says_so_and_never_enters_a_leaderboard(
+    make_package: MakePackage, challenge: Path, tmp_path: Path
+) -> None:
+    done = harness("run", make_package("return 0.5"), "-c", challenge, "--sandbox", "process", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "isolates nothing" in done.stderr
+    assert "0.6931" in done.stdout
+    (folder,) = (tmp_path / "runs").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    assert result["isolation"] == "none"
+    assert result["leaderboard"]["eligible"] is False
+    assert str(folder / "report.html") in done.stdout
+
+
+def test_a_bad_zip_gets_a_verdict_and_exit_code_1(challenge: Path, tmp_path: Path) -> None:
+    path = tmp_path / "evil.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../escape.txt", "out")
+    done = harness("run", path, "-c", challenge, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "INVALID_PACKAGE" in done.stdout
+    assert not (tmp_path / "escape.txt").exists()
+    assert not (tmp_path.parent / "escape.txt").exists()
+
+
+def test_a_wrong_challenge_is_exit_code_2_with_its_remedy(
+    make_package: MakePackage, challenge: Path, tmp_path: Path
+) -> None:
+    challenge.write_text(CHALLENGE + "[limits]\nvideo_second = 1\n")
+    done = harness("run", make_package(), "-c", challenge, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "video_second" in done.stderr
+    assert "Remedy" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["fly"], ["run"], ["run", "x", "--fast"], ["run", "x", "--seed", "a"]])
+def test_wrong_usage_is_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
+    done = harness(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_engine_is_our_fault_and_exit_code_3(
+    make_package: MakePackage, challenge: Path, tmp_path: Path
+) -> None:
+    done = harness(
+        *("run", make_package(), "-c", challenge),
+        cwd=tmp_path,
+        DOCKER_HOST=f"unix://{tmp_path}/nobody.sock",
+        HARNESS_INSTALL_DOCKER="0",
+    )
+    assert done.returncode == 3
+    assert "HARNESS_ERROR" in done.stderr
+    assert "Remedy" in done.stderr
+    assert "no verdict on the package" in done.stderr
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
+    make_package: MakePackage, challenge: Path, tmp_path: Path
+) -> None:
+    package = make_package("time.sleep(0.5); return 0.5")
+    command = [str(HARNESS), "run", str(package), "-c", str(challenge), "--sandbox", "process"]
+    environment = os.environ | {"HARNESS_CACHE": str(tmp_path / "cache")}
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        journals = list(tmp_path.glob("runs/*/sets/*/outcomes.jsonl"))
+        if journals and journals[0].read_bytes().count(b"\n") >= 2:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    done = harness(*command[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "resuming" in done.stderr
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_check_lists_everything_at_once_and_starts_nothing_for_a_broken_package(
+    make_package: MakePackage, challenge: Path, tmp_path: Path
+) -> None:
+    package = make_package(module="import nowhere_to_be_found\ndef broken(:\n", files={"w.pkl": "x"})
+    done = harness("check", package, "-c", challenge, "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["ok"] is False
+    assert "P301" in {finding["code"] for finding in report["findings"]}
+
+
+def test_pack_gives_the_same_bytes_twice_and_the_zip_passes_the_check(
+    make_package: MakePackage, challenge: Path, tmp_path: Path
+) -> None:
+    package = make_package()
+    for name in ("a.zip", "b.zip"):
+        assert harness("pack", package, "-o", tmp_path / name, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    assert harness("check", tmp_path / "a.zip", "-c", challenge, "--static", cwd=tmp_path).returncode == 0
