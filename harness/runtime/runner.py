@@ -15,6 +15,7 @@ import fcntl
 import importlib
 import json
 import os
+import resource
 import select
 import signal
 import stat
@@ -37,8 +38,10 @@ class Pipe:
     """The two ends of the conversation, away from the standard streams."""
 
     def __init__(self) -> None:
-        self._requests = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, PROTOCOL_DESCRIPTOR)
-        self._replies = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, PROTOCOL_DESCRIPTOR)
+        open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = min(PROTOCOL_DESCRIPTOR, open_files // 2)
+        self._requests = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, lowest)
+        self._replies = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, lowest)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
