@@ -67,7 +67,7 @@ def parents(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
-def judge(entries: Iterable[Entry], *, left_out: Callable[[str], bool], limits: Limits) -> Contents:
+def judge(entries: Iterable[Entry], *, left_out: Callable[[str], str | None], limits: Limits) -> Contents:
     """Sort entries into members and what is left out, with a finding for everything that breaks a rule.
 
     What is left out may be a link or of any size, for it is never read; its name must be safe all the same.
@@ -81,11 +81,12 @@ def judge(entries: Iterable[Entry], *, left_out: Callable[[str], bool], limits: 
         if wrong:
             findings.append(found("P106", f"an unsafe path: {wrong}", place=entry.path))
             continue
-        outside = next((head for head in (*parents(entry.path), entry.path) if left_out(head)), None)
+        if entry.path.count("/") >= DEPTH_MAX:  # first: what follows costs more the deeper the path
+            findings.append(found("P110", f"more than {DEPTH_MAX} folders deep", place=entry.path))
+            continue
+        outside = left_out(entry.path)
         if outside is not None:
             skipped.add(outside)
-        elif entry.path.count("/") >= DEPTH_MAX:
-            findings.append(found("P110", f"more than {DEPTH_MAX} folders deep", place=entry.path))
         elif entry.kind in _REFUSED_KINDS:
             findings.append(found(_REFUSED_KINDS[entry.kind], place=entry.path))
         else:

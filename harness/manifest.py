@@ -20,6 +20,7 @@ from harness.types import Mode
 
 MANIFEST_NAME = "submission.toml"
 MANIFEST_BYTES_MAX = 64 * 1024
+PATTERN_SLASHES_MAX = 8
 PLACEHOLDERS = ("{package}", "{videos}", "{output}")
 LEFT_OUT_BY_DEFAULT = (
     *(".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints"),
@@ -85,8 +86,9 @@ class Manifest(BaseModel):
     )
     layout: Layout = Layout.PLAIN
     kaggle: Kaggle = Kaggle()
+    # Few and short: a hostile zip may ask for every pattern against every part of many thousand deep paths.
     exclude: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=64)
+        tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=16)
     ] = ()
     external_data: Annotated[tuple[ExternalData, ...], Field(max_length=256)] = ()
 
@@ -115,6 +117,8 @@ class Manifest(BaseModel):
         for pattern in patterns:
             if pattern.startswith("/") or ".." in pattern.split("/") or "\\" in pattern:
                 raise ValueError(f"{pattern!r} must be relative to the package, with / and without ..")
+            if pattern.count("/") > PATTERN_SLASHES_MAX:
+                raise ValueError(f"{pattern!r} has more than {PATTERN_SLASHES_MAX} slashes")
             if matches(pattern, MANIFEST_NAME):
                 raise ValueError(f"{pattern!r} would leave out {MANIFEST_NAME} itself")
         return patterns
@@ -173,20 +177,30 @@ def load_manifest(raw: bytes) -> Manifest:
     return manifest
 
 
-def left_out_by(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+def left_out_by(patterns: tuple[str, ...]) -> Callable[[str], str | None]:
     """Return the test for what is no part of a package: the defaults and a manifest's `exclude`.
 
-    The test takes a path relative to the package's root and answers for that path alone; a folder that
-    matches takes all it holds with it, which is for the caller to see to.
+    The test takes a path relative to the package's root, and returns the outermost part of it that is left
+    out (a folder takes all it holds with it), or None where the path belongs to the package.
     """
     by_name = [re.compile(fnmatch.translate(p)) for p in LEFT_OUT_BY_DEFAULT if "*" in p]
-    names = frozenset(LEFT_OUT_BY_DEFAULT)
+    plain = frozenset(LEFT_OUT_BY_DEFAULT)
 
-    def left_out(path: str) -> bool:
-        name = path.rpartition("/")[2]
-        if name in names or any(pattern.fullmatch(name) for pattern in by_name):
-            return True
-        return any(matches(pattern, path) for pattern in patterns)
+    def left_out(path: str) -> str | None:
+        names = path.split("/")
+        counts = [
+            next(
+                (
+                    count
+                    for count, name in enumerate(names, start=1)
+                    if name in plain or any(pattern.fullmatch(name) for pattern in by_name)
+                ),
+                0,
+            ),
+            *(min(_matched(pattern, names) - {0}, default=0) for pattern in patterns),
+        ]
+        outermost = min(filter(None, counts), default=0)
+        return "/".join(names[:outermost]) or None
 
     return left_out
 
@@ -195,16 +209,22 @@ def matches(pattern: str, path: str) -> bool:
     """Tell whether a glob matches a path.
 
     `*`, `?` and `[…]` stay within one name, `**` spans any number of folders; `training/**` also matches
-    `training` itself. A pattern without `/` (a last one aside) matches a name at any depth. Written out
-    segment by segment because a contestant writes the pattern: one regular expression over the whole path
-    can be made to take years.
+    `training` itself. A pattern without `/` (a last one aside) matches a name at any depth.
     """
-    pattern = pattern.rstrip("/")
-    parts = pattern.split("/")
-    if len(parts) == 1 and pattern != "**":
-        parts = ["**", pattern]
     names = path.split("/")
-    reachable = {0}  # how many names the pattern's segments so far can have used up
+    return len(names) in _matched(pattern, names)
+
+
+def _matched(pattern: str, names: list[str]) -> set[int]:
+    """Return how many of the names, from the first on, the whole pattern can match.
+
+    Written out segment by segment because a contestant writes the pattern: one regular expression over the
+    whole path can be made to take years.
+    """
+    parts = pattern.rstrip("/").split("/")
+    if len(parts) == 1 and parts != ["**"]:
+        parts = ["**", *parts]
+    reachable = {0}
     for segment in parts:
         if segment == "**":
             reachable = set(range(min(reachable), len(names) + 1))
@@ -212,11 +232,11 @@ def matches(pattern: str, path: str) -> bool:
             test = _segment(segment)
             reachable = {i + 1 for i in reachable if i < len(names) and test.fullmatch(names[i])}
         if not reachable:
-            return False
-    return len(names) in reachable
+            break
+    return reachable
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _segment(segment: str) -> re.Pattern[str]:
     # fnmatch writes atomic groups, so that many stars cost no more than their product with the name's length.
     return re.compile(fnmatch.translate(segment))

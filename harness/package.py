@@ -26,7 +26,7 @@ from harness.unzip import CHUNK_BYTES, bomb, chunks, read_directory
 
 FIXED_SECONDS = 315_532_800  # 1980-01-01, the earliest time that a zip can hold
 FILE_MODE, FOLDER_MODE = 0o444, 0o555
-ZIP_ENTRIES_PER_FILE = 4  # what is left out of a zip counts, too, until it is known to be left out
+ZIP_ENTRIES_PER_FILE = 2  # what is left out of a zip counts, too, until it is known to be left out
 _LISTING_HEADER = b"package 1\n"
 
 
@@ -195,7 +195,7 @@ def _survey_folder(source: Path, limits: Limits) -> Survey:
 
 
 def _walk(
-    source: Path, left_out: Callable[[str], bool], limits: Limits, findings: list[Finding]
+    source: Path, left_out: Callable[[str], str | None], limits: Limits, findings: list[Finding]
 ) -> Iterator[Entry]:
     """List a folder without following links, and without looking into what is left out."""
     waiting, count = [""], 0
@@ -212,7 +212,7 @@ def _walk(
             if entry is None:
                 continue
             yield entry
-            if left_out(path):
+            if left_out(path) is not None:
                 continue
             count += 1
             if entry.kind is Kind.FOLDER and path.count("/") < DEPTH_MAX:
@@ -302,7 +302,7 @@ def _manifest(
 def _no_manifest_in_zip(entries: list[Entry]) -> Finding:
     defaults = left_out_by(())
     tops = {entry.path.partition("/")[0] for entry in entries}
-    tops = {top for top in tops if not defaults(top)}
+    tops = {top for top in tops if defaults(top) is None}
     below = [top for top in tops if any(entry.path == f"{top}/{MANIFEST_NAME}" for entry in entries)]
     if len(tops) == 1 and below:
         return found(
