@@ -71,15 +71,15 @@ clean: ## Remove the virtual environment and what tools left; runs, images and f
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than 3.11, or missing. Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@echo "Setting up $(VENV)."
+	@echo "Setting up $(VENV) (a minute or two)."
 	@rm -f $(STAMP) $(TRAIN_STAMP)
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
 		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && \
-		  $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip; } || \
+		  $(PYTHON) -m pip --python $(BIN)/python install -qq --disable-pip-version-check pip; } || \
 		{ echo "No virtual environment can be made. On Debian: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[dev]'
 	@touch $@
 
 $(TRAIN_STAMP): $(STAMP)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt -e '.[dev,train]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[dev,train]'
 	@touch $@

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import docker
 import requests
+from docker.context import ContextAPI
 from docker.errors import DockerException
+from docker.utils import kwargs_from_env
 
 from harness.errors import EngineUnavailableError, InfrastructureError
 
 INSTALL_VARIABLE: Final = "HARNESS_INSTALL_DOCKER"
 DAEMON_LOG: Final = Path("/var/log/dockerd-harness.log")
 
+_SYSTEM_SOCKET: Final = "/var/run/docker.sock"
 _CLIENT_TIMEOUT_SECONDS: Final = 120
 _PROBE_SECONDS: Final = 5
 _START_SECONDS: Final = 90.0
@@ -56,7 +60,7 @@ def candidate_addresses() -> list[str | None]:
         return [os.environ["DOCKER_HOST"]]
     runtime_folder = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     sockets = [
-        Path("/var/run/docker.sock"),
+        Path(_SYSTEM_SOCKET),
         Path(runtime_folder) / "docker.sock",
         Path(runtime_folder) / "podman" / "podman.sock",
         Path("/run/podman/podman.sock"),
@@ -79,12 +83,12 @@ def ensure_engine(*, install: bool, say: Callable[[str], None]) -> docker.Docker
         return connect()
     except EngineUnavailableError as error:
         unavailable = error
-    if not install or os.environ.get(INSTALL_VARIABLE) == "0":
+    if os.environ.get(INSTALL_VARIABLE) == "0":
         raise EngineUnavailableError(
             unavailable.message,
             remedy=f"{_remedy()} (Nothing was installed or started: {INSTALL_VARIABLE}=0.)",
         )
-    if os.environ.get("DOCKER_HOST") or not is_debian_family() or os.geteuid() != 0:
+    if not install or os.environ.get("DOCKER_HOST") or not is_debian_family() or os.geteuid() != 0:
         raise unavailable
     if shutil.which("dockerd") is None:
         say(
@@ -144,6 +148,7 @@ def start_docker(
             cwd="/",
         )
     _wait_until_it_answers(address, process=process, log=log)
+    process.returncode = 0  # it is meant to outlive us; Popen would warn of a child left behind
 
 
 def install_debian_packages(packages: list[str], *, say: Callable[[str], None]) -> None:
@@ -182,17 +187,35 @@ def is_systemd_running() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def _answering_client(address: str | None, *, probe_seconds: int = _PROBE_SECONDS) -> docker.DockerClient:
-    """Connect and ask for a sign of life, with little patience; the client handed out has more."""
+def _answering_client(address: str | None) -> docker.DockerClient:
+    """Connect, but only where a sign of life comes soon; the client itself has more patience.
+
+    Raises:
+        DockerException, requests.RequestException, OSError: it does not.
+    """
+    options: dict[str, Any] = {**kwargs_from_env()}
     if address is None:
-        client = docker.from_env(version="auto", timeout=probe_seconds)
-    elif address == os.environ.get("DOCKER_HOST"):
-        client = docker.from_env(version="auto", timeout=probe_seconds, use_context=False)
-    else:
-        client = docker.DockerClient(base_url=address, version="auto", timeout=probe_seconds)
+        options = {**options, **ContextAPI.kwargs_from_context()}
+        address = options.get("base_url", f"unix://{_SYSTEM_SOCKET}")
+    elif address != os.environ.get("DOCKER_HOST"):
+        options = {"base_url": address}
+    if address.startswith("unix://"):
+        _ping(address.removeprefix("unix://"))
+    client = docker.DockerClient(**options, version="auto", timeout=_PROBE_SECONDS)
     client.ping()
     client.api.timeout = _CLIENT_TIMEOUT_SECONDS
     return client
+
+
+def _ping(path: str) -> None:
+    """Ask for a sign of life by hand: the SDK leaves its socket open when nobody answers."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PROBE_SECONDS)
+        connection.connect(path)
+        connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
+        answer = connection.recv(64)
+    if not answer.startswith(b"HTTP/1.") or answer.split()[1:2] != [b"200"]:
+        raise ConnectionError(f"it does not answer like a container engine: {answer[:40]!r}")
 
 
 def _wait_until_it_answers(
@@ -205,7 +228,7 @@ def _wait_until_it_answers(
             reason = f"dockerd ended with exit code {process.returncode}"
             break
         try:
-            _answering_client(address or "unix:///var/run/docker.sock").close()
+            _answering_client(address or f"unix://{_SYSTEM_SOCKET}").close()
         except (DockerException, requests.RequestException, OSError) as error:
             reason = _short(error)
             time.sleep(0.2)

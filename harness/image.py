@@ -183,8 +183,6 @@ def _build(
             _RUNTIME_DOCKERFILE,
             tag=tag,
             arguments={"PACKAGES_IMAGE": packages},
-            labels={},
-            say=say,
         )
     found = _find(client, variant, runtime)
     if found is None:
@@ -256,20 +254,16 @@ def _run_build(
     *,
     tag: str,
     arguments: Mapping[str, str],
-    labels: Mapping[str, str],
-    say: Callable[[str], None],
 ) -> None:
     lines: list[str] = []
     events = client.api.build(
         fileobj=context, custom_context=True, dockerfile=dockerfile, tag=tag,
-        buildargs=dict(arguments), labels=dict(labels),
+        buildargs=dict(arguments),
         network_mode="none", pull=False, rm=True, forcerm=True, decode=True, timeout=_BUILD_SECONDS,
     )  # fmt: skip
     for event in events:
         text = str(event.get("stream", "")).rstrip()
         lines += [line for line in text.splitlines() if line.strip()]
-        if text.startswith("Step "):
-            say("  " + text.splitlines()[0][:100])
         if "error" in event:
             tail = "\n    ".join(lines[-_LOG_LINES:])
             raise ImageError(

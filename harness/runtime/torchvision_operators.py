@@ -65,9 +65,8 @@ class _Loader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = (
-            self._loader
-        )  # whoever asks later (importlib.resources, inspect) meets the real one
+        # Whoever asks the module later (importlib.resources, inspect) meets the real loader.
+        module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         missing = not _library_loads(self._folder)
