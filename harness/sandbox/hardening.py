@@ -52,7 +52,7 @@ def container_options(
         "NetworkDisabled": True,
         "Tty": False,
         "OpenStdin": True,
-        "StdinOnce": True,
+        "StdinOnce": False,  # a line that the engine drops must not look like the package's own end
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,

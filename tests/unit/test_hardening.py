@@ -57,7 +57,7 @@ GOLDEN = {
     "NetworkDisabled": True,
     "Tty": False,
     "OpenStdin": True,
-    "StdinOnce": True,
+    "StdinOnce": False,
     "AttachStdin": True,
     "AttachStdout": True,
     "AttachStderr": True,

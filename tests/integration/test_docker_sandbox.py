@@ -1,0 +1,325 @@
+"""What only a real engine can show: memory, CPU, the reaper, and what happens when the engine says no."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from harness.errors import ImageError, ProcessEnded, ReceiveTimeout, SandboxError
+from harness.protocol import Answer, Failed, Ready, Reply, decode_reply, encode_predict
+from harness.sandbox import SandboxProcess
+from harness.sandbox.container import ContainerProcess
+from harness.sandbox.docker import OWNER_LABEL, RUN_LABEL, DockerSandbox, reap
+from harness.sandbox.meter import EngineMeter
+from harness.sandbox.owner import Owner
+from harness.types import SandboxSpec
+
+pytestmark = pytest.mark.docker
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+def spec_of(
+    light_image: str, make_package: Callable[..., Path], make_spec: Callable[..., SandboxSpec]
+) -> Callable[..., SandboxSpec]:
+    def make(predict: str = "return 0.5", **limits: float) -> SandboxSpec:
+        return make_spec(make_package(predict), image=light_image, **limits)
+
+    return make
+
+
+@pytest.fixture
+def sandbox(docker_client: docker.DockerClient) -> DockerSandbox:
+    return DockerSandbox(docker_client)
+
+
+def ask(process: SandboxProcess, timeout_seconds: float = 30) -> Reply:
+    process.send(encode_predict(request_id="1", video="none"))
+    return decode_reply(process.receive(timeout_seconds))
+
+
+def ready(process: SandboxProcess) -> None:
+    assert isinstance(decode_reply(process.receive(30)), Ready)
+
+
+def test_a_package_that_takes_too_much_memory_is_told_as_that(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    predict = "hog = []\nwhile True: hog.append(bytearray(4_000_000))"
+    with sandbox.start(spec_of(predict, memory_bytes=100 * MEGABYTE)) as process:
+        ready(process)
+        with pytest.raises(ProcessEnded):
+            ask(process)
+        facts = process.facts()
+    assert (facts.oom_killed, facts.exit_code) == (True, 137)
+    assert facts.peak_memory_bytes == 100 * MEGABYTE
+
+
+def test_memory_taken_by_a_child_is_told_although_the_package_lives(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    predict = (
+        "hog = 'x = []\\nwhile True: x.append(bytearray(4_000_000))'\n"
+        "child = subprocess.run([sys.executable, '-c', hog])\n"
+        "assert child.returncode == -9\nreturn 0.5"
+    )
+    with sandbox.start(spec_of(predict, memory_bytes=100 * MEGABYTE)) as process:
+        ready(process)
+        assert not process.facts().oom_killed
+        assert isinstance(ask(process), Answer)
+        assert process.facts().oom_killed
+        process.kill()
+        assert process.facts().oom_killed
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "/dev/shm"])
+def test_files_in_memory_count_as_memory(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec], folder: str
+) -> None:
+    predict = f"pathlib.Path('{folder}/x').write_bytes(bytes(150_000_000))\nreturn 0.5"
+    room = {"tmp_bytes": 500 * MEGABYTE, "shm_bytes": 500 * MEGABYTE, "file_bytes": 500 * MEGABYTE}
+    with sandbox.start(spec_of(predict, memory_bytes=100 * MEGABYTE, **room)) as process:
+        ready(process)
+        with pytest.raises(ProcessEnded):
+            ask(process)
+        assert process.facts().oom_killed
+
+
+def test_a_kill_by_its_own_hand_is_no_memory_limit(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    with sandbox.start(spec_of("os.kill(os.getpid(), signal.SIGKILL)")) as process:
+        ready(process)
+        with pytest.raises(ProcessEnded):
+            ask(process)
+        facts = process.facts()
+    assert (facts.oom_killed, facts.exit_code) == (False, 137)
+
+
+def test_memory_and_cpu_are_measured_from_outside(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    predict = (
+        "hog = bytearray(b'x') * 60_000_000\nend = time.process_time() + 1\n"
+        "while time.process_time() < end: pass\nreturn 0.5"
+    )
+    with sandbox.start(spec_of(predict)) as process:
+        ready(process)
+        before = process.facts().cpu_seconds
+        ask(process)
+        after = process.facts().cpu_seconds
+        process.kill()
+        facts = process.facts()
+    assert before is not None
+    assert after is not None
+    assert 1.0 <= after - before < 1.6
+    assert facts.peak_memory_bytes is not None
+    assert 60 * MEGABYTE < facts.peak_memory_bytes < 90 * MEGABYTE
+    assert len(facts.samples) >= 2
+    assert [sample.seconds for sample in facts.samples] == sorted(s.seconds for s in facts.samples)
+
+
+def test_an_engine_elsewhere_measures_the_same(
+    docker_client: docker.DockerClient, sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    with sandbox.start(replace(spec_of(), run_id="meter-test")) as process:
+        ready(process)
+        (container,) = docker_client.containers.list(filters={"label": f"{RUN_LABEL}=meter-test"})
+        reading = EngineMeter(api=docker_client.api, container_id=str(container.id)).read()
+        facts = process.facts()
+    assert reading.cpu_seconds is not None
+    assert facts.cpu_seconds is not None
+    assert abs(reading.cpu_seconds - facts.cpu_seconds) < 0.1
+    assert reading.memory_bytes is not None
+    assert facts.peak_memory_bytes is not None
+    assert abs(reading.memory_bytes - facts.peak_memory_bytes) < 20 * MEGABYTE
+
+
+def test_a_process_that_leaves_its_session_dies_with_the_container(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    marker = f"sleep 6{os.getpid()}"
+    predict = f"subprocess.Popen({marker.split()!r}, start_new_session=True)\nreturn 0.5"
+    with sandbox.start(spec_of(predict)) as process:
+        ready(process)
+        ask(process)
+        assert is_running(marker)
+        process.kill()
+        assert not is_running(marker)
+
+
+def test_a_fork_bomb_is_stopped_by_its_own_limit(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    predict = "while True:\n    try: os.fork()\n    except OSError: time.sleep(0.01)"
+    with sandbox.start(spec_of(predict, pids=30)) as process:
+        ready(process)
+        with pytest.raises(ReceiveTimeout):
+            ask(process, timeout_seconds=1.5)
+        started = time.monotonic()
+        process.kill()
+        assert time.monotonic() - started < 10
+        assert not process.facts().running
+
+
+def test_an_image_that_is_not_there_is_our_fault(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    spec = replace(spec_of(), image="sha256:" + "0" * 64)
+    with pytest.raises(ImageError, match="never pulled"):
+        enter(sandbox, spec)
+
+
+def test_a_runtime_that_is_not_there_is_our_fault_and_leaves_nothing(
+    docker_client: docker.DockerClient, sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    spec = replace(spec_of(), runtime="no-such-runtime", run_id="no-runtime")
+    with pytest.raises(SandboxError, match="no-such-runtime"):
+        enter(sandbox, spec)
+    assert docker_client.containers.list(all=True, filters={"label": f"{RUN_LABEL}=no-runtime"}) == []
+
+
+def test_more_cores_than_the_engine_has_are_refused_with_the_remedy(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    with pytest.raises(SandboxError, match="limits ask for 4096"):
+        enter(sandbox, spec_of(cpus=4096))
+
+
+def test_two_runs_at_once_get_different_cores(
+    docker_client: docker.DockerClient, sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    if int(docker_client.info()["NCPU"]) < 2:
+        pytest.fail("this test needs an engine with two cores")
+    spec = replace(spec_of(), run_id="cores-test")
+    with sandbox.start(spec), sandbox.start(spec):
+        containers = docker_client.containers.list(filters={"label": f"{RUN_LABEL}=cores-test"})
+        assert len({container.attrs["HostConfig"]["CpusetCpus"] for container in containers}) == 2
+
+
+def test_a_container_that_vanishes_under_us_is_our_fault(
+    docker_client: docker.DockerClient, sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    def run() -> None:
+        with sandbox.start(replace(spec_of("time.sleep(60)"), run_id="vanishing")) as process:
+            ready(process)
+            (container,) = docker_client.containers.list(filters={"label": f"{RUN_LABEL}=vanishing"})
+            container.remove(force=True)
+            ask(process)
+
+    with pytest.raises(SandboxError):
+        run()
+
+
+def test_a_line_that_the_engine_drops_is_our_fault_not_the_package_s(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    def run() -> None:
+        with sandbox.start(spec_of("time.sleep(60)")) as process:
+            ready(process)
+            drop_line(process)
+            process.receive(30)
+
+    with pytest.raises(SandboxError, match="dropped the connection"):
+        run()
+
+
+HARNESS = """
+import sys, time
+from pathlib import Path
+import docker
+from harness.sandbox.docker import DockerSandbox
+from harness.staging import Stage
+from harness.types import Limits, Mount, SandboxSpec
+
+image, package, run_id = sys.argv[1:]
+with Stage() as stage:
+    spec = SandboxSpec(
+        run_id=run_id, image=image, package=Mount(source=Path(package), target="/package"),
+        videos=Mount(source=stage.videos, target="/videos"), limits=Limits(cpus=1, memory_bytes=128_000_000),
+    )
+    with DockerSandbox(docker.from_env()).start(spec):
+        print("started", flush=True)
+        time.sleep(120)
+"""
+
+
+def start_harness(image: str, package: Path, run_id: str) -> subprocess.Popen[str]:
+    harness = subprocess.Popen(
+        [sys.executable, "-c", HARNESS, image, str(package), run_id], stdout=subprocess.PIPE, text=True
+    )
+    assert harness.stdout is not None
+    assert harness.stdout.readline() == "started\n"
+    return harness
+
+
+def test_the_reaper_removes_what_a_killed_harness_left_and_nothing_else(
+    docker_client: docker.DockerClient, light_image: str, make_package: Callable[..., Path]
+) -> None:
+    def left(run_id: str) -> int:
+        return len(docker_client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={run_id}"}))
+
+    package = make_package()
+    dead = start_harness(light_image, package, "reap-dead")
+    alive = start_harness(light_image, package, "reap-alive")
+    elsewhere = str(replace(Owner.current(), machine="elsewhere"))
+    stranger = docker_client.containers.create(light_image, command=["true"], labels={OWNER_LABEL: elsewhere})
+    try:
+        dead.send_signal(signal.SIGKILL)
+        dead.wait()
+        assert left("reap-dead") == 1
+        names = reap(docker_client)
+        assert len(names) >= 1
+        assert (left("reap-dead"), left("reap-alive")) == (0, 1)
+        stranger.reload()
+    finally:
+        stranger.remove(force=True)
+        for harness in (dead, alive):
+            harness.send_signal(signal.SIGINT)
+            harness.wait(timeout=30)
+            if harness.stdout:
+                harness.stdout.close()
+    assert left("reap-alive") == 0  # a harness that is interrupted cleans up itself
+
+
+def test_a_failed_package_is_answered_for_and_goes_on(
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+) -> None:
+    with sandbox.start(spec_of("if self.count == 1: sys.exit('enough')\nreturn 0.5")) as process:
+        ready(process)
+        first = ask(process)
+        assert isinstance(first, Failed)
+        assert "enough" in first.message
+        assert isinstance(ask(process), Answer)
+
+
+def enter(sandbox: DockerSandbox, spec: SandboxSpec) -> None:
+    with sandbox.start(spec):
+        pass
+
+
+def drop_line(process: ContainerProcess) -> None:
+    """Cut the line as a failing engine would: there is no way to ask an engine for that."""
+    import socket
+
+    process._socket.shutdown(socket.SHUT_RDWR)
+
+
+def is_running(command: str) -> bool:
+    wanted = b"\0".join(command.encode().split()) + b"\0"
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == wanted:
+                return True
+        except OSError:
+            continue
+    return False
