@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import cv2
-import numpy as np
 from numpy.random import Generator
 
-from harness.perturb.planes import Planes
 from harness.perturb.registry import AudioEffect, Family, Stage, draw_seed, perturbation
-from harness.perturb.steps import Canvas, EditFrame, FinalEncode, Step, even, resized
+from harness.perturb.steps import Canvas, FinalEncode, Step, even, resized
+from harness.perturb.warp import MirrorFrom, rotated
 
 AUGMENTER = Family.AUGMENTER
 
@@ -124,23 +122,6 @@ def grayscale(canvas: Canvas, rng: Generator, *, removed: float) -> Step:
     return Step(video=(f"lutyuv=u='{chroma}':v='{chroma}'",))
 
 
-@dataclass(frozen=True, kw_only=True)
-class MirrorFrom:
-    """Mirror the picture left to right from one frame on."""
-
-    first_frame: int
-
-    def start(self, canvas: Canvas) -> EditFrame:
-        """Mirror in place."""
-
-        def edit(planes: Planes, index: int) -> None:
-            if index >= self.first_frame:
-                for plane in planes.all:
-                    plane[:] = cv2.flip(plane, 1)
-
-        return edit
-
-
 @perturbation(
     family=AUGMENTER,
     stage=Stage.GEOMETRY,
@@ -221,37 +202,6 @@ def resolution(canvas: Canvas, rng: Generator, *, scale: float) -> Step:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Turn:
-    """Rotate about the centre, the corners filled with black."""
-
-    degrees: float
-
-    def start(self, canvas: Canvas) -> EditFrame:
-        """Rotate each plane with a map computed once."""
-        maps = [
-            _turn_maps(plane.shape, self.degrees) for plane in Planes.blank(canvas.width, canvas.height).all
-        ]
-
-        def edit(planes: Planes, index: int) -> None:
-            for plane, (coarse, fine), fill in zip(planes.all, maps, (16, 128, 128), strict=True):
-                plane[:] = cv2.remap(
-                    plane, coarse, fine, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(fill,)
-                )
-
-        return edit
-
-
-def _turn_maps(shape: tuple[int, ...], degrees: float) -> tuple[np.ndarray, np.ndarray]:
-    height, width = shape
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1.0)
-    inverse = cv2.invertAffineTransform(matrix).astype(np.float32)
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    across = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]
-    down = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]
-    return cv2.convertMaps(across, down, cv2.CV_16SC2)
-
-
 @perturbation(
     family=AUGMENTER,
     stage=Stage.GEOMETRY,
@@ -263,4 +213,4 @@ def _turn_maps(shape: tuple[int, ...], degrees: float) -> tuple[np.ndarray, np.n
 )
 def rotation(canvas: Canvas, rng: Generator, *, degrees: float) -> Step:
     """A phone held askew; what turns in from outside is black."""
-    return Step(operation=Turn(degrees=degrees * (1 if rng.random() < 0.5 else -1)))
+    return Step(operation=rotated(degrees if rng.random() < 0.5 else -degrees))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import cv2
 import typer
@@ -72,7 +72,7 @@ def preview(
     names = [name.strip() for name in kinds.split(",") if name.strip()] or list(catalogue())
     for name in names:
         find(name)
-    bar: tqdm[None] = tqdm(total=len(names), unit="kind")
+    bar: tqdm[NoReturn] = tqdm(total=len(names), unit="kind")
     with bar:
         sheet = contact_sheet(
             video,
@@ -111,7 +111,7 @@ def render(
     law = load_recipe(recipe)
     sources = _sources(videos, labels)
     shares = expected_shares(law)
-    bar: tqdm[None] = tqdm(total=len(sources) * max(1, len(law.cells)), unit="video")
+    bar: tqdm[NoReturn] = tqdm(total=len(sources) * max(1, len(law.cells)), unit="video")
     with bar:
         prepared = prepare_set(
             sources=sources,
@@ -137,12 +137,12 @@ def render(
         raise typer.Exit(UNREADABLE_EXIT)
 
 
-def _tick(bar: tqdm[None], kind: str) -> None:
+def _tick(bar: tqdm[NoReturn], kind: str) -> None:
     bar.set_postfix_str(kind, refresh=False)
     bar.update()
 
 
-def _show(bar: tqdm[None], state: PrepareProgress) -> None:
+def _show(bar: tqdm[NoReturn], state: PrepareProgress) -> None:
     bar.set_postfix_str(
         f"{state.frames / max(state.wall_seconds, 1e-9):.0f} frames/s, "
         f"{state.bytes_read / 1e6:.0f} MB in, {state.bytes_written / 1e6:.0f} MB out",

@@ -28,7 +28,18 @@ from harness.errors import RecipeError
 from harness.perturb.steps import Canvas, Step
 
 SEVERITIES = (1, 2, 3, 4, 5)
-MODULES = ("augmenters", "distractors")
+MODULES = (
+    "augmenters",
+    "distractors",
+    # "faces",
+    "colour",
+    "texture",
+    "geometry",
+    "timing",
+    "codecs",
+    "scenes",
+    "audio",
+)
 
 Strength = float | int | str
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -179,6 +180,8 @@ def _encoder(generation: Generation, canvas: Canvas) -> VideoCodecContext:
     context.framerate, context.time_base = rate, 1 / rate
     context.thread_count = 1
     context.options = dict(generation.options)
+    if generation.codec == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # it writes to standard error by itself, past libav's log
     context.open()
     return context
 

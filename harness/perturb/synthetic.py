@@ -15,7 +15,7 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-AUDIO_RATE = 16_000
+AUDIO_RATE = 44_100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,11 @@ def pictures(spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
 
 def _write_tone(container: Any, track: AudioStream, seconds: float, hertz: float) -> None:
     count = round(seconds * AUDIO_RATE)
-    wave = (0.3 * np.sin(2 * np.pi * hertz * np.arange(count) / AUDIO_RATE)).astype(np.float32)
+    # A tone that swells over noise of all pitches: whatever is done to sound shows.
+    time = np.arange(count) / AUDIO_RATE
+    noise = np.random.Generator(np.random.Philox(key=round(hertz))).standard_normal(count)
+    tone = np.sin(2 * np.pi * hertz * time * (1 + 0.2 * time)) * (0.2 + 0.1 * np.sin(6 * time))
+    wave = (tone + 0.05 * noise).astype(np.float32)
     for start in range(0, count, 1024):
         frame = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], "fltp", "mono")
         frame.sample_rate, frame.pts = AUDIO_RATE, start

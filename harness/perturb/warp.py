@@ -1,0 +1,103 @@
+"""Turning, tilting and mirroring planes with maps that are computed once per video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.perturb.planes import Planes
+from harness.perturb.steps import Canvas, EditFrame
+
+FILL = (16, 128, 128)  # what comes in from outside: black
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warp:
+    """Move each pixel by a projective map; corners that come in from outside are black.
+
+    `matrix` (row by row, 3x3) takes a point of the result to a point of the source, both as shares of the
+    longer side measured from the centre, so that it fits any size and any plane.
+    """
+
+    matrix: tuple[float, ...]
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Compute the maps; each frame is then one fixed-point lookup per plane."""
+        inverse = np.array(self.matrix, np.float64).reshape(3, 3)
+        blank = Planes.blank(canvas.width, canvas.height)
+        maps = [_maps(inverse, plane.shape) for plane in (blank.y, blank.u)]
+        spare = [np.empty_like(plane) for plane in (blank.y, blank.u)]
+
+        def edit(planes: Planes, index: int) -> None:
+            for plane, which, fill in zip(planes.all, (0, 1, 1), FILL, strict=True):
+                coarse, fine = maps[which]
+                cv2.remap(
+                    plane,
+                    coarse,
+                    fine,
+                    cv2.INTER_LINEAR,
+                    dst=spare[which],
+                    borderMode=cv2.BORDER_CONSTANT,
+                    borderValue=(fill,),
+                )
+                plane[:] = spare[which]
+
+        return edit
+
+
+def _maps(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[cv2.typing.MatLike, ...]:
+    height, width = shape
+    unit = max(height, width)
+    x, y = np.meshgrid(
+        (np.arange(width) + 0.5 - width / 2) / unit, (np.arange(height) + 0.5 - height / 2) / unit
+    )
+    across, down, depth = np.tensordot(inverse, np.stack([x, y, np.ones_like(x)]), 1)
+    across = (across / depth * unit + width / 2 - 0.5).astype(np.float32)
+    down = (down / depth * unit + height / 2 - 0.5).astype(np.float32)
+    return cv2.convertMaps(across, down, cv2.CV_16SC2)
+
+
+def rotated(degrees: float) -> Warp:
+    """A clockwise turn about the centre."""
+    angle = np.deg2rad(degrees)
+    cosine, sine = float(np.cos(angle)), float(np.sin(angle))
+    return Warp(matrix=(cosine, sine, 0.0, -sine, cosine, 0.0, 0.0, 0.0, 1.0))
+
+
+def tilted(corners: NDArray[np.float64], canvas: Canvas) -> Warp:
+    """Pull the corners of the picture inwards.
+
+    Args:
+        corners: (4, 2) shares of width and height by which the top left, top right, bottom right and bottom
+            left corner move towards the centre; negative moves outwards.
+        canvas: Its shape.
+    """
+    unit = max(canvas.width, canvas.height)
+    half = np.array([canvas.width, canvas.height]) / unit / 2
+    directions = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    source = directions * half
+    target = directions * (half - corners * 2 * half)
+    matrix = cv2.getPerspectiveTransform(target.astype(np.float32), source.astype(np.float32))
+    return Warp(matrix=tuple(round(float(value), 9) for value in matrix.ravel()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MirrorFrom:
+    """Mirror the picture from one frame on: left to right, or top to bottom."""
+
+    first_frame: int
+    upside_down: bool = False
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Mirror in place."""
+        code = 0 if self.upside_down else 1
+
+        def edit(planes: Planes, index: int) -> None:
+            if index >= self.first_frame:
+                for plane in planes.all:
+                    plane[:] = cv2.flip(plane, code)
+
+        return edit
