@@ -2,7 +2,7 @@
 
 plain   a timm EfficientNet with one output
 wsdan   the same backbone under WS-DAN's attention (Hu et al. 2019), refined at test by a second look
-noise   fixed high-pass filters and a small network that sees nothing but their residuals
+noise   fixed high-pass filters and a shallow network that sees nothing but their residuals
 
 All take (batch, 3, size, size), RGB scaled to [-1, 1].
 """
@@ -133,31 +133,24 @@ def residuals(images: Tensor) -> Tensor:
 
 
 class Noise(nn.Module):
-    """Residuals and a small network; the face itself, its colours and its shape never reach it."""
+    """Residuals and the early half of the backbone; colours and smooth shapes never reach it.
 
-    WIDTHS = (32, 48, 96, 160)
+    A small network of our own from random weights did not learn in the steps that we can afford;
+    ImageNet's early filters are a start for residuals too.
+    """
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        before = 9
-        for width in self.WIDTHS:
-            layers += [
-                nn.Conv2d(before, width, 3, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-                nn.Conv2d(width, width, 3, stride=2, padding=1, groups=width // 8, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-            ]
-            before = width
-        self.body = nn.Sequential(*layers)
+        # The third stage: stride 16, a view of some 100 pixels; later ones would only know objects.
+        self.backbone = timm.create_model(BACKBONE, features_only=True, out_indices=(3,))
+        channels = self.backbone.feature_info.channels()[-1]
+        self.mix = nn.Conv2d(9, 3, 1)
         # mean and maximum: a seam is local, a smoothed face is everywhere
-        self.head = nn.Linear(2 * before, 1)
+        self.head = nn.Linear(2 * channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns logits, (batch,)."""
-        features = self.body(residuals(images))
+        features = self.backbone(self.mix(residuals(images)))[-1]
         return self.head(torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1))[:, 0]
 
     def predict(self, images: Tensor) -> Tensor:

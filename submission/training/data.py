@@ -1,4 +1,4 @@
-"""Batches of aligned real and fake crops; identity-disjoint folds; degradations of training.
+"""Batches of aligned real and fake crops, and identity-disjoint folds.
 
 Everything is a function of (seed, step): a resumed run sees the very batches that it would have seen.
 
@@ -7,6 +7,7 @@ Not covered: anything that needs more than one frame.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from fakes import METHODS, Crop, RealFace, Resynthesis, compress
 from numpy.typing import NDArray
 
 CACHE_MARGIN = 1.9  # prepare.py's
+RENDERED_MARGIN = 1.65  # render.py's
+TEST_MARGIN = 1.35  # the entry's: detector.models.MemberConfig.margin
+FOLDS = 5
 MARGINS = (1.2, 1.55)  # of the squares cut for training, in units of the face box
 SHIFT = 0.06  # of the square's side
 NATIVE = (48, 224)  # side in pixels to which half of the squares are shrunk: faces in small videos
@@ -24,7 +28,7 @@ JPEG_QUALITY = (30, 95)
 METHOD_SHARES = {"self_blended": 0.4, "swapped": 0.3, "resynthesis": 0.15, "warped": 0.15}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Person:
     """The faces of one clip, and who is seen: clips of one identity never fall into different folds."""
 
@@ -32,6 +36,16 @@ class Person:
     identity: str
     faces: tuple[RealFace, ...]
     resynthesis: Resynthesis
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rendered:
+    """render.py's pairs of one clip: real and fake are (pairs, frames, side, side, 3) RGB uint8."""
+
+    clip: str
+    real: NDArray[np.uint8]
+    fake: NDArray[np.uint8]
+    methods: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +56,11 @@ class Batch:
     labels: NDArray[np.float32]
     methods: tuple[str, ...]
     clips: tuple[str, ...]
+
+
+def read_identities(path: Path | None) -> dict[str, str]:
+    """Clip name to identity, from JSON; empty where every clip shows somebody else."""
+    return {} if path is None else dict(json.loads(path.read_text()))
 
 
 def read_cache(folder: Path, identities: Mapping[str, str]) -> list[Person]:
@@ -71,6 +90,25 @@ def read_cache(folder: Path, identities: Mapping[str, str]) -> list[Person]:
     return persons
 
 
+def read_rendered(folder: Path) -> list[Rendered]:
+    """Reads what render.py wrote, one entry per clip and round."""
+    out = []
+    for path in sorted(folder.glob("*.*.npz")):
+        if path.stem.endswith(".part"):
+            continue
+        with np.load(path) as file:
+            if len(file["real"]):
+                out.append(
+                    Rendered(
+                        clip=path.stem.rsplit(".", 1)[0],
+                        real=file["real"],
+                        fake=file["fake"],
+                        methods=tuple(str(m) for m in file["methods"]),
+                    )
+                )
+    return out
+
+
 def split(
     persons: Sequence[Person], *, fold: int, folds: int, seed: int
 ) -> tuple[list[Person], list[Person]]:
@@ -95,10 +133,10 @@ def forge(
     return METHODS[method](face, donor.faces[rng.integers(len(donor.faces))], rng)
 
 
-def cut_square(crop: Crop, margin: float, shift: NDArray[np.float64]) -> Crop:
-    """A smaller square out of a cached crop; `shift` (2,) is in units of its side."""
+def cut_square(crop: Crop, margin: float, shift: NDArray[np.float64], *, of: float = CACHE_MARGIN) -> Crop:
+    """A smaller square out of a crop of margin `of`; `shift` (2,) is in units of its side."""
     size = crop.shape[0]
-    side = min(size, round(size * margin / CACHE_MARGIN))
+    side = min(size, round(size * margin / of))
     left, top = ((size - side) / 2 + shift * side).round().astype(int).clip(0, size - side)
     return crop[top : top + side, left : left + side]
 
@@ -170,3 +208,51 @@ def make_batch(
         clips += [person.clip] * 2
     labels = np.tile(np.array([0, 1], np.float32), pairs)
     return Batch(crops=np.stack(crops), labels=labels, methods=tuple(used), clips=tuple(clips))
+
+
+def rendered_batch(
+    rendered: Sequence[Rendered], *, pairs: int, size: int, key: Sequence[int], augment: bool = True
+) -> Batch:
+    """Draws `pairs` rendered pairs, one frame of each; what a video goes through is in them already.
+
+    Args:
+        rendered: to draw from.
+        pairs: the batch has twice as many rows.
+        size: of the crops, in pixels.
+        key: seeds the draw; the same key gives the same batch.
+        augment: whether squares are cut and mirrored at random, rather than the entry's own square.
+    """
+    rng = np.random.default_rng(list(key))
+    weights = np.array([len(r.methods) for r in rendered], np.float64)
+    crops, used, clips = [], [], []
+    for _ in range(pairs):
+        one = rendered[rng.choice(len(rendered), p=weights / weights.sum())]
+        pair, frame = rng.integers(len(one.methods)), rng.integers(one.real.shape[1])
+        margin, shift = float(rng.uniform(*MARGINS)), rng.uniform(-SHIFT, SHIFT, 2)
+        mirrored = rng.random() < 0.5
+        for twin in (one.real[pair, frame], one.fake[pair, frame]):
+            crops.append(
+                _finish(twin, margin if augment else TEST_MARGIN, shift * augment, mirrored and augment, size)
+            )
+        used += ["real", one.methods[pair]]
+        clips += [one.clip] * 2
+    labels = np.tile(np.array([0, 1], np.float32), pairs)
+    return Batch(crops=np.stack(crops), labels=labels, methods=tuple(used), clips=tuple(clips))
+
+
+def _finish(crop: Crop, margin: float, shift: NDArray[np.float64], mirrored: bool, size: int) -> Crop:
+    square = cut_square(crop, margin, shift, of=RENDERED_MARGIN)
+    if mirrored:
+        square = square[:, ::-1]
+    how = cv2.INTER_AREA if square.shape[0] > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(np.ascontiguousarray(square), (size, size), interpolation=how), np.uint8)
+
+
+def join(a: Batch, b: Batch) -> Batch:
+    """The rows of two batches."""
+    return Batch(
+        crops=np.concatenate([a.crops, b.crops]),
+        labels=np.concatenate([a.labels, b.labels]),
+        methods=a.methods + b.methods,
+        clips=a.clips + b.clips,
+    )
