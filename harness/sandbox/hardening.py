@@ -126,7 +126,9 @@ def _ulimits(limits: Limits) -> list[Json]:
 
 def _tmpfs(spec: SandboxSpec) -> dict[str, str]:
     limits = spec.limits
-    flags = f"nr_inodes={limits.tmp_inodes},mode=1777"
+    # The owner too: some runtimes give a tmpfs the mode of the folder that they found or made in its place.
+    user, _, group = USER.partition(":")
+    flags = f"nr_inodes={limits.tmp_inodes},mode=1777,uid={user},gid={group}"
     # exec: compilers of kernels (Triton, Inductor, Numba) load what they have just written.
     scratch = f"rw,exec,nosuid,nodev,size={limits.tmp_bytes},{flags}"
     shared = f"rw,noexec,nosuid,nodev,size={limits.shm_bytes},{flags}"

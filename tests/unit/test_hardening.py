@@ -29,7 +29,7 @@ SPEC = SandboxSpec(
     videos=Mount(source=Path("/host/v"), target="/videos"),
     limits=LIMITS,
 )
-TMPFS = "rw,exec,nosuid,nodev,size=333,nr_inodes=44,mode=1777"
+TMPFS = "rw,exec,nosuid,nodev,size=333,nr_inodes=44,mode=1777,uid=10001,gid=10001"
 
 
 def options(**changes: Any) -> dict[str, Any]:
@@ -87,7 +87,10 @@ GOLDEN_HOST = {
         {"Name": "nofile", "Soft": 77, "Hard": 77},
         {"Name": "fsize", "Soft": 666, "Hard": 666},
     ],
-    "Tmpfs": {"/tmp": TMPFS, "/dev/shm": "rw,noexec,nosuid,nodev,size=555,nr_inodes=44,mode=1777"},
+    "Tmpfs": {
+        "/tmp": TMPFS,
+        "/dev/shm": "rw,noexec,nosuid,nodev,size=555,nr_inodes=44,mode=1777,uid=10001,gid=10001",
+    },
     "Mounts": [
         {
             "Type": "bind",
