@@ -22,7 +22,7 @@ from harness.errors import PackageError
 from harness.findings import Finding, Severity, found, printable
 from harness.layouts import kaggle_datasets
 from harness.manifest import MANIFEST_NAME, Layout, Manifest
-from harness.package import Package, Survey, digest, open_package, remove_package, survey
+from harness.package import Package, Survey, digest, open_package, survey
 from harness.types import Limits, Mode
 
 SOURCES_BYTES_MAX = 8_000_000  # of Python files looked at in one package; the largest are left out first
@@ -198,5 +198,3 @@ def _run(source: Path, limits: Limits, inside: ContainerProbe) -> list[Finding]:
             return list(inside.smoke(open_package(source, root, limits=limits)))
         except PackageError as error:
             return [found("P101", error.message, place=error.place or "")]
-        finally:
-            remove_package(root)

@@ -189,8 +189,9 @@ class TestHostileFolders:
     def test_a_file_that_becomes_a_link_is_not_followed(self, tmp_path: Path) -> None:
         source = folder_of(tmp_path / "source", {"a": b"x" * 10})
         with survey(source, limits=LIMITS) as looked:
+            (tmp_path / "other").write_bytes(b"y" * 10)
             (source / "a").unlink()
-            (source / "a").symlink_to("/etc/passwd")
+            (source / "a").symlink_to(tmp_path / "other")
             entry = next(entry for entry in looked.contents.members if entry.path == "a")
             with pytest.raises(PackageError):
                 list(looked.read(entry))
@@ -294,6 +295,15 @@ class TestPacking:
         (tmp_path / "out").mkdir()
         with pytest.raises(PackageError, match="P107"):
             pack(source, tmp_path / "out" / "out.zip")
+        assert not list((tmp_path / "out").iterdir())
+
+    def test_damage_found_half_way_leaves_no_zip(self, tmp_path: Path) -> None:
+        pack(folder_of(tmp_path / "source", {"z.txt": "intact content"}), tmp_path / "good.zip")
+        raw = (tmp_path / "good.zip").read_bytes()
+        (tmp_path / "bad.zip").write_bytes(raw.replace(b"intact content", b"broken content"))
+        (tmp_path / "out").mkdir()
+        with pytest.raises(PackageError, match="checksum"):
+            pack(tmp_path / "bad.zip", tmp_path / "out" / "out.zip")
         assert not list((tmp_path / "out").iterdir())
 
     def test_a_zip_inside_its_own_package_is_refused(self, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ class Item:
     local_flags: int | None = None
     local_size: int | None = None
     offset: int | None = None
+    packed_size: int | None = None
 
 
 @dataclass
@@ -67,10 +68,11 @@ class Raw:
             offset = len(body) if item.offset is None else item.offset
             local_name = item.name if item.local_name is None else item.local_name
             local_flags = item.flags if item.local_flags is None else item.local_flags
+            packed_size = len(packed) if item.packed_size is None else item.packed_size
             local_size = size if item.local_size is None else item.local_size
             body += struct.pack(
                 "<4s5H3L2H",
-                *(b"PK\x03\x04", 20, local_flags, method, 0, 33, crc, len(packed), local_size),
+                *(b"PK\x03\x04", 20, local_flags, method, 0, 33, crc, packed_size, local_size),
                 *(len(local_name), 0),
             )
             body += local_name + packed
@@ -197,6 +199,7 @@ STRUCTURES = {
     "other_size_in_header": (zip_with(Item(b"a", b"x", local_size=7)), "P103"),
     "header_elsewhere": (zip_with(Item(b"a", b"x", offset=3)), "P103"),
     "header_in_directory": (zip_with(Item(b"a", b"x", offset=10**9)), "P103"),
+    "data_in_directory": (zip_with(Item(b"a", b"x", size=60, packed_size=60)), "P103"),
     "shared_bytes": (zip_with(Item(b"a", b"x"), Item(b"a", b"x", offset=46 + len(MANIFEST) - 1)), "P103"),
     "link": (zip_with(Item(b"a", b"/etc/passwd", mode=stat.S_IFLNK | 0o777)), "P107"),
     "device": (zip_with(Item(b"a", mode=stat.S_IFBLK | 0o600)), "P108"),
@@ -246,6 +249,19 @@ def test_content_other_than_declared_is_refused_while_reading(tmp_path: Path, li
     text = refusal(tmp_path, zip_with(Item(b"first", b"already written"), lie))
     assert "damaged" in text
     assert "a:" in text
+
+
+def test_no_more_is_unpacked_than_was_declared(tmp_path: Path) -> None:
+    # Two megabytes more would be read before the sum is found wrong, if only the sum were looked at.
+    lie = Item(b"a", b"x" * 10, packed=deflated(bytes(3_000_000)), size=10, method=8)
+    source = tmp_path / "entry.zip"
+    source.write_bytes(zip_with(lie))
+    with survey(source, limits=LIMITS) as looked:
+        entry = next(entry for entry in looked.contents.members if entry.path == "a")
+        received: list[bytes] = []
+        with pytest.raises(PackageError, match="more than the 10 bytes"):
+            received.extend(looked.read(entry))
+        assert sum(map(len, received)) <= 10
 
 
 def test_a_bomb_within_the_size_limit_is_refused_before_unpacking(tmp_path: Path) -> None:
