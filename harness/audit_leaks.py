@@ -18,6 +18,7 @@ from statistics import NormalDist
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
 from harness.audit_stats import (
     TOLERANCE,
@@ -35,7 +36,8 @@ RELABELINGS_MIN = 1000  # with fewer, no p-value can be small enough for a verdi
 SOURCES_MIN = 6  # to hold out whole sources: with fewer, a fold would teach next to nothing
 BOOSTED_VIDEOS_MIN = 200  # trees need this many to find what the linear classifier cannot
 BOOSTED_RELABELINGS = 40  # a normal law is fitted to them
-_BLOCK = 250  # relabelings scored at once: at 10,000 videos some 20 MB a table
+BOOSTED_EFFECT = 1.5  # cross-validation's excess variance, where no relabelings measure it
+_CELLS = 2_000_000  # videos times relabelings at once: bounds a table to 16 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +87,13 @@ def relabelings(labels: Bools, groups: Integers, *, count: int, rng: np.random.G
 
     The labels of whole groups of one size are exchanged, then labels inside each group.
     """
-    tables = _groups_by_size(groups)
     drawn = np.empty((len(labels), count), dtype=np.bool_)
-    for column in range(count):
-        for table in tables:
-            drawn[table, column] = rng.permuted(labels[table][rng.permutation(len(table))], axis=1)
+    for table in _groups_by_size(groups):
+        step = max(1, _CELLS // table.size)
+        for start in range(0, count, step):
+            columns = np.arange(start, min(start + step, count))
+            whole = labels[table][rng.random((len(columns), len(table))).argsort(axis=1)]
+            drawn[table.ravel()[:, None], columns] = rng.permuted(whole, axis=2).reshape(len(columns), -1).T
     return drawn
 
 
@@ -139,9 +143,14 @@ def _interval(auc: float, null_variance: float, counts: tuple[int, int], unit: U
     videos it is then tried on in turn (1.4 to 1.7 times the variance). Never narrower than independence.
     """
     fakes, reals = counts
-    independent = (fakes + reals + 1) / (12 * fakes * reals)
-    effect = max(1.0, null_variance / independent)
+    effect = max(1.0, null_variance / _independent_variance(counts))
     return auc_interval(float(auc), positives=fakes / effect, negatives=reals / effect, unit=unit)
+
+
+def _independent_variance(counts: tuple[int, int]) -> float:
+    """Variance of the AUC of a meaningless feature of independent videos (Mann and Whitney 1947)."""
+    fakes, reals = counts
+    return (fakes + reals + 1) / (12 * fakes * reals)
 
 
 def judge_linear(values: Floats, plan: Plan, rng: np.random.Generator) -> AucTest:
@@ -149,10 +158,7 @@ def judge_linear(values: Floats, plan: Plan, rng: np.random.Generator) -> AucTes
     features = standardised_ranks(values)
     repeats = 10 if len(features) <= 200 else 3 if len(features) <= 2000 else 1
     tables = [make_folds(plan, rng) for _ in range(repeats)]
-    blocks = range(0, plan.labels.shape[1], _BLOCK)
-    aucs = np.concatenate(
-        [cross_validated_aucs(features, plan.labels[:, start : start + _BLOCK], tables) for start in blocks]
-    )
+    aucs = cross_validated_aucs(features, plan.labels, tables)
     p = (1 + int((aucs[1:] >= aucs[0] - TOLERANCE).sum())) / len(aucs)
     fakes = int(plan.labels[:, 0].sum())
     interval = _interval(aucs[0], float(aucs[1:].var()), (fakes, len(features) - fakes), plan.unit)
@@ -176,19 +182,23 @@ def cross_validated_aucs(features: Floats, labels: Bools, fold_tables: Sequence[
     Only videos of one fold are compared, since each fold has its own model; all folds and repeats are weighed
     by their pairs. The penalty is the number of features: strong for a dozen videos, nothing for thousands.
     """
-    targets = labels.astype(np.float64)
     wins, pairs = np.zeros(labels.shape[1]), np.zeros(labels.shape[1])
+    step = max(1, _CELLS // len(labels))
+    blocks = [slice(start, start + step) for start in range(0, labels.shape[1], step)]
     for folds in fold_tables:
         for fold in range(int(folds.max()) + 1):
             test = folds == fold
             centre = features[~test].mean(axis=0)
-            known = features[~test] - centre
+            known, new = features[~test] - centre, features[test] - centre
             gram = known.T @ known + features.shape[1] * np.eye(features.shape[1])
-            weights = np.linalg.solve(gram, known.T @ (targets[~test] - targets[~test].mean(axis=0)))
-            ranks = column_ranks(np.round((features[test] - centre) @ weights, 9))
-            fakes = targets[test].sum(axis=0)
-            wins += (ranks * targets[test]).sum(axis=0) - fakes * (fakes + 1) / 2
-            pairs += fakes * (test.sum() - fakes)
+            learn = np.linalg.solve(gram, known.T)  # times labels: the weights
+            for block in blocks:
+                fake = labels[test, block].astype(np.float64)
+                # `known` is centred, and so the labels need not be.
+                scores = new @ (learn @ labels[~test, block].astype(np.float64))
+                ranks, fakes = column_ranks(np.round(scores, 9)), fake.sum(axis=0)
+                wins[block] += (ranks * fake).sum(axis=0) - fakes * (fakes + 1) / 2
+                pairs[block] += fakes * (len(fake) - fakes)
     return np.where(pairs > 0, wins / np.maximum(pairs, 1), 0.5)
 
 
@@ -203,14 +213,14 @@ def judge_boosted(values: Floats, plan: Plan, *, bar: float, rng: np.random.Gene
     fakes = int(plan.labels[:, 0].sum())
     counts = fakes, len(values) - fakes
     auc = _boosted_auc(values, plan.labels[:, 0], folds, seed)
-    first = _interval(auc, 0.0, counts, plan.unit)
+    first = _interval(auc, BOOSTED_EFFECT * _independent_variance(counts), counts, plan.unit)
     if first.low <= bar:
         return AucTest(auc=auc, interval=first, p=1.0)
     null = [
         _boosted_auc(values, column, folds, seed) for column in plan.labels[:, 1 : 1 + BOOSTED_RELABELINGS].T
     ]
     scatter = max(float(np.std(null, ddof=1)), TOLERANCE)
-    p = 1 - NormalDist(float(np.mean(null)), scatter).cdf(auc)
+    p = max(1e-6, 1 - NormalDist(float(np.mean(null)), scatter).cdf(auc))  # no tail is known better
     return AucTest(auc=auc, interval=_interval(auc, scatter**2, counts, plan.unit), p=p)
 
 
@@ -223,7 +233,8 @@ def _boosted_auc(values: Floats, labels: Bools, folds: Integers, seed: int) -> f
         trees = HistGradientBoostingClassifier(
             max_iter=60, max_depth=3, min_samples_leaf=10, early_stopping=False, random_state=seed
         )
-        scores = trees.fit(values[~test], labels[~test]).decision_function(values[test])
+        with threadpool_limits(limits=1):  # its threads wait for each other, minutes on a busy machine
+            scores = trees.fit(values[~test], labels[~test]).decision_function(values[test])
         weight = float(labels[test].sum() * (~labels[test]).sum())
         wins += weight * float(auc_of_columns(scores[:, None], labels[test][:, None])[0, 0])
         pairs += weight

@@ -1,9 +1,9 @@
-"""Plain statistics for the audit: ranks, AUCs and their intervals, exact tests, corrections for many."""
+"""Plain statistics for the audit: ranks, AUCs and their intervals, exact tests."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
@@ -96,13 +96,3 @@ def fisher_exact(table: tuple[tuple[int, int], tuple[int, int]]) -> float:
 
 def _log_comb(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for their number (Holm 1979): the family is wrong with at most the level chosen."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    corrected, running = [1.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, p_values[index] * (len(p_values) - rank)))
-        corrected[index] = running
-    return corrected
