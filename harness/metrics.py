@@ -153,7 +153,7 @@ def roc_auc(fake: Truths, probability: Probabilities, epsilon: float) -> Measure
     """How often a fake is ranked above a real, ties counted half. Needs both classes."""
     if fake.all() or not fake.any():
         return _one_class(fake)
-    return Measurement(value=weighted_auc(fake, probability, np.ones(fake.size)))
+    return Measurement(value=weighted_auc(fake, probability)(np.ones(fake.size)))
 
 
 @register(
@@ -296,14 +296,22 @@ def threshold_sweep(
     return np.cumsum(truths)[last].astype(np.float64), np.cumsum(~truths)[last].astype(np.float64)
 
 
-def weighted_auc(fake: Truths, probability: Probabilities, weight: NDArray[np.float64]) -> float:
-    """Return the ROC AUC where video i counts `weight[i]` times; NaN where a class has no weight."""
-    ranks = np.unique(probability, return_inverse=True)[1]
-    fakes = np.bincount(ranks, weights=weight * fake)
-    reals = np.bincount(ranks, weights=weight * ~fake)
-    pairs = fakes.sum() * reals.sum()
-    below = np.cumsum(reals) - reals / 2.0
-    return float(np.sum(fakes * below) / pairs) if pairs > 0 else math.nan
+def weighted_auc(fake: Truths, probability: Probabilities) -> Callable[[NDArray[np.float64]], float]:
+    """Return a function of one weight per video: the ROC AUC where video i counts `weight[i]` times.
+
+    It gives NaN where a class has no weight. The sorting is done once, for the thousands of replicates of a
+    bootstrap.
+    """
+    values, ranks = np.unique(probability, return_inverse=True)
+
+    def auc(weight: NDArray[np.float64]) -> float:
+        fakes = np.bincount(ranks, weights=weight * fake, minlength=values.size)
+        reals = np.bincount(ranks, weights=weight * ~fake, minlength=values.size)
+        pairs = fakes.sum() * reals.sum()
+        below = np.cumsum(reals) - reals / 2.0
+        return float(np.sum(fakes * below) / pairs) if pairs > 0 else math.nan
+
+    return auc
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -203,9 +203,7 @@ def _metrics(rows: Sequence[ScoredVideo], epsilon: float, bootstrap: Bootstrap) 
     }
     intervals = {name: mean_interval(values, drawn, bootstrap) for name, values in per_video.items()}
     if fake.any() and not fake.all():
-        intervals["roc_auc"] = statistic_interval(
-            lambda weight: weighted_auc(fake, probability, weight), drawn, bootstrap
-        )
+        intervals["roc_auc"] = statistic_interval(weighted_auc(fake, probability), drawn, bootstrap)
     measured = {
         name: found.measure(fake, probability, epsilon=epsilon) for name, found in all_metrics().items()
     }

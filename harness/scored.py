@@ -72,14 +72,28 @@ def scored_videos(
             remedy="Every video of the set needs exactly one outcome and one label.",
         )
     by_id = {outcome.video_id: outcome for outcome in outcomes}
-    missing = {
-        video.video_id: Outcome(video_id=video.video_id, kind=OutcomeKind.NOT_REACHED) for video in videos
-    }
-    return tuple(
-        _row(
-            video, (missing | by_id)[video.video_id], labels.of(video.source_id), epsilon, failed_probability
-        )
+    ordered = [
+        by_id.get(video.video_id) or Outcome(video_id=video.video_id, kind=OutcomeKind.NOT_REACHED)
         for video in videos
+    ]
+    truths = [labels.of(video.source_id) for video in videos]
+    used = [failed_probability if one.probability is None else one.probability for one in ordered]
+    losses = log_losses(np.asarray([label.fake for label in truths]), np.asarray(used), epsilon)
+    return tuple(
+        ScoredVideo(
+            video_id=video.video_id,
+            source_id=video.source_id,
+            label=label,
+            kind=outcome.kind,
+            probability=probability,
+            log_loss=float(loss),
+            wall_seconds=outcome.wall_seconds,
+            perturbations=video.perturbations,
+            message=outcome.message,
+        )
+        for video, label, outcome, probability, loss in zip(
+            videos, truths, ordered, used, losses, strict=True
+        )
     )
 
 
@@ -142,24 +156,6 @@ def sampling(rows: Sequence[ScoredVideo]) -> Sampling:
         fake=[row.label.fake for row in rows],
         identities=[row.label.identity for row in rows],
         sources=[row.label.source for row in rows],
-    )
-
-
-def _row(
-    video: PreparedVideo, outcome: Outcome, label: Label, epsilon: float, failed_probability: float
-) -> ScoredVideo:
-    probability = failed_probability if outcome.probability is None else outcome.probability
-    loss = log_losses(np.asarray([label.fake]), np.asarray([probability]), epsilon)
-    return ScoredVideo(
-        video_id=video.video_id,
-        source_id=video.source_id,
-        label=label,
-        kind=outcome.kind,
-        probability=probability,
-        log_loss=float(loss[0]),
-        wall_seconds=outcome.wall_seconds,
-        perturbations=video.perturbations,
-        message=outcome.message,
     )
 
 

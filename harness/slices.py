@@ -77,7 +77,7 @@ def _with_scores(
 ) -> Slice:
     losses, fake, probability = losses_of(rows), truths_of(rows), probabilities_of(rows)
     ranked = [*rows, *against]
-    auc = weighted_auc(truths_of(ranked), probabilities_of(ranked), np.ones(len(ranked)))
+    auc = weighted_auc(truths_of(ranked), probabilities_of(ranked))(np.ones(len(ranked)))
     return replace(
         cut,
         log_loss=float(losses.mean()),
