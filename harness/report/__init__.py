@@ -11,12 +11,19 @@ from collections.abc import Mapping
 from harness.report.contestant import contestant_page
 from harness.report.data import SetData
 from harness.report.organiser import organiser_page
-from harness.report.terminal import terminal_summary
+from harness.report.terminal import score_summary, terminal_summary
 from harness.result import Result
 from harness.runfolder import RunFolder, write_text
 from harness.types import SetName
 
-__all__ = ["SetData", "contestant_page", "organiser_page", "terminal_summary", "write_reports"]
+__all__ = [
+    "SetData",
+    "contestant_page",
+    "organiser_page",
+    "score_summary",
+    "terminal_summary",
+    "write_reports",
+]
 
 
 def write_reports(result: Result, data: Mapping[SetName, SetData], folder: RunFolder) -> None:

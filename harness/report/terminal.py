@@ -7,8 +7,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from harness.metrics import all_metrics
 from harness.report import words
 from harness.result import NO_ISOLATION, Result, SetResult
+from harness.score import SetScore
 from harness.types import SetName, Verdict
 
 _ORDER = (SetName.PUBLIC, SetName.PRIVATE, SetName.CONTROL)
@@ -30,6 +32,27 @@ def terminal_summary(result: Result) -> RenderableType:
         )
     border = "green" if result.valid else "red"
     return Panel(Group(*parts), title="result", border_style=border, expand=False)
+
+
+def score_summary(score: SetScore) -> RenderableType:
+    """Return the scores of one set as a table: for a table of predictions that no run made."""
+    if not score.scored:
+        return Text(f"no score: {words.one_line(score.reason, characters=400)}", "red")
+    table = Table(
+        title=f"{score.videos} videos, {score.fakes} fake; ε = {score.epsilon:g}", title_justify="left"
+    )
+    for title in ("metric", "value", "95%"):
+        table.add_column(title, justify="left" if title == "metric" else "right")
+    for name, metric in all_metrics().items():
+        found = score.metrics[name]
+        interval = found.interval
+        between = f"{words.score(interval.low)} – {words.score(interval.high)}" if interval else ""
+        value = found.reason if found.value is None else words.score(found.value)
+        table.add_row(f"{metric.title} ({metric.direction} is better)", value, between)
+    table.add_section()
+    table.add_row("constant 0.5", words.score(score.anchors.constant_half), "")
+    table.add_row("uniform random, expected", words.score(score.anchors.uniform_random), "")
+    return table
 
 
 def _head(result: Result) -> Text:

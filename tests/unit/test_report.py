@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.report import SetData, contestant_page, organiser_page, terminal_summary, words
+from harness.report import SetData, contestant_page, organiser_page, score_summary, terminal_summary, words
 from harness.report.example import example_data, example_run
 from harness.report.frames import frame_data_uri
 from harness.result import Result, read_result
@@ -368,6 +368,21 @@ def test_the_summary_prints_hostile_text_as_it_is(run: tuple[Result, dict[SetNam
 
 def test_the_summary_warns_of_no_isolation(run: tuple[Result, dict[SetName, SetData]]) -> None:
     assert "No isolation" in printed(run[0].model_copy(update={"isolation": "none"}), 80)
+
+
+@pytest.mark.parametrize("width", [50, 100])
+def test_the_scores_of_a_table_of_predictions(run: tuple[Result, dict[SetName, SetData]], width: int) -> None:
+    score = run[0].sets[SetName.PUBLIC].score
+    console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False)
+    console.print(score_summary(score))
+    console.print(score_summary(replace(score, scored=False, reason="[bold]strict", metrics={})))
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert all(len(line) <= width for line in text.splitlines())
+    for found in score.metrics.values():
+        assert words.score(found.value) in text
+    assert "0.6931" in text
+    assert "no score: [bold]strict" in text
 
 
 # --- frames ------------------------------------------------------------------------------------------------
