@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
@@ -28,6 +28,7 @@ import docker
 import requests
 from docker.errors import DockerException
 from docker.types import LogConfig
+from docker.types import Mount as DockerMount
 
 from harness.baseimage import BaseImage, ensure_base, find_base, image_id_of
 from harness.errors import ImageError
@@ -173,23 +174,13 @@ def _build(
     if image_id_of(client, packages) is None:
         _build_packages(client, packages, base=base, variant=variant, runtime=runtime, say=say)
     say("Adding the runner to the runtime image.")
-    tag = runtime_tag(base.image_id, variant, runtime)
-    with _archive(
-        {_RUNTIME_DOCKERFILE: runtime / _RUNTIME_DOCKERFILE} | {n: runtime / n for n in _RUNTIME_FILES}
-    ) as tar:
-        _run_build(
-            client,
-            tar,
-            _RUNTIME_DOCKERFILE,
-            tag=tag,
-            arguments={"PACKAGES_IMAGE": packages},
-        )
+    _build_runtime(client, runtime_tag(base.image_id, variant, runtime), packages, runtime)
     found = _find(client, variant, runtime)
     if found is None:
-        raise ImageError(f"{tag} was built and is gone again", remedy="Run the command once more.")
+        raise ImageError("the runtime image was built and is gone again", remedy="Run the command once more.")
     seconds = time.monotonic() - started
-    say(f"The runtime image {tag} is ready ({seconds:.0f} s).")
-    return RuntimeImage(**{**vars(found), "built_seconds": seconds})
+    say(f"The runtime image {found.tag} is ready ({seconds:.0f} s).")
+    return replace(found, built_seconds=seconds)
 
 
 def _build_packages(
@@ -209,11 +200,12 @@ def _build_packages(
     wheels = ensure_wheelhouse(runtime, variant=variant, cache=cache_folder(), say=say)
     say(f"Building {tag} on {base.name} with torch {wheels.torch} (a minute or two).")
     name = tag.replace("/", "-").replace(":", "-")
-    with suppress(docker.errors.NotFound):  # left by a build that was killed; we alone build now
-        client.containers.get(name).remove(force=True, v=True)
+    _remove_build(client, name)  # left by a build that was killed; we alone build now
     container = client.containers.create(
         base.image_id, name=name, entrypoint=["/bin/sh", f"{_WHEELHOUSE}/{_PACKAGES_SCRIPT}"], command=[],
-        user="0:0", working_dir="/", network_mode="none", volumes=[_WHEELHOUSE],
+        user="0:0", working_dir="/", network_mode="none",
+        # As a mount of this container alone: a volume of its configuration would end up in the image's.
+        mounts=[DockerMount(target=_WHEELHOUSE, source=client.volumes.create(name).name, type="volume")],
         log_config=LogConfig(type=LogConfig.types.JSON),
     )  # fmt: skip
     try:
@@ -244,33 +236,33 @@ def _build_packages(
         changes = [f"LABEL {key}={json.dumps(value)}" for key, value in labels.items()]
         client.api.commit(name, repository=repository, tag=version, changes=changes)
     finally:
-        container.remove(force=True, v=True)
+        _remove_build(client, name)
 
 
-def _run_build(
-    client: docker.DockerClient,
-    context: IO[bytes],
-    dockerfile: str,
-    *,
-    tag: str,
-    arguments: Mapping[str, str],
-) -> None:
+def _remove_build(client: docker.DockerClient, name: str) -> None:
+    with suppress(docker.errors.NotFound):
+        client.containers.get(name).remove(force=True)
+    with suppress(docker.errors.NotFound):
+        client.volumes.get(name).remove()
+
+
+def _build_runtime(client: docker.DockerClient, tag: str, packages: str, runtime: Path) -> None:
     lines: list[str] = []
-    events = client.api.build(
-        fileobj=context, custom_context=True, dockerfile=dockerfile, tag=tag,
-        buildargs=dict(arguments),
-        network_mode="none", pull=False, rm=True, forcerm=True, decode=True, timeout=_BUILD_SECONDS,
-    )  # fmt: skip
-    for event in events:
-        text = str(event.get("stream", "")).rstrip()
-        lines += [line for line in text.splitlines() if line.strip()]
-        if "error" in event:
-            tail = "\n    ".join(lines[-_LOG_LINES:])
-            raise ImageError(
-                f"the build of {tag} failed: {event['error']}\n    {tail}",
-                place=dockerfile,
-                remedy="Correct what the last lines say (disk full? wrong BASE_IMAGE?), then run again.",
-            )
+    with _archive({name: runtime / name for name in (_RUNTIME_DOCKERFILE, *_RUNTIME_FILES)}) as context:
+        events = client.api.build(
+            fileobj=context, custom_context=True, dockerfile=_RUNTIME_DOCKERFILE, tag=tag,
+            buildargs={"PACKAGES_IMAGE": packages},
+            network_mode="none", pull=False, rm=True, forcerm=True, decode=True, timeout=_BUILD_SECONDS,
+        )  # fmt: skip
+        for event in events:
+            lines += [line for line in str(event.get("stream", "")).splitlines() if line.strip()]
+            if "error" in event:
+                tail = "\n    ".join(lines[-_LOG_LINES:])
+                raise ImageError(
+                    f"the build of {tag} failed: {event['error']}\n    {tail}",
+                    place=runtime / _RUNTIME_DOCKERFILE,
+                    remedy="Correct what the last lines say (disk full?), then run again.",
+                )
 
 
 @contextmanager

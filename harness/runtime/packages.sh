@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the packages image out of a base image: runs once, in a container without a network, whose file system is
-# then kept. /wheelhouse is a volume, so nothing of it stays behind:
+# then kept. /wheelhouse is a volume of that container, so nothing of it stays behind:
 #   packages/*.whl   what requirements*.txt name, fetched on the host with the host's own pip settings
 #   tools/pip-*.whl  the pip that installs them; it is not in the image
 #   models/*         model files taken out of wheels
