@@ -31,7 +31,7 @@ SEVERITIES = (1, 2, 3, 4, 5)
 MODULES = (
     "augmenters",
     "distractors",
-    # "faces",
+    "faces",
     "colour",
     "texture",
     "geometry",

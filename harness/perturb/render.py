@@ -201,7 +201,7 @@ class _Sound:
 
     def __init__(self, stream: AudioStream, output: OutputContainer, plan: Plan, origin: float) -> None:
         self.stream = stream
-        self.wrote = False
+        self.wrote = self._ended = False
         self._output, self._origin = output, origin
         encoding = plan.encoding
         self._filters = tuple(text for item in plan.steps for text in item.step.audio)
@@ -229,7 +229,12 @@ class _Sound:
         if frame.pts is not None and frame.time_base:
             frame.pts = round((frame.pts * frame.time_base - Fraction(self._origin)) * frame.sample_rate)
             frame.time_base = Fraction(1, frame.sample_rate)
-        self._graph.push(frame)
+        if self._ended:
+            return
+        try:
+            self._graph.push(frame)
+        except av.error.EOFError:  # a filter has cut the rest off
+            self._ended = True
         self._drain()
 
     def _build(self, frame: av.AudioFrame) -> Graph:
@@ -268,9 +273,9 @@ class _Sound:
                 self._push(frame)
         except av.error.FFmpegError:
             pass  # nothing more can be had of a damaged track
-        if self._graph is not None:
+        if self._graph is not None and not self._ended:
             self._graph.push(None)
-            self._drain()
+        self._drain()
         self._output.mux(self._target.encode(None))
 
 

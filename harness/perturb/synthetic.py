@@ -71,7 +71,7 @@ def pictures(spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
     rng = np.random.Generator(np.random.Philox(key=spec.seed))
     phase = rng.random() * 6
     y, x = np.mgrid[0 : spec.height, 0 : spec.width] / min(spec.width, spec.height)
-    grain = rng.integers(-12, 13, (spec.height, spec.width, 1))
+    grain = rng.integers(-4, 5, (spec.height, spec.width, 1))
     for index in range(spec.frames):
         t = index / 25
         waves = [
@@ -87,9 +87,10 @@ def pictures(spec: ClipSpec) -> Iterator[NDArray[np.uint8]]:
 
 def _write_tone(container: Any, track: AudioStream, seconds: float, hertz: float) -> None:
     count = round(seconds * AUDIO_RATE)
-    # A tone that swells over noise of all pitches: whatever is done to sound shows.
+    # A tone that swells over noise of all pitches, low ones louder as in speech: any change of sound shows.
     time = np.arange(count) / AUDIO_RATE
-    noise = np.random.Generator(np.random.Philox(key=round(hertz))).standard_normal(count)
+    white = np.random.Generator(np.random.Philox(key=round(hertz))).standard_normal(count)
+    noise = np.convolve(white, 0.85 ** np.arange(40))[:count]
     tone = np.sin(2 * np.pi * hertz * time * (1 + 0.2 * time)) * (0.2 + 0.1 * np.sin(6 * time))
     wave = (tone + 0.05 * noise).astype(np.float32)
     for start in range(0, count, 1024):

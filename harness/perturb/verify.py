@@ -90,7 +90,7 @@ def _differences(found: Verified, plan: Plan, rendered: Rendered) -> list[str]:
     allowance = DURATION_TOLERANCE_SECONDS + 2 / min(before.frames_per_second, after.frames_per_second)
     if abs(found.duration_seconds - seconds) > allowance:
         differences.append(f"{found.duration_seconds:.3f} s instead of {seconds:.3f} s")
-    wanted = _expected_frames(plan, rendered, seconds)
+    wanted = _expected_frames(plan, rendered, slowed)
     if abs(found.frames - wanted) > 2 + RATE_TOLERANCE * wanted:
         differences.append(f"{found.frames} frames where the planned rate gives {wanted:.0f}")
     if found.has_audio != after.has_audio:
@@ -98,8 +98,8 @@ def _differences(found: Verified, plan: Plan, rendered: Rendered) -> list[str]:
     return differences
 
 
-def _expected_frames(plan: Plan, rendered: Rendered, seconds: float) -> float:
+def _expected_frames(plan: Plan, rendered: Rendered, slowed: float) -> float:
     """By the planned rate where a step sets it; else as many as the source had, whatever its clock."""
     if plan.expected.frames_per_second != plan.canvas.frames_per_second:
-        return seconds * plan.expected.frames_per_second
-    return float(rendered.source_frames)
+        return rendered.source_seconds * slowed * plan.expected.frames_per_second
+    return rendered.source_frames * slowed

@@ -23,7 +23,7 @@ from harness.probe import VideoInfo, probe
 from harness.types import AppliedPerturbation
 
 KINDS = tuple(catalogue())
-CLIP = ClipSpec(width=320, height=240, frames=24)
+CLIP = ClipSpec(width=256, height=192, frames=24)
 
 # Kinds without degrees: all severities are the same.
 NO_DEGREES = {"audio_removal"}
@@ -101,7 +101,10 @@ def distance(one: Output, other: Output) -> float:
 def picture_distance(one: Output, other: Output) -> float:
     pairs = list(_at_equal_times(one, other))
     pixels = np.mean([np.abs(a - b).mean() for a, b in pairs])
-    return float(pixels) + 100 * abs(len(one.times()) - len(other.times())) / len(other.times())
+    frames = 100 * abs(len(one.times()) - len(other.times())) / len(other.times())
+    ours, theirs = one.verified, other.verified
+    squeezed = abs(np.log(ours.width / ours.height * theirs.height / theirs.width))
+    return float(pixels + frames + 20 * squeezed)
 
 
 def _at_equal_times(one: Output, other: Output) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -121,10 +124,21 @@ def sound_distance(one: Output, other: Output) -> float:
     ours, theirs = one.sound(), other.sound()
     length = max(len(ours), len(theirs))
     padded = [np.pad(item, (0, length - len(item))) for item in (ours, theirs)]
-    return float(np.abs(padded[0] - padded[1]).mean() * 255) if length else 0.0
+    if not length or not (len(ours) and len(theirs)):
+        return 255.0 * (len(ours) != len(theirs))
+    return float(np.abs(padded[0] - padded[1]).mean() * 255) + 100 * abs(lag_seconds(padded[0], padded[1]))
+
+
+def lag_seconds(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """By how much one sound comes later, where they fit best; 48,000 samples a second."""
+    size = 2 * len(one)
+    fit = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(other, size)))
+    best = int(np.argmax(fit))
+    return (best if best < len(one) else best - size) / 48_000
 
 
 def test_the_catalogue_is_as_large_as_promised() -> None:
+    assert len(catalogue()) >= 45
     contest = [kind for kind in catalogue().values() if kind.in_contest]
     assert len([kind for kind in contest if kind.family is Family.AUGMENTER]) >= 11
     assert len([kind for kind in contest if kind.family is Family.DISTRACTOR]) >= 8
@@ -159,50 +173,38 @@ def test_an_unknown_kind_lists_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_renders_as_planned_changes_from_1_and_more_at_5(
+def test_a_kind_keeps_every_promise(
     name: str, source: Path, info: VideoInfo, folder: Path, control: Output
 ) -> None:
+    """Planned shape, a change from severity 1, more at 5, sound as said, the same bytes again."""
     mild = make(source, info, folder, (name, 1))
     harsh = make(source, info, folder, (name, 5))
     for output in (mild, harsh):
         expected = output.plan.expected
         assert (output.verified.width, output.verified.height) == (expected.width, expected.height)
-        assert output.verified.has_audio == expected.has_audio
         times = output.times()
+        assert times[0] == 0
         assert all(later > earlier for earlier, later in itertools.pairwise(times))
     assert distance(mild, control) > 0.15, "severity 1 changes nothing that can be seen or heard"
     if name not in NO_DEGREES:
         assert distance(harsh, control) > 1.2 * distance(mild, control)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_sound_is_kept_changed_or_removed_as_said(
-    name: str, source: Path, info: VideoInfo, folder: Path, control: Output
-) -> None:
-    output = make(source, info, folder, (name, 3))
     match find(name).audio:
         case AudioEffect.REMOVED:
-            assert not output.verified.has_audio
+            assert not harsh.verified.has_audio
         case AudioEffect.KEPT:
-            assert output.verified.has_audio
-            assert sound_distance(output, control) < 0.01
+            assert sound_distance(harsh, control) < 0.01
         case AudioEffect.CHANGED:
-            assert output.verified.has_audio
-            assert sound_distance(output, control) > 0.2
+            assert harsh.verified.has_audio
+            assert sound_distance(harsh, control) > 0.2
+    assert make(source, info, folder, (name, 5), tag="-again").sha256 == harsh.sha256
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_same_seed_same_bytes_and_other_seed_other_bytes_where_random(
-    name: str, source: Path, info: VideoInfo, folder: Path
-) -> None:
-    first = make(source, info, folder, (name, 3))
-    again = make(source, info, folder, (name, 3), tag="-again")
-    assert first.sha256 == again.sha256
-    other = make(source, info, folder, (name, 3), set_seed=8, tag="-other")
-    if to_json(other.plan.steps[0].step) != to_json(first.plan.steps[0].step):
-        assert other.sha256 != first.sha256
-    else:
-        assert other.sha256 == first.sha256
+@pytest.mark.parametrize("name", ["noise", "text_jumping", "perspective", "packet_loss", "dropped_frames"])
+def test_another_seed_gives_another_video(name: str, source: Path, info: VideoInfo, folder: Path) -> None:
+    first = make(source, info, folder, (name, 5))
+    assert first.sha256 not in {
+        make(source, info, folder, (name, 5), set_seed=seed, tag="-other").sha256 for seed in (8, 9)
+    }
 
 
 def test_the_control_is_the_source_again(control: Output, source: Path, info: VideoInfo) -> None:
