@@ -87,7 +87,7 @@ class Raw:
                     0,
                     33,
                     crc,
-                    len(packed),
+                    packed_size,
                     size,
                 ),
                 *(len(item.name), len(item.extra), 0, 0, 0, item.mode << 16, offset),
