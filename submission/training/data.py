@@ -232,7 +232,13 @@ def rendered_batch(
         mirrored = rng.random() < 0.5
         for twin in (one.real[pair, frame], one.fake[pair, frame]):
             crops.append(
-                _finish(twin, margin if augment else TEST_MARGIN, shift * augment, mirrored and augment, size)
+                finish(
+                    twin,
+                    margin if augment else TEST_MARGIN,
+                    shift * augment,
+                    mirrored=mirrored and augment,
+                    size=size,
+                )
             )
         used += ["real", one.methods[pair]]
         clips += [one.clip] * 2
@@ -240,7 +246,8 @@ def rendered_batch(
     return Batch(crops=np.stack(crops), labels=labels, methods=tuple(used), clips=tuple(clips))
 
 
-def _finish(crop: Crop, margin: float, shift: NDArray[np.float64], mirrored: bool, size: int) -> Crop:
+def finish(crop: Crop, margin: float, shift: NDArray[np.float64], *, mirrored: bool, size: int) -> Crop:
+    """Cuts a square of `margin` out of a rendered crop and scales it to `size`."""
     square = cut_square(crop, margin, shift, of=RENDERED_MARGIN)
     if mirrored:
         square = square[:, ::-1]

@@ -1,0 +1,208 @@
+"""How fast the reference entry is against the order of work that won in 2020, on the same clips, in one run.
+
+    python tests/benchmarks/submission_speed.py [--facenet FOLDER] [--threads 2] > speed.json
+
+The baseline does what the winning recipe did, plainly: decodes from start to end for 32 evenly spaced frames,
+runs MTCNN (facenet-pytorch, whose wheel carries the weights) on each at half size, and gives the crops to one
+member of the entry in one pass, the mean over frames being the answer. The backbone is the same.
+
+Two questions: seconds per 10-second 1080p video (made here from sample videos, one key frame per 8 s as is
+common), for the whole entry and by stage; and log loss of both on sample_videos, clean, so that speed is not
+bought with answers. Prints JSON. The runtime image has everything this needs; on a host,
+`--facenet` names a folder with the unpacked wheel of facenet-pytorch 2.6.0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "submission"
+sys.path[:0] = [str(PACKAGE), str(PACKAGE / "training")]
+
+import shim  # noqa: E402, F401, I001  (before timm: see there)
+import av  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from detector import decoding, faces, models, pooling  # noqa: E402
+from predictor import DETECT_EVERY, Predictor  # noqa: E402
+
+CLIPS = 3  # of 1080p
+SECONDS = 10
+RATE = 30
+KEY_EVERY = 8 * RATE
+REPEATS = 3
+BASELINE_FRAMES = 32
+BASELINE_MARGIN = 1 / 3  # on each side, as the winner cut
+
+
+class WinningRecipe:
+    """32 frames by sequential decoding, MTCNN at half size on each, one pass, mean."""
+
+    def __init__(self, member: Path, threads: int) -> None:
+        mtcnn = importlib.import_module("facenet_pytorch").MTCNN
+        self._mtcnn: Any = mtcnn(margin=0, thresholds=[0.7, 0.8, 0.8], device="cpu")
+        self._model, self._config = models.load(member)
+        torch.set_num_threads(threads)
+
+    def predict(self, video: Path) -> float:
+        """P(fake); 0.5 where no face is found, as all of the first five did."""
+        crops = []
+        for picture in self._frames(video):
+            half = np.ascontiguousarray(picture[::2, ::2])
+            boxes, _ = self._mtcnn.detect(half)
+            if boxes is None:
+                continue
+            x0, y0, x1, y1 = (2 * float(v) for v in boxes[0])
+            width, height = x1 - x0, y1 - y0
+            square = faces.square_around((x0, y0, width, height), 1 + 2 * BASELINE_MARGIN)
+            crops.append(faces.cut(picture, square, self._config.input_size))
+        if not crops:
+            return 0.5
+        with torch.inference_mode():
+            logits = self._model(models.to_tensor(np.stack(crops))).numpy()
+        calibrated = logits / self._config.temperature + self._config.bias
+        return pooling.clip(float((1 / (1 + np.exp(-calibrated))).mean()))
+
+    @staticmethod
+    def _frames(video: Path) -> list[faces.Picture]:
+        pictures = []
+        with av.open(str(video)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            wanted = set(np.linspace(0, max(0, stream.frames - 1), BASELINE_FRAMES).astype(int).tolist())
+            for number, frame in enumerate(container.decode(stream)):
+                if number in wanted:
+                    pictures.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+        return pictures
+
+
+def make_clips(folder: Path, sources: Sequence[Path]) -> list[Path]:
+    """Ten seconds of 1080p from each source, enlarged and played to and fro."""
+    clips = []
+    for source in sources:
+        with av.open(str(source)) as container:
+            pictures = [
+                frame.reformat(width=1920, height=1080, format="yuv420p")
+                for frame in container.decode(video=0)
+            ]
+        order = [*range(len(pictures)), *range(len(pictures) - 2, 0, -1)]
+        target = folder / f"{source.stem}.mp4"
+        with av.open(str(target), "w") as container:
+            stream = container.add_stream("libx264", rate=RATE)
+            stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+            stream.codec_context.time_base = Fraction(1, RATE)
+            stream.options = {"preset": "veryfast", "x264-params": f"keyint={KEY_EVERY}:scenecut=0"}
+            for number in range(SECONDS * RATE):
+                frame = pictures[order[number % len(order)]]
+                frame.pts, frame.time_base = number, Fraction(1, RATE)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        clips.append(target)
+    return clips
+
+
+def seconds_of(work: Callable[[Path], object], clips: Sequence[Path]) -> dict[str, float]:
+    """Wall seconds per video: minimum, median and maximum over clips and repeats."""
+    taken = []
+    for _ in range(REPEATS):
+        for clip in clips:
+            start = time.perf_counter()
+            work(clip)
+            taken.append(time.perf_counter() - start)
+    return {"min": min(taken), "median": statistics.median(taken), "max": max(taken)}
+
+
+def stages(predictor: Predictor, clips: Sequence[Path]) -> dict[str, dict[str, float]]:
+    """Each stage of the entry alone, without the overlap of decoding and judging."""
+    finder = faces.FaceFinder(PACKAGE)
+    decoded = {clip: list(decoding.read_frames(clip)) for clip in clips}
+
+    def detect(clip: Path) -> None:
+        finder.start_video()
+        for frame in decoded[clip][::DETECT_EVERY]:
+            finder.find(frame.picture)
+
+    crop = np.zeros((decoding.FRAMES, 128, 128, 3), np.uint8)
+
+    def judge(clip: Path) -> None:
+        for model, _ in predictor._members:
+            with torch.inference_mode():
+                model.predict(models.to_tensor(crop))
+
+    return {
+        "decode": seconds_of(lambda clip: list(decoding.read_frames(clip)), clips),
+        "detect": seconds_of(detect, clips),
+        "judge": seconds_of(judge, clips),
+    }
+
+
+def sample_losses(predict: Callable[[Path], float]) -> dict[str, float]:
+    """Log loss on the clean sample videos, by set."""
+    out = {}
+    for name in ("public", "private"):
+        folder = ROOT / "sample_videos" / name
+        with (folder / "labels.csv").open(newline="") as file:
+            rows = [(row["filename"], int(row["label"])) for row in csv.DictReader(file)]
+        answers = [(predict(folder / filename), label) for filename, label in rows]
+        out[name] = float(-np.mean([np.log(p if label else 1 - p) for p, label in answers]))
+    return out
+
+
+def main() -> None:
+    """Prints the comparison as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--facenet", type=Path, help="folder with the unpacked wheel of facenet-pytorch")
+    parser.add_argument("--member", type=Path, help="of the baseline; default: the entry's plain member")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    if arguments.facenet:
+        sys.path.append(str(arguments.facenet))
+    predictor = Predictor(PACKAGE)
+    with tempfile.TemporaryDirectory() as name:
+        sources = sorted((ROOT / "sample_videos" / "public").glob("*.mp4"))[:CLIPS]
+        clips = make_clips(Path(name), sources)
+        predictor.predict(clips[0])  # warm
+        entry = seconds_of(predictor.predict, clips)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        by_stage = stages(predictor, clips)
+        recipe = WinningRecipe(
+            arguments.member or PACKAGE / "weights" / "plain.safetensors", arguments.threads
+        )
+        baseline = seconds_of(recipe.predict, clips[:1])
+    print(
+        json.dumps(
+            {
+                "what": "seconds per 10-second 1080p video",
+                "threads": arguments.threads,
+                "entry": entry,
+                "entry_stages_alone": by_stage,
+                "entry_peak_memory_bytes": peak,
+                "baseline": baseline,
+                "baseline_name": "winning recipe's order of work, same backbone",
+                "ratio_of_medians": baseline["median"] / entry["median"],
+                "sample_log_loss_clean": {
+                    "entry": sample_losses(predictor.predict),
+                    "baseline": sample_losses(recipe.predict),
+                    "constant_half": float(np.log(2)),
+                },
+            },
+            indent=1,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
