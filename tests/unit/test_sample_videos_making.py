@@ -133,7 +133,7 @@ def test_a_face_swapped_with_itself_hardly_changes() -> None:
 
 
 def test_a_swap_keeps_the_targets_jaw() -> None:
-    target, donor = face_at(), face_at(0, 0, 60) * np.float32([1.2, 1.0])
+    target, donor = face_at(), face_at(0, 0, 60) * np.array([1.2, 1.0], dtype=np.float32)
     goal = swap.shared_shape(target, donor.astype(np.float32), 0.8)
     assert np.array_equal(goal[layout.JAW], target[layout.JAW])
     assert np.abs(goal - target).max() > 1
@@ -279,7 +279,7 @@ def test_an_encode_hits_its_size_and_tells_nothing_of_how() -> None:
     for trace in (b"x264", b"crf=", b"Lavf", b"Lavc"):
         assert trace not in data
     assert encode.encode(frames, frames_per_second=24, crf=factor, audio=audio) == data
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         assert sum(1 for _ in container.decode(video=0)) == 24
         assert container.streams.audio
 
