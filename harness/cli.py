@@ -7,7 +7,6 @@ counted, run it again · 130 interrupted; what was done is kept.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +26,15 @@ from harness.backends import (
 from harness.challenge import Challenge, load_challenge
 from harness.check import CheckReport, ContainerProbe, Rules, check_package
 from harness.check_view import render_report
+from harness.cli_options import (
+    DEFAULT_RUNS,
+    SAMPLE_CHALLENGE,
+    CacheOption,
+    ChallengeOption,
+    JsonOption,
+    PackageArgument,
+    cache_folder,
+)
 from harness.console import ConsoleObserver
 from harness.errors import ConfigError, HarnessError, SubmissionError
 from harness.evaluate import Backend, Evaluated, Evaluation, evaluate
@@ -40,7 +48,6 @@ from harness.types import Limits, SetName, Verdict
 
 OK, NOT_WELL, USAGE, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 SMOKE_VIDEOS = 2
-SAMPLE_CHALLENGE = Path("sample_videos/challenge.toml")
 
 app = typer.Typer(
     name="harness",
@@ -48,27 +55,13 @@ app = typer.Typer(
     epilog="Exit codes: 0 well, 1 a verdict other than OK, 2 wrong usage or files, 3 our own fault, "
     "130 interrupted.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(perturb_app, name="perturb")
-cli_organiser.add_to(app)
-
 _err = Console(stderr=True, soft_wrap=True)
 _out = Console()
 
-PackageArgument = Annotated[Path, typer.Argument(help="A folder or zip with submission.toml at its root.")]
-ChallengeOption = Annotated[
-    Path, typer.Option("--challenge", "-c", help="The challenge.toml to run on.", show_default=True)
-]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache",
-        envvar="HARNESS_CACHE",
-        help="Where prepared video sets are kept. Default: the user's cache folder.",
-    ),
-]
 SandboxOption = Annotated[
     SandboxKind,
     typer.Option("--sandbox", help="docker, or process: no isolation, for debugging your own package."),
@@ -83,7 +76,7 @@ def run(
     package: PackageArgument,
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
-    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
     cache: CacheOption = None,
     sandbox: SandboxOption = SandboxKind.DOCKER,
     python: PythonOption = None,
@@ -101,7 +94,7 @@ def run(
         package=package,
         challenge=load_challenge(challenge),
         runs=runs.resolve(),
-        cache=_cache(cache),
+        cache=cache_folder(cache),
         isolation=isolation_of(sandbox),
         order_seed=seed,
         fresh=fresh,
@@ -130,7 +123,7 @@ def check(
     static: Annotated[
         bool, typer.Option("--static", help="Only look at the files; start nothing, need no engine.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Find everything that would keep a package from running, and try it on two sample videos."""
     loaded = load_challenge(challenge)
@@ -181,6 +174,10 @@ def _version(
     if version:
         _out.print(__version__)
         raise typer.Exit(OK)
+
+
+app.add_typer(perturb_app, name="perturb")
+cli_organiser.add_to(app)
 
 
 def main() -> None:
@@ -247,10 +244,3 @@ def _check(
             ),
         )
     return check_package(package, limits=challenge.limits, rules=rules, inside=inside)
-
-
-def _cache(given: Path | None) -> Path:
-    if given is not None:
-        return given.resolve()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "blackbox-video-harness"

@@ -62,9 +62,7 @@ class ConsoleObserver:
             f"{rate:.0f} frames/s, {bytes_in_words(progress.bytes_written)}, reused {progress.reused}",
             refresh=False,
         )
-        bar.update(progress.done - bar.n)
-        if self.console.is_terminal:
-            bar.refresh()
+        self._move(bar, progress.done)
 
     def running(self, name: SetName, progress: SetProgress) -> None:
         """Show how far the package is on one set, what time it has left, and what failed."""
@@ -74,7 +72,14 @@ class ConsoleObserver:
             f"{progress.phase}, failed {progress.failures}, budget left {seconds_in_words(left)}",
             refresh=False,
         )
-        bar.update(progress.done - bar.n)
+        self._move(bar, progress.done)
+
+    def counting(self, title: str, done: int, total: int) -> None:
+        """Show how far anything else is."""
+        self._move(self._show(title, total, "file"), done)
+
+    def _move(self, bar: tqdm[Any], done: int) -> None:
+        bar.update(done - bar.n)
         if self.console.is_terminal:
             bar.refresh()
 

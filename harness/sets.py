@@ -26,6 +26,7 @@ class ReadySet:
     videos: tuple[PreparedVideo, ...]
     labels: Labels
     sha256: str  # over what is fed: names, contents, perturbations
+    manifest_path: Path  # of the prepared set; the labels themselves where nothing was prepared
     left_out: tuple[tuple[str, str], ...] = ()  # source id and why the harness could not read it
 
 
@@ -53,6 +54,7 @@ def ready_set(
     spec = challenge.sets[name]
     found = read_video_set(spec.videos, spec.labels)
     left_out: tuple[tuple[str, str], ...] = ()
+    manifest_path = spec.labels
     if spec.recipe == ORIGINAL:
         videos = _as_they_are(found, spec.seed)
     else:
@@ -64,14 +66,21 @@ def ready_set(
             workers=workers,
             progress=progress,
         )
-        videos, left_out = prepared.videos, prepared.unreadable
+        videos, left_out, manifest_path = prepared.videos, prepared.unreadable, prepared.manifest_path
     if not videos:
         raise ChallengeError(
             listed("no video of this set can be read", [f"{one}: {why}" for one, why in left_out]),
             place=spec.videos,
             remedy="Replace these files, or use recipe = 'original' to feed them as they are.",
         )
-    return ReadySet(name=name, videos=videos, labels=found.labels, sha256=_digest(videos), left_out=left_out)
+    return ReadySet(
+        name=name,
+        videos=videos,
+        labels=found.labels,
+        sha256=_digest(videos),
+        manifest_path=manifest_path,
+        left_out=left_out,
+    )
 
 
 def _as_they_are(found: VideoSet, seed: int) -> tuple[PreparedVideo, ...]:
