@@ -22,7 +22,8 @@ from harness.errors import PackageError
 from harness.findings import Finding, Severity, found, printable
 from harness.layouts import kaggle_datasets
 from harness.manifest import MANIFEST_NAME, Layout, Manifest
-from harness.package import Package, Survey, digest, open_package, survey
+from harness.package import Package, digest, open_package
+from harness.survey import Survey, survey
 from harness.types import Limits, Mode
 
 SOURCES_BYTES_MAX = 8_000_000  # of Python files looked at in one package; the largest are left out first

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from harness.contents import Entry
 from harness.errors import ConfigError, InfrastructureError
-from harness.package import Survey, as_error, digest, survey
+from harness.package import as_error, digest
+from harness.survey import Survey, survey
 from harness.types import Limits
 
 ZIP_BYTES_MAX = 0xFFFFFFFF - (64 << 20)  # beyond, a zip needs zip64, which is not accepted back

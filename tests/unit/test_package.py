@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from harness.errors import ConfigError, InfrastructureError, PackageError
 from harness.manifest import Layout, left_out_by, load_manifest, matches, parse_manifest
 from harness.pack import pack
-from harness.package import Package, open_package, remove_package, survey
+from harness.package import Package, open_package, remove_package
+from harness.survey import survey
 from harness.types import Limits, Mode
 
 MANIFEST = 'name = "plain"\nentry = "predictor:Predictor"\n'

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import PackageError
-from harness.package import open_package, remove_package, survey
+from harness.package import open_package, remove_package
+from harness.survey import survey
 from harness.types import Limits
 
 MANIFEST = b'name = "zip"\nentry = "predictor:Predictor"\n'
