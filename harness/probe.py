@@ -66,7 +66,7 @@ def probe(path: Path) -> VideoInfo:
         file_bytes = path.stat().st_size
         with av.open(str(path), metadata_errors="replace") as container:
             return _describe(container, path, file_bytes)
-    except (OSError, ValueError) as error:  # av.FFmpegError derives from one or the other
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, VideoError):
             raise
         raise VideoError(f"cannot be read as a video: {reason(error)}", place=path) from error

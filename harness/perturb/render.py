@@ -75,7 +75,7 @@ def render(source: Path, info: VideoInfo, plan: Plan, destination: Path) -> Rend
                 writer.write(frame)
             reader.finish()
             return writer.finish(reader)
-    except (OSError, ValueError) as error:  # av.FFmpegError derives from one or the other
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, VideoError):
             raise
         raise VideoError(f"cannot be rendered: {reason(error)}", place=source) from error
