@@ -102,7 +102,7 @@ RULES: Mapping[str, Rule] = {
             "P202": ("submission.toml is no TOML", "Fix the syntax at that line."),
             "P203": (
                 "a wrong key in submission.toml",
-                "Correct it; the contestant's page of the README lists all keys.",
+                "Correct it; docs/contestants.md lists all keys.",
             ),
             "P204": (
                 "the challenge does not allow this mode",
@@ -114,7 +114,7 @@ RULES: Mapping[str, Rule] = {
             "P303": ("the class of `entry` is missing", "Define or import it at the top of that module."),
             "P304": (
                 "the class does not fit the contract",
-                "It needs `__init__(self, package)` and `predict(self, video)`; see the contestant's page.",
+                "It needs `__init__(self, package)` and `predict(self, video)`; see docs/contestants.md.",
             ),
             "P305": ("the command's file is missing", "Name a file of the package."),
             # P4: what the weights come from
@@ -162,7 +162,7 @@ RULES: Mapping[str, Rule] = {
         Severity.NOTE,
         {
             "P121": ("left out", "Nothing to do: these are never part of a package."),
-            "P411": ("no [[external_data]] in submission.toml", "Declare what any weights were trained on."),
+            "P411": ("no [[external_data]]", "Declare what any weights were trained on."),
             "P620": ("ran on the sample videos", ""),
             "P621": (
                 "was not run",
