@@ -18,6 +18,7 @@ from pydantic import Field
 
 LEVEL = 0.95
 GROUPS_MIN = 10  # per class; with fewer, an interval over groups is an illusion (Cameron et al. 2008)
+DRAWN_MIN = 5  # per class; with one video of a class every replicate is the same, and the interval a lie
 _CHUNK = 64  # replicates at a time: 10,000 videos need 5 MB and not 160
 
 Weights = NDArray[np.float64]
@@ -57,6 +58,13 @@ class Sampling:
     group: NDArray[np.int64]
     unit: Unit
 
+    @property
+    def enough(self) -> bool:
+        """Whether every class has enough to draw from for an interval to say anything."""
+        return all(
+            np.unique(self.group[self.stratum == one]).size >= DRAWN_MIN for one in np.unique(self.stratum)
+        )
+
     def weights(self, bootstrap: Bootstrap) -> Iterator[Weights]:
         """Yield how often each video was drawn, replicates × videos, a chunk at a time."""
         rng = np.random.default_rng(bootstrap.seed)
@@ -89,16 +97,20 @@ def sampling_of(*, fake: Sequence[bool], identities: Sequence[str], sources: Seq
     return Sampling(stratum=stratum, group=np.arange(stratum.size, dtype=np.int64), unit=Unit.VIDEO)
 
 
-def mean_interval(values: NDArray[np.float64], sampling: Sampling, bootstrap: Bootstrap) -> Interval:
-    """Return the interval of the mean of one value per video."""
+def mean_interval(values: NDArray[np.float64], sampling: Sampling, bootstrap: Bootstrap) -> Interval | None:
+    """Return the interval of the mean of one value per video; none where a class has too few to draw from."""
+    if not sampling.enough:
+        return None
     means = [chunk @ values / chunk.sum(axis=1) for chunk in sampling.weights(bootstrap)]
     return _percentiles(np.concatenate(means), sampling.unit)
 
 
 def statistic_interval(
     statistic: Callable[[Weights], float], sampling: Sampling, bootstrap: Bootstrap
-) -> Interval:
-    """Return the interval of any statistic of the weights of the videos."""
+) -> Interval | None:
+    """Return the interval of any statistic of the weights of the videos; none as for `mean_interval`."""
+    if not sampling.enough:
+        return None
     values = [statistic(row) for chunk in sampling.weights(bootstrap) for row in chunk]
     return _percentiles(np.asarray(values), sampling.unit)
 
@@ -110,7 +122,7 @@ class Gap:
     first: str
     second: str
     value: float
-    interval: Interval
+    interval: Interval | None  # none where a class has too few to draw from
     paired: bool  # the same source videos in both, drawn together
 
 
@@ -133,7 +145,7 @@ def gap_of(
         place = {source: index for index, source in enumerate(sources[1])}
         differences = values[1][[place[source] for source in sources[0]]] - values[0]
         interval = mean_interval(differences, samplings[0], bootstrap)
-    else:
+    elif all(sampling.enough for sampling in samplings):
         other = Bootstrap(samples=bootstrap.samples, seed=bootstrap.seed + 1)
         means = [
             np.concatenate([chunk @ value_ / chunk.sum(axis=1) for chunk in sampling.weights(drawn)])
@@ -141,6 +153,8 @@ def gap_of(
         ]
         unit = samplings[0].unit if samplings[0].unit == samplings[1].unit else Unit.VIDEO
         interval = _percentiles(means[1] - means[0], unit)
+    else:
+        interval = None
     return Gap(first=names[0], second=names[1], value=value, interval=interval, paired=paired)
 
 

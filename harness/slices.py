@@ -81,7 +81,7 @@ def _with_scores(
     return replace(
         cut,
         log_loss=float(losses.mean()),
-        interval=mean_interval(losses, sampling(rows), bootstrap) if len(rows) > 1 else None,
+        interval=mean_interval(losses, sampling(rows), bootstrap),
         accuracy=float(np.mean((probability >= THRESHOLD) == fake)),
         roc_auc=None if np.isnan(auc) else auc,
     )

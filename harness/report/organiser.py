@@ -54,7 +54,7 @@ class Failure:
     video_id: str
     kind: str
     words: str
-    wall_seconds: float
+    wall_seconds: float | None  # none where its turn never came
     message: str
 
 
@@ -165,7 +165,7 @@ def _slice_plots(one: SetResult) -> list[Plot]:
         rows = [cut for cut in one.score.slices if cut.kind is kind and cut.log_loss is not None]
         if kind is not SliceKind.SEVERITY:
             rows.sort(key=lambda cut: -(cut.log_loss or 0.0))
-        if rows:
+        if len(rows) > 1:  # a single one is the whole set again
             picture = plots.dots(
                 [_dot(cut, plots.SET_COLOURS[one.set_name.value]) for cut in rows],
                 title=f"{one.set_name}: log loss {title.lower()}",
@@ -193,6 +193,8 @@ def _severities(one: SetResult) -> tuple[int, ...]:
 def _heat(one: SetResult) -> tuple[HeatRow, ...]:
     cuts = [cut for cut in one.score.slices if cut.kind is SliceKind.PERTURBATION_SEVERITY]
     by_key = {(cut.name, cut.severity): cut for cut in cuts if cut.log_loss is not None}
+    if len(by_key) < 2:
+        return ()
     levels, baseline = _severities(one), one.score.anchors.constant_half
     return tuple(
         HeatRow(name=name, cells=tuple(_heat_cell(by_key.get((name, level)), baseline) for level in levels))
@@ -287,7 +289,7 @@ def _failures(data: SetData | None) -> tuple[Failure, ...]:
             video_id=row.video_id,
             kind=row.kind.value,
             words=words.OUTCOME_WORDS[row.kind],
-            wall_seconds=row.wall_seconds,
+            wall_seconds=None if row.kind is OutcomeKind.NOT_REACHED else row.wall_seconds,
             message=words.clean(row.message),
         )
         for row in rows

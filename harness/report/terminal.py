@@ -7,6 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from harness.intervals import Gap
 from harness.metrics import all_metrics
 from harness.report import words
 from harness.result import NO_ISOLATION, Result, SetResult
@@ -23,9 +24,7 @@ def terminal_summary(result: Result) -> RenderableType:
     """
     sets = [result.sets[name] for name in _ORDER if name in result.sets]
     parts: list[RenderableType] = [_head(result), *(_set(one) for one in sets)]
-    parts += [
-        _gap(gap.first, gap.second, gap.value, gap.interval.low, gap.interval.high) for gap in result.gaps
-    ]
+    parts += [_gap(gap) for gap in result.gaps]
     if result.isolation == NO_ISOLATION:
         parts.append(
             Text("No isolation: for debugging only. This run never enters a leaderboard.", "bold red")
@@ -110,6 +109,8 @@ def _time(one: SetResult) -> Text:
     )
 
 
-def _gap(first: str, second: str, value: float, low: float, high: float) -> Text:
-    text = Text(f"gap {first} → {second}  {words.signed(value)}")
-    return text.append(f"  95% {words.signed(low)} to {words.signed(high)}", "dim")
+def _gap(gap: Gap) -> Text:
+    text = Text(f"gap {gap.first} → {gap.second}  {words.signed(gap.value)}")
+    if gap.interval is not None:
+        text.append(f"  95% {words.signed(gap.interval.low)} to {words.signed(gap.interval.high)}", "dim")
+    return text

@@ -39,7 +39,7 @@ VERDICT_WORDS: Mapping[Verdict, str] = {
 
 OUTCOME_WORDS: Mapping[OutcomeKind, str] = {
     OutcomeKind.PREDICTED: "answered",
-    OutcomeKind.VIDEO_TIMEOUT: "took longer than one video may",
+    OutcomeKind.VIDEO_TIMEOUT: "was cut off by the clock: one video's limit, or the end of the set's budget",
     OutcomeKind.MEMORY_LIMIT: "ran out of memory",
     OutcomeKind.GPU_MEMORY_LIMIT: "ran out of GPU memory",
     OutcomeKind.OUTPUT_LIMIT: "printed or sent too much",

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 from harness.errors import ConfigError, ScoreInputError
-from harness.intervals import GROUPS_MIN, Bootstrap, Unit, gap_of, mean_interval, sampling_of
+from harness.intervals import (
+    DRAWN_MIN,
+    GROUPS_MIN,
+    Bootstrap,
+    Unit,
+    gap_of,
+    mean_interval,
+    sampling_of,
+    statistic_interval,
+)
 from harness.metrics import all_metrics
 from harness.score import SetScore, gaps, score_predictions, score_set
 from harness.scored import read_predictions_csv, scored_videos
@@ -244,6 +253,7 @@ def test_an_interval_agrees_with_the_normal_one_where_that_holds() -> None:
     sampling = sampling_of(fake=[True, False] * 1000, identities=[""] * 2000, sources=[""] * 2000)
     found = mean_interval(values, sampling, Bootstrap(samples=4000, seed=1))
     half = 1.96 * values.std() / math.sqrt(2000)
+    assert found is not None
     assert found.low == pytest.approx(values.mean() - half, abs=0.1 * half)
     assert found.high == pytest.approx(values.mean() + half, abs=0.1 * half)
 
@@ -256,6 +266,8 @@ def test_videos_of_one_source_are_drawn_together_and_make_the_interval_wider() -
     single = sampling_of(fake=fake, identities=[""] * 400, sources=[""] * 400)
     assert (grouped.unit, single.unit) == (Unit.SOURCE, Unit.VIDEO)
     wide, narrow = (mean_interval(values, one, FEW) for one in (grouped, single))
+    assert wide is not None
+    assert narrow is not None
     assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
 
 
@@ -267,6 +279,29 @@ def test_too_few_groups_are_not_drawn() -> None:
     assert sampling_of(fake=fake, identities=enough, sources=[""] * 100).unit is Unit.IDENTITY
     enough[3] = ""  # one video without an identity
     assert sampling_of(fake=fake, identities=enough, sources=[""] * 100).unit is Unit.VIDEO
+
+
+@pytest.mark.parametrize(
+    ("fakes", "given"), [(0, True), (1, False), (DRAWN_MIN - 1, False), (DRAWN_MIN, True)]
+)
+def test_a_class_with_too_few_videos_gives_no_interval_instead_of_a_narrow_one(
+    fakes: int, given: bool
+) -> None:
+    fake = [True] * fakes + [False] * 50
+    names = [""] * len(fake)
+    sampling = sampling_of(fake=fake, identities=names, sources=names)
+    values = np.random.default_rng(0).normal(size=len(fake))
+    assert (mean_interval(values, sampling, FEW) is not None) is given
+    assert (statistic_interval(lambda weight: float(weight @ values), sampling, FEW) is not None) is given
+    gap = gap_of(
+        names=("public", "private"),
+        values=(values, values + 1),
+        sources=(["a"] * len(fake), ["b"] * len(fake)),
+        samplings=(sampling, sampling),
+        bootstrap=FEW,
+    )
+    assert gap.value == pytest.approx(1)
+    assert (gap.interval is not None) is given
 
 
 def test_each_replicate_keeps_the_balance_of_the_classes() -> None:
@@ -299,6 +334,8 @@ def test_a_paired_gap_knows_what_the_two_sets_share() -> None:
     )
     assert (paired.paired, apart.paired) == (True, False)
     assert paired.value == pytest.approx(apart.value) == pytest.approx(0.2, abs=0.02)
+    assert paired.interval is not None
+    assert apart.interval is not None
     assert 0 < paired.interval.low < 0.2 < paired.interval.high
     width = paired.interval.high - paired.interval.low
     assert apart.interval.high - apart.interval.low > 10 * width
