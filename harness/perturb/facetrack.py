@@ -17,7 +17,9 @@ from harness.perturb.planes import Planes
 DETECT_EVERY = (
     3  # frames: a face moves little in a tenth of a second, and a detection costs as much as an encode
 )
-DETECT_SIDE = 320  # pixels of the longer side that the detector sees
+SEARCH_SIDE = 480  # pixels of the longer side that the detector sees while it looks for a face
+CLOSE_SIDE = 320  # and of the square about a known face: YuNet sees a tilt only where the face is large
+CLOSE_FACES = 1.8  # side of that square in face widths
 MIN_SCORE = 0.7
 FOLLOW = 0.55  # share of the way to the detected place that is gone in each frame: calm, and no visible lag
 LOST_AFTER_SECONDS = 1.0
@@ -46,12 +48,12 @@ class FaceTracker:
     """
 
     def __init__(self, width: int, height: int, frames_per_second: float) -> None:
-        scale = min(1.0, DETECT_SIDE / max(width, height))
-        self._size = (max(32, round(width * scale)), max(32, round(height * scale)))
-        self._scale = np.array([width / self._size[0], height / self._size[1]])
+        scale = min(1.0, SEARCH_SIDE / max(width, height))
+        self._search_size = (max(32, round(width * scale)), max(32, round(height * scale)))
         model = resources.files("harness.perturb") / "models" / "face_detection_yunet_2023mar.onnx"
+        content = np.frombuffer(model.read_bytes(), np.uint8)
         self._detector = cv2.FaceDetectorYN.create(
-            "onnx", np.frombuffer(model.read_bytes(), np.uint8), np.zeros(0, np.uint8), self._size, MIN_SCORE
+            "onnx", content, np.zeros(0, np.uint8), self._search_size, MIN_SCORE
         )
         self._patience = max(1, round(LOST_AFTER_SECONDS * frames_per_second))
         self._rest = resting_place(width, height)
@@ -75,18 +77,48 @@ class FaceTracker:
         return self._place
 
     def _detect(self, planes: Planes) -> FacePlace | None:
-        small = [cv2.resize(plane, self._size, interpolation=cv2.INTER_AREA) for plane in planes.all]
-        picture = cv2.cvtColor(cv2.merge([small[0], small[2], small[1]]), cv2.COLOR_YCrCb2BGR)
+        """First about the place where it was, then everywhere; and once more close by for finer landmarks."""
+        close = None if self._goal is None else self._close_by(planes, self._goal)
+        if close is not None:
+            return close
+        found = self._largest(planes, (0, 0), planes.y.shape[::-1], self._search_size)
+        return found if found is None else self._close_by(planes, found) or found
+
+    def _close_by(self, planes: Planes, place: FacePlace) -> FacePlace | None:
+        height, width = planes.y.shape
+        half = place.width * CLOSE_FACES / 2
+        left, top = (max(0, int(edge) // 2 * 2) for edge in (place.x - half, place.y - half))
+        right, bottom = min(width, int(place.x + half)), min(height, int(place.y + half))
+        size = ((right - left) // 2 * 2, (bottom - top) // 2 * 2)
+        if min(size) < 16:
+            return None
+        scale = CLOSE_SIDE / max(size)
+        return self._largest(
+            planes, (left, top), size, (max(32, round(size[0] * scale)), max(32, round(size[1] * scale)))
+        )
+
+    def _largest(
+        self, planes: Planes, corner: tuple[int, int], size: tuple[int, ...], seen: tuple[int, int]
+    ) -> FacePlace | None:
+        """The largest face in a part of the picture, which the detector sees `seen` pixels large."""
+        parts = []
+        for plane, step in zip(planes.all, (1, 2, 2), strict=True):
+            x, y, width, height = (value // step for value in (*corner, *size))
+            part = plane[y : y + height, x : x + width]
+            parts.append(cv2.resize(part, seen, interpolation=cv2.INTER_LINEAR))
+        picture = cv2.cvtColor(cv2.merge([parts[0], parts[2], parts[1]]), cv2.COLOR_YCrCb2BGR)
+        self._detector.setInputSize(seen)
         _, faces = self._detector.detect(picture)
         if faces is None or not len(faces):
             return None
         largest = max(np.asarray(faces), key=lambda face: float(face[2] * face[3]))
-        return _place(largest, self._scale)
+        scale = np.array([size[0] / seen[0], size[1] / seen[1]])
+        return _place(largest, scale, np.array(corner))
 
 
-def _place(face: NDArray[np.float32], scale: NDArray[np.float64]) -> FacePlace:
+def _place(face: NDArray[np.float32], scale: NDArray[np.float64], corner: NDArray[np.int64]) -> FacePlace:
     """From YuNet's row: box x, y, width, height; right eye, left eye, nose, mouth corners; score."""
-    one, other = face[4:6] * scale, face[6:8] * scale
+    one, other = face[4:6] * scale + corner, face[6:8] * scale + corner
     if one[0] > other[0]:
         one, other = other, one
     middle = (one + other) / 2

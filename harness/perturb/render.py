@@ -39,6 +39,7 @@ from harness.perturb.streams import (
 from harness.probe import VideoInfo, reason
 
 AAC_FRAME = 1024
+LONGEST_GAP_SECONDS = 10  # a longer one is a broken clock: filling it could take hours and gigabytes
 SUPPLEMENTARY_UNIT = 6  # H.264 SEI: x264 writes all its settings there, which would tell the severity
 BT709 = 1  # AVColorSpace
 BT709_TAGS, BT601_TAGS = (1, 1, 1), (5, 5, 6)  # matrix, primaries, transfer, as ITU-T H.273 counts them
@@ -147,6 +148,8 @@ class _Reader:
                 ticks = max(0, ticks)
             elif ticks <= last:  # broken clocks: repeated or falling times
                 ticks = last + max(1, self._nominal // 2)
+            elif (ticks - last) * TIME_BASE > LONGEST_GAP_SECONDS:
+                ticks = last + self._nominal
             frame.pts, frame.time_base, frame.duration = ticks, TIME_BASE, self._nominal
             last = ticks
             self.frame_count += 1
@@ -202,6 +205,7 @@ class _Sound:
     def __init__(self, stream: AudioStream, output: OutputContainer, plan: Plan, origin: float) -> None:
         self.stream = stream
         self.wrote = self._ended = False
+        self._next = 0  # where the next samples should lie, in samples of the source
         self._output, self._origin = output, origin
         encoding = plan.encoding
         self._filters = tuple(text for item in plan.steps for text in item.step.audio)
@@ -227,8 +231,11 @@ class _Sound:
         if self._graph is None:
             self._graph = self._build(frame)
         if frame.pts is not None and frame.time_base:
-            frame.pts = round((frame.pts * frame.time_base - Fraction(self._origin)) * frame.sample_rate)
-            frame.time_base = Fraction(1, frame.sample_rate)
+            pts = round((frame.pts * frame.time_base - Fraction(self._origin)) * frame.sample_rate)
+            if abs(pts - self._next) > LONGEST_GAP_SECONDS * frame.sample_rate:
+                pts = self._next
+            frame.pts, frame.time_base = pts, Fraction(1, frame.sample_rate)
+            self._next = pts + frame.samples
         if self._ended:
             return
         try:
