@@ -57,7 +57,7 @@ format: $(STAMP) ## Repair style and formatting
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-types: $(STAMP) ## Check types
+types: $(TRAIN_STAMP) ## Check types
 	@$(BIN)/mypy
 
 benchmark: $(STAMP) ## Run every benchmark; each prints JSON with a ratio against a named baseline
