@@ -137,7 +137,12 @@ RULES: Mapping[str, AuditRule] = {
             "a classifier that never sees a picture predicts the label",
             "Remove what the features to blame tell; then audit again.",
         ),
-        ("A202", _ERROR, "a feature of the files predicts the label", ""),
+        (
+            "A202",
+            _ERROR,
+            "a feature of the files predicts the label",
+            "Depends on the feature, and is printed with the finding.",
+        ),
         (
             "A203",
             _ERROR,
@@ -155,7 +160,7 @@ RULES: Mapping[str, AuditRule] = {
             "A206",
             _NOTE,
             "too few videos to prove a leak",
-            "The audit can show no leak in a set this small; it takes some 16 videos.",
+            "The audit can show no leak in a set this small; it takes some 14 videos.",
         ),
         ("A301", _ERROR, "the same file is in two sets", "Keep it in one of them."),
         ("A302", _ERROR, "copies of the same footage are in two sets", "Keep all copies in one of the sets."),
@@ -174,7 +179,12 @@ RULES: Mapping[str, AuditRule] = {
             "copies of the same footage have different sources",
             "Give copies and fakes of one video the same `source` in the labels; remove true duplicates.",
         ),
-        ("A314", _NOTE, "copies of one source with both labels: real and fake pairs, as expected", ""),
+        (
+            "A314",
+            _NOTE,
+            "copies of one source with both labels: real and fake pairs, as expected",
+            "None needed.",
+        ),
         ("A401", _ERROR, "all videos have the same label", "Add videos of the other label."),
         (
             "A402",
@@ -212,3 +222,9 @@ def audit_finding(
         evidence=kept,
         remedy=rule.remedy if remedy is None else remedy,
     )
+
+
+def rules_markdown() -> str:
+    """Return the table of findings that docs/audit.md prints."""
+    rows = [f"| `{code}` | {rule.severity} | {rule.title} | {rule.remedy} |" for code, rule in RULES.items()]
+    return "\n".join(["| code | severity | what | remedy |", "|---|---|---|---|", *rows])

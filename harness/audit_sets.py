@@ -122,7 +122,7 @@ def _balance(videos: Sequence[Fed]) -> tuple[BalanceRow, ...]:
     for index, one in enumerate(videos):
         if one.perturbations is None:
             return ()
-        having[f"{len(one.perturbations)} perturbations"].add(index)
+        having[f"number of perturbations is {len(one.perturbations)}"].add(index)
         for applied in one.perturbations:
             having[applied.name].add(index)
             having[f"{applied.name} at severity {applied.severity}"].add(index)

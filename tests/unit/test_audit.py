@@ -22,7 +22,7 @@ import pytest
 from rich.console import Console
 
 from harness.audit import AuditProgress, audit_challenge
-from harness.audit_report import AuditReport, Subject
+from harness.audit_report import AuditReport, Subject, rules_markdown
 from harness.audit_sets import Fed, audit_set, judged
 from harness.audit_traits import Traits
 from harness.audit_view import render_audit
@@ -501,3 +501,9 @@ def test_fair_sets_of_two_dozen_raise_no_alarm() -> None:
         )
         alarms += [one for one in judged(audit, audit.tests) if one.severity is Severity.ERROR]
     assert alarms == []
+
+
+def test_every_finding_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- findings -->\n")[2].partition("\n<!-- /findings -->")[0]
+    assert table == rules_markdown(), f"paste this between the marks:\n{rules_markdown()}"
