@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from harness.batch_answers import parse_table
 from harness.errors import ProcessEnded, ProtocolViolation, ReceiveTimeout
-from harness.protocol import Failed, Table, decode_reply, encode_batch, encode_collect
+from harness.protocol import Failed, Table, decode_reply, encode_batch, encode_collect, safe_text
 from harness.sandbox import Sandbox, SandboxProcess
 from harness.set_record import SetRecord
 from harness.setrun import Phase, kind_of_end, verdict_of_kind
@@ -118,7 +118,7 @@ def _outcomes(
         record.blemishes.append(verdict_of_kind(missing))
     if len(answers.errors) > len(answers.invalid) + len(answers.missing):
         record.blemishes.append(Verdict.PROTOCOL_ERROR)  # rows for unknown videos, or no CSV at all
-    record.message = "\n".join(filter(None, [table.message, *answers.errors[:ERRORS_KEPT]]))
+    record.message = safe_text("\n".join(filter(None, [table.message, *answers.errors[:ERRORS_KEPT]])))
     outcomes = []
     for name, video in staged.items():
         if name in answers.probabilities:

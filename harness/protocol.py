@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,11 @@ REQUEST_BYTES_MAX = 64 * 1024
 ANSWER_BYTES_MAX = 64 * 1024
 TABLE_BYTES_MAX = 16 * 1024 * 1024  # 10,000 rows need less than 1 MB
 MESSAGE_CHARACTERS_MAX = 4000
+# Controls but tab and line feed, marks that turn text around or break lines unseen, and halves of
+# characters, which no file can hold.
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +88,11 @@ def payload_length(header: bytes, *, cap: int = TABLE_BYTES_MAX) -> int:
     return int(length)
 
 
+def safe_text(text: str) -> str:
+    """Return a package's words as they may be stored and printed: what acts on a terminal is replaced."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
 def encode_predict(*, request_id: str, video: str) -> bytes:
     """Ask for one video, by its file name in the folder of videos that the runner was started with."""
     return _encode({"type": "predict", "id": request_id, "video": video})
@@ -120,7 +131,7 @@ def decode_reply(payload: bytes) -> Reply:
     if kind == "failed":
         return Failed(
             request_id=_optional_text(document, "id"),
-            message=_text(document, "message", default="")[:MESSAGE_CHARACTERS_MAX],
+            message=safe_text(_text(document, "message", default="")[:MESSAGE_CHARACTERS_MAX]),
             package_missing=document.get("package_missing") is True,
         )
     if kind == "answer":
@@ -133,7 +144,7 @@ def decode_reply(payload: bytes) -> Reply:
         return Table(
             request_id=_text(document, "id"),
             csv=_text(document, "csv"),
-            message=_text(document, "message", default="")[:MESSAGE_CHARACTERS_MAX],
+            message=safe_text(_text(document, "message", default="")[:MESSAGE_CHARACTERS_MAX]),
         )
     raise ProtocolViolation(f"a reply of unknown type {str(kind)[:40]!r}")
 

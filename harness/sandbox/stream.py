@@ -6,18 +6,15 @@ few complete ones, and the end of the log.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import deque
 
 from harness.errors import ProcessEnded, ProtocolViolation, ReceiveTimeout
-from harness.protocol import ANSWER_BYTES_MAX, HEADER_BYTES, TABLE_BYTES_MAX, payload_length
+from harness.protocol import ANSWER_BYTES_MAX, HEADER_BYTES, TABLE_BYTES_MAX, payload_length, safe_text
 from harness.types import Mode
 
 LOG_TAIL_BYTES = 64 * 1024
-# Controls but tab and line feed, and the marks that turn the direction of text or break lines unseen.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 PENDING_FRAMES_MAX = 4  # an honest runner never has more than one on its way
 
 
@@ -85,7 +82,7 @@ class Inbox:
         with self._changed:
             seen, text = self._tail
             if seen != self._log_bytes:
-                text = _UNPRINTABLE.sub("\ufffd", bytes(self._log).decode("utf-8", errors="replace"))
+                text = safe_text(bytes(self._log).decode("utf-8", errors="replace"))
                 self._tail = (self._log_bytes, text)
             return text
 

@@ -189,6 +189,17 @@ def test_messages_are_capped() -> None:
         assert len(reply.message) == MESSAGE_CHARACTERS_MAX
 
 
+@pytest.mark.parametrize("letter", ["\x00", "\x1b[2J", "\r", "\u202e", "\ud800"])
+def test_a_package_s_words_can_be_stored_and_printed(letter: str) -> None:
+    for reply in (
+        decode_reply(say(type="failed", id=None, message=f"a{letter}b\n\tc")),
+        decode_reply(say(type="table", id="1", csv="", message=f"a{letter}b\n\tc")),
+    ):
+        assert isinstance(reply, Failed | Table)
+        assert reply.message == f"a\ufffd{letter[1:]}b\n\tc"
+        reply.message.encode()
+
+
 @given(st.text(), st.text())
 def test_a_request_is_ascii_json_whatever_the_names(request_id: str, video: str) -> None:
     payload = encode_predict(request_id=request_id, video=video)
