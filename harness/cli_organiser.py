@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.audit import AuditProgress, audit_challenge
-from harness.audit_view import render_audit
+from harness.audit.view import render_audit
 from harness.challenge import load_challenge
 from harness.cli_options import (
     DEFAULT_RUNS,
@@ -31,8 +31,8 @@ from harness.perturb.manifest import PreparedSet
 from harness.report import score_summary
 from harness.runfolder import RunFolder
 from harness.sandbox.docker import reap as reap_containers
-from harness.score import score_set
-from harness.scored import read_predictions_csv
+from harness.scoring.score import score_set
+from harness.scoring.scored import read_predictions_csv
 from harness.sets import ready_set
 from harness.staging import reap_stages
 from harness.store import Choice, LeaderboardRow, Store

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from harness import __version__
 from harness.challenge import Challenge
-from harness.intervals import Bootstrap
 from harness.report import SetData, write_reports
 from harness.result import (
     ChallengeFacts,
@@ -28,8 +27,9 @@ from harness.result import (
     write_result,
 )
 from harness.runfolder import RunFolder
-from harness.score import gaps, score_set
-from harness.scored import scored_videos
+from harness.scoring.intervals import Bootstrap
+from harness.scoring.score import gaps, score_set
+from harness.scoring.scored import scored_videos
 from harness.setrun import SetRun
 from harness.sets import ReadySet
 from harness.types import GpuLevel, Limits, OutcomeKind, SetName

@@ -16,9 +16,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from harness.challenge import describe
 from harness.errors import ResultError
-from harness.intervals import Gap
 from harness.runfolder import write_text
-from harness.score import SetScore
+from harness.scoring.intervals import Gap
+from harness.scoring.score import SetScore
 from harness.types import FailureRule, GpuLevel, Mode, Outcome, OutcomeKind, SetName, Verdict
 from harness.videos import listed
 

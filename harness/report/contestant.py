@@ -15,7 +15,7 @@ from harness.report import words
 from harness.report.data import SetData
 from harness.report.pages import render
 from harness.result import NO_ISOLATION, Result
-from harness.scored import ScoredVideo
+from harness.scoring.scored import ScoredVideo
 from harness.types import FailureRule, SetName
 
 FAILURES_SHOWN = 20

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.scored import ScoredVideo
+from harness.scoring.scored import ScoredVideo
 from harness.types import ResourceSample
 
 

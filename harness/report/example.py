@@ -15,7 +15,6 @@ import av
 import numpy as np
 
 from harness import __version__
-from harness.intervals import Bootstrap
 from harness.report import SetData, write_reports
 from harness.result import (
     ChallengeFacts,
@@ -30,8 +29,9 @@ from harness.result import (
     write_result,
 )
 from harness.runfolder import RunFolder
-from harness.score import gaps, score_set
-from harness.scored import scored_videos
+from harness.scoring.intervals import Bootstrap
+from harness.scoring.score import gaps, score_set
+from harness.scoring.scored import scored_videos
 from harness.types import (
     AppliedPerturbation,
     FailureRule,

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.metrics import all_metrics
 from harness.report import plots, words
 from harness.report.data import SetData
 from harness.report.frames import frame_data_uri
 from harness.report.pages import render
 from harness.result import NO_ISOLATION, Result, SetResult
-from harness.score import MetricScore
-from harness.slices import Slice, SliceKind
+from harness.scoring.metrics import all_metrics
+from harness.scoring.score import MetricScore
+from harness.scoring.slices import Slice, SliceKind
 from harness.types import OutcomeKind, SetName
 
 WORST_VIDEOS = 6

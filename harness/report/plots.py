@@ -20,10 +20,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.intervals import Interval
 from harness.limits import seconds_in_words
-from harness.metrics import CalibrationBin
 from harness.report import words
+from harness.scoring.intervals import Interval
+from harness.scoring.metrics import CalibrationBin
 
 INK, MUTED, LINE, ACCENT = "#000001", "#000002", "#000003", "#000004"
 REAL, FAKE, LIMIT, CARD = "#000005", "#000006", "#000007", "#000008"

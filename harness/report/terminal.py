@@ -7,11 +7,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from harness.intervals import Gap
-from harness.metrics import all_metrics
 from harness.report import words
 from harness.result import NO_ISOLATION, Result, SetResult
-from harness.score import SetScore
+from harness.scoring.intervals import Gap
+from harness.scoring.metrics import all_metrics
+from harness.scoring.score import SetScore
 from harness.types import SetName, Verdict
 
 _ORDER = (SetName.PUBLIC, SetName.PRIVATE, SetName.CONTROL)

@@ -22,10 +22,10 @@ import pytest
 from rich.console import Console
 
 from harness.audit import AuditProgress, audit_challenge
-from harness.audit_report import AuditReport, Subject, rules_markdown
-from harness.audit_sets import Fed, audit_set, judged
-from harness.audit_traits import Traits
-from harness.audit_view import render_audit
+from harness.audit.report import AuditReport, Subject, rules_markdown
+from harness.audit.sets import Fed, audit_set, judged
+from harness.audit.traits import Traits
+from harness.audit.view import render_audit
 from harness.challenge import Challenge, load_challenge
 from harness.engine import LocalEngine
 from harness.findings import Severity

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
-from harness.audit_leaks import (
+from harness.audit.leaks import (
     Plan,
     cross_validated_aucs,
     judge_boosted,
@@ -22,7 +22,7 @@ from harness.audit_leaks import (
     make_plan,
     relabelings,
 )
-from harness.audit_stats import (
+from harness.audit.stats import (
     Bools,
     Floats,
     Integers,
@@ -31,7 +31,7 @@ from harness.audit_stats import (
     fisher_exact,
     standardised_ranks,
 )
-from harness.intervals import Unit
+from harness.scoring.intervals import Unit
 
 
 def singles(count: int) -> Integers:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from harness.fingerprint import SIDE, Fingerprint, compare, copies
+from harness.audit.fingerprint import SIDE, Fingerprint, compare, copies
 
 LENGTH = 24
 

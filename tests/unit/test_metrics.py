@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from harness.errors import ConfigError
-from harness.metrics import (
+from harness.scoring.metrics import (
     Direction,
     all_metrics,
     calibration_bins,

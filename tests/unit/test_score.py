@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.errors import ConfigError, ScoreInputError
-from harness.intervals import (
+from harness.scoring.intervals import (
     DRAWN_MIN,
     GROUPS_MIN,
     Bootstrap,
@@ -20,10 +20,10 @@ from harness.intervals import (
     sampling_of,
     statistic_interval,
 )
-from harness.metrics import all_metrics
-from harness.score import SetScore, gaps, score_predictions, score_set
-from harness.scored import read_predictions_csv, scored_videos
-from harness.slices import SliceKind
+from harness.scoring.metrics import all_metrics
+from harness.scoring.score import SetScore, gaps, score_predictions, score_set
+from harness.scoring.scored import read_predictions_csv, scored_videos
+from harness.scoring.slices import SliceKind
 from harness.types import (
     AppliedPerturbation,
     FailureRule,

@@ -7,9 +7,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from harness.audit_leaks import AucTest
-from harness.audit_report import AuditFinding, AuditReport, SetAudit
-from harness.audit_sets import ALPHA, MARGIN
+from harness.audit.leaks import AucTest
+from harness.audit.report import AuditFinding, AuditReport, SetAudit
+from harness.audit.sets import ALPHA, MARGIN
 from harness.findings import Severity
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}

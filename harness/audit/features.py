@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.audit_stats import Floats, Integers, standardised_ranks
-from harness.audit_traits import Traits
+from harness.audit.stats import Floats, Integers, standardised_ranks
+from harness.audit.traits import Traits
 
 LEVELS_MAX = 30  # the commonest values of a word; the rest is told by its alphabetical place
 SHOWN_CHARACTERS_MAX = 60

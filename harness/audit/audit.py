@@ -3,7 +3,7 @@
 A set leaks when a contestant could do better than chance without looking: from sizes, rates, codecs,
 metadata, sound, names or order, from knowing public footage that returns in the private set, or from
 perturbations that went to fakes more often than to reals. What counts as a leak is stated in docs/audit.md
-and in `audit_sets.verdict`: large enough to matter *and* beyond chance, corrected for all that was looked at.
+and in `harness.audit.sets.verdict`: large enough to matter *and* beyond chance, corrected for all that was looked at.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.audit_overlap import Clip, overlap_between, overlap_within
-from harness.audit_report import AuditFinding, AuditReport, SetAudit, Subject, audit_finding
-from harness.audit_sets import Fed, audit_set, judged
-from harness.audit_traits import Traits, TraitsJob, read_traits
+from harness.audit.overlap import Clip, overlap_between, overlap_within
+from harness.audit.report import AuditFinding, AuditReport, SetAudit, Subject, audit_finding
+from harness.audit.sets import Fed, audit_set, judged
+from harness.audit.traits import Traits, TraitsJob, read_traits
 from harness.challenge import Challenge
 from harness.engine import Engine, LocalEngine, Result, WorkerDiedError
 from harness.errors import VideoError

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.intervals import LEVEL, Interval, Unit
+from harness.scoring.intervals import LEVEL, Interval, Unit
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.intervals import Bootstrap, Gap, Interval, gap_of, mean_interval, statistic_interval
-from harness.metrics import (
+from harness.scoring.intervals import Bootstrap, Gap, Interval, gap_of, mean_interval, statistic_interval
+from harness.scoring.metrics import (
     EPSILON_DEFAULT,
     THRESHOLD,
     CalibrationBin,
@@ -24,8 +24,15 @@ from harness.metrics import (
     uniform_log_loss,
     weighted_auc,
 )
-from harness.scored import ScoredVideo, losses_of, probabilities_of, sampling, scored_videos, truths_of
-from harness.slices import Slice, slices_of
+from harness.scoring.scored import (
+    ScoredVideo,
+    losses_of,
+    probabilities_of,
+    sampling,
+    scored_videos,
+    truths_of,
+)
+from harness.scoring.slices import Slice, slices_of
 from harness.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
 from harness.videos import Labels
 

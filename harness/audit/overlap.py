@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.audit_report import AuditFinding, audit_finding
-from harness.audit_traits import Traits
-from harness.fingerprint import Fingerprint, Likeness, copies
+from harness.audit.fingerprint import Fingerprint, Likeness, copies
+from harness.audit.report import AuditFinding, audit_finding
+from harness.audit.traits import Traits
 from harness.types import SetName
 from harness.videos import Label
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import ScoreInputError
-from harness.intervals import Sampling, sampling_of
-from harness.metrics import EPSILON_DEFAULT, Probabilities, Truths, log_losses
+from harness.scoring.intervals import Sampling, sampling_of
+from harness.scoring.metrics import EPSILON_DEFAULT, Probabilities, Truths, log_losses
 from harness.types import AppliedPerturbation, Outcome, OutcomeKind, PreparedVideo
 from harness.videos import Label, Labels
 

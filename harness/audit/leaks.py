@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
 
-from harness.audit_stats import (
+from harness.audit.stats import (
     TOLERANCE,
     Bools,
     Floats,
@@ -30,7 +30,7 @@ from harness.audit_stats import (
     column_ranks,
     standardised_ranks,
 )
-from harness.intervals import Interval, Unit
+from harness.scoring.intervals import Interval, Unit
 
 RELABELINGS_MIN = 1000  # with fewer, no p-value can be small enough for a verdict
 SOURCES_MIN = 6  # to hold out whole sources: with fewer, a fold would teach next to nothing

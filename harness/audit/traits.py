@@ -22,8 +22,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from harness.audit.fingerprint import Fingerprint, Sampler
 from harness.errors import VideoError
-from harness.fingerprint import Fingerprint, Sampler
 from harness.probe import probe, reason
 
 AUDIO_SECONDS_MAX = 60.0  # loudness of the first minute

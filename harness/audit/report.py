@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from harness.audit_leaks import AucTest
+from harness.audit.leaks import AucTest
 from harness.findings import Severity
 from harness.types import SetName
 

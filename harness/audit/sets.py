@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.audit_features import Table, feature_table, modified_table, name_order
-from harness.audit_leaks import (
+from harness.audit.features import Table, feature_table, modified_table, name_order
+from harness.audit.leaks import (
     BOOSTED_VIDEOS_MIN,
     AucTest,
     Plan,
@@ -20,7 +20,7 @@ from harness.audit_leaks import (
     judge_neighbours,
     make_plan,
 )
-from harness.audit_report import (
+from harness.audit.report import (
     AuditFinding,
     BalanceRow,
     ClassifierResult,
@@ -29,8 +29,8 @@ from harness.audit_report import (
     Subject,
     audit_finding,
 )
-from harness.audit_stats import auc_interval, fisher_exact
-from harness.audit_traits import Traits
+from harness.audit.stats import auc_interval, fisher_exact
+from harness.audit.traits import Traits
 from harness.findings import Severity
 from harness.types import AppliedPerturbation, SetName
 from harness.videos import Label

@@ -1,0 +1,1 @@
+"""From outcomes and labels to scores: metrics, intervals, breakdowns. The only step that is given labels."""
