@@ -7,6 +7,7 @@ no label, no probability of a single video and no file name of one.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -273,4 +274,4 @@ def _unknown_keys(given: object, known: object, place: str = "") -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(result_schema(), indent=2, ensure_ascii=False))  # noqa: T201 (it writes the published schema)
+    sys.stdout.write(json.dumps(result_schema(), indent=2, ensure_ascii=False))  # noqa: T201 (it writes the published schema + '\n')

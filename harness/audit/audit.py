@@ -3,7 +3,8 @@
 A set leaks when a contestant could do better than chance without looking: from sizes, rates, codecs,
 metadata, sound, names or order, from knowing public footage that returns in the private set, or from
 perturbations that went to fakes more often than to reals. What counts as a leak is stated in docs/audit.md
-and in `harness.audit.sets.verdict`: large enough to matter *and* beyond chance, corrected for all that was looked at.
+and in `harness.audit.sets.verdict`: large enough to matter *and* beyond chance, corrected for all that was
+looked at.
 """
 
 from __future__ import annotations
