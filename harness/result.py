@@ -274,4 +274,4 @@ def _unknown_keys(given: object, known: object, place: str = "") -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(result_schema(), indent=2, ensure_ascii=False))  # noqa: T201 (it writes the published schema + '\n')
+    sys.stdout.write(json.dumps(result_schema(), indent=2, ensure_ascii=False) + "\n")
