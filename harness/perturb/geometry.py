@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.random import Generator
 
+from harness.perturb.planes import BLACK, MID, Planes
 from harness.perturb.registry import Family, Stage, perturbation
-from harness.perturb.steps import Canvas, Step, even, resized
+from harness.perturb.steps import Canvas, EditFrame, Step, even, resized
 from harness.perturb.warp import MirrorFrom, tilted
 
 AUGMENTER = Family.AUGMENTER
@@ -77,6 +80,23 @@ def padding(canvas: Canvas, rng: Generator, *, scale: float) -> Step:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bars:
+    """Black over the first and last lines."""
+
+    height: int  # pixels, even
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Filled slices: libavfilter's drawbox takes twelve times as long."""
+
+        def edit(planes: Planes, index: int) -> None:
+            for plane, step, black in zip(planes.all, (1, 2, 2), (BLACK, MID, MID), strict=True):
+                plane[: self.height // step] = black
+                plane[-(self.height // step) :] = black
+
+        return edit
+
+
 @perturbation(
     family=AUGMENTER,
     stage=Stage.OVERLAY,
@@ -87,9 +107,7 @@ def padding(canvas: Canvas, rng: Generator, *, scale: float) -> Step:
 )
 def letterbox(canvas: Canvas, rng: Generator, *, share: float) -> Step:
     """Black bars over the top and bottom, for a cinema look."""
-    bar = even(canvas.height * share)
-    box = f"drawbox=x=0:w={canvas.width}:h={bar}:color=black:t=fill"
-    return Step(video=(f"{box}:y=0", f"{box}:y={canvas.height - bar}"))
+    return Step(operation=Bars(height=even(canvas.height * share)))
 
 
 @perturbation(

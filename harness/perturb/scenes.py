@@ -66,9 +66,11 @@ class FilmedScreen:
             tilt(planes, index)
             planes.y[:] = cv2.LUT(planes.y, tone)
             phase = 2 * np.pi * (rows / canvas.height * 1.5 - index / canvas.frames_per_second * 0.7)
-            band = 1 - self.grating * 0.5 * np.maximum(0, np.sin(phase)) ** 4
-            shaded = cv2.multiply(planes.y, gain, scale=1 / 255)
-            planes.y[:] = (shaded * band[:, None].astype(np.float32)).astype(np.uint8)
+            band = np.round(256 * (1 - self.grating * 0.5 * np.maximum(0, np.sin(phase)) ** 4))
+            planes.y[:] = cv2.multiply(planes.y, gain, scale=1 / 255)
+            dark = np.flatnonzero(band < 256)
+            weights = band[dark, None].astype(np.uint16)
+            planes.y[dark] = (planes.y[dark].astype(np.uint16) * weights >> 8).astype(np.uint8)
 
         return edit
 
@@ -224,7 +226,8 @@ class PictureInPicture:
         def edit(planes: Planes, index: int) -> None:
             for plane, step, white in zip(planes.all, (1, 2, 2), (235, 128, 128), strict=True):
                 size = (width // step, height // step)
-                small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+                half = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+                small = cv2.resize(half, size, interpolation=cv2.INTER_LINEAR)
                 left, top, edge = x // step, y // step, rim // step
                 plane[
                     max(0, top - edge) : top + size[1] + edge, max(0, left - edge) : left + size[0] + edge

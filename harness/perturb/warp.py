@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.perturb.planes import Planes
+from harness.perturb.planes import Plane, Planes
 from harness.perturb.steps import Canvas, EditFrame
+
+Mover = Callable[[Plane, int], cv2.typing.MatLike]
 
 FILL = (16, 128, 128)  # what comes in from outside: black
 
@@ -25,39 +28,60 @@ class Warp:
     matrix: tuple[float, ...]
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """Compute the maps; each frame is then one fixed-point lookup per plane."""
+        """Prepare one mover per size of plane: a turn is cheaper without maps."""
         inverse = np.array(self.matrix, np.float64).reshape(3, 3)
         blank = Planes.blank(canvas.width, canvas.height)
-        maps = [_maps(inverse, plane.shape) for plane in (blank.y, blank.u)]
-        spare = [np.empty_like(plane) for plane in (blank.y, blank.u)]
+        make = _turner if np.allclose(inverse[2], (0, 0, 1)) else _mapper
+        movers = [make(inverse, plane.shape) for plane in (blank.y, blank.u)]
 
         def edit(planes: Planes, index: int) -> None:
             for plane, which, fill in zip(planes.all, (0, 1, 1), FILL, strict=True):
-                coarse, fine = maps[which]
-                cv2.remap(
-                    plane,
-                    coarse,
-                    fine,
-                    cv2.INTER_LINEAR,
-                    dst=spare[which],
-                    borderMode=cv2.BORDER_CONSTANT,
-                    borderValue=(fill,),
-                )
-                plane[:] = spare[which]
+                plane[:] = movers[which](plane, fill)
 
         return edit
 
 
-def _maps(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[cv2.typing.MatLike, ...]:
+def _turner(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
+    """For a matrix that keeps parallels parallel."""
+    height, width = shape
+    unit = max(height, width)
+    centre = np.array([width / 2 - 0.5, height / 2 - 0.5])
+    linear = inverse[:2, :2]
+    matrix = np.column_stack([linear, inverse[:2, 2] * unit + centre - linear @ centre])
+
+    def move(plane: Plane, fill: int) -> cv2.typing.MatLike:
+        return cv2.warpAffine(
+            plane,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(fill,),
+        )
+
+    return move
+
+
+def _mapper(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
+    """For any matrix: a fixed-point map made once, then one lookup per pixel."""
     height, width = shape
     unit = max(height, width)
     x, y = np.meshgrid(
         (np.arange(width) + 0.5 - width / 2) / unit, (np.arange(height) + 0.5 - height / 2) / unit
     )
     across, down, depth = np.tensordot(inverse, np.stack([x, y, np.ones_like(x)]), 1)
-    across = (across / depth * unit + width / 2 - 0.5).astype(np.float32)
-    down = (down / depth * unit + height / 2 - 0.5).astype(np.float32)
-    return cv2.convertMaps(across, down, cv2.CV_16SC2)
+    coarse, fine = cv2.convertMaps(
+        (across / depth * unit + width / 2 - 0.5).astype(np.float32),
+        (down / depth * unit + height / 2 - 0.5).astype(np.float32),
+        cv2.CV_16SC2,
+    )
+
+    def move(plane: Plane, fill: int) -> cv2.typing.MatLike:
+        return cv2.remap(
+            plane, coarse, fine, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(fill,)
+        )
+
+    return move
 
 
 def rotated(degrees: float) -> Warp:
