@@ -32,7 +32,7 @@ from harness.result import ImageFacts, PackageFacts, Result
 from harness.runfolder import RunFolder, RunIdentity, locked, new_run, unfinished_run, write_text
 from harness.sandbox import Sandbox
 from harness.sets import ReadySet, ready_set
-from harness.staging import Stage
+from harness.staging import STAGE_PREFIX, Stage, claim
 from harness.types import Mode, Outcome, OutcomeKind, SandboxSpec, SetName, Verdict
 
 RETRY_AFTER_SECONDS = 5.0
@@ -150,7 +150,8 @@ def _opened(asked: Evaluation, observer: Observer) -> Iterator[Package | str]:
     if errors:
         yield "; ".join(f"{error.code} {error.place}: {error.message}" for error in errors)
         return
-    with tempfile.TemporaryDirectory(prefix="stage-") as parent:
+    with tempfile.TemporaryDirectory(prefix=STAGE_PREFIX) as parent:
+        claim(Path(parent))  # so that it is removed even where this process is killed
         Path(parent).chmod(0o755)  # the container's user is another one
         root = Path(parent) / "package"
         try:

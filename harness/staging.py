@@ -19,11 +19,12 @@ from types import TracebackType
 
 from harness.errors import SandboxError, VideoError
 from harness.layouts import SAMPLE_SUBMISSION, sample_submission_csv
+from harness.package import remove_package
 from harness.sandbox.owner import Owner
 from harness.types import PreparedVideo
 
 FIXED_TIME = 1_577_836_800  # 2020-01-01: every staged file is as old as every other
-_PREFIX = "stage-"
+STAGE_PREFIX = "stage-"
 _OWNER = "owner"
 _PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
@@ -41,8 +42,8 @@ class Stage:
     """
 
     def __init__(self, parent: Path | None = None) -> None:
-        self._root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        (self._root / _OWNER).write_text(str(Owner.current()), encoding="utf-8")
+        self._root = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=parent))
+        claim(self._root)
         self.videos = self._root / "videos"
         self.videos.mkdir()
         self.videos.chmod(0o755)
@@ -98,6 +99,11 @@ class Stage:
         return staged
 
 
+def claim(folder: Path) -> None:
+    """Say whose folder this is: where this process is killed, `reap_stages` removes it."""
+    (folder / _OWNER).write_text(str(Owner.current()), encoding="utf-8")
+
+
 def shuffled(videos: Iterable[PreparedVideo], order_seed: int) -> tuple[PreparedVideo, ...]:
     """Return the videos in the order of a run: it depends on nothing but the seed and their ids."""
     return tuple(sorted(videos, key=lambda video: _rank(video.video_id, order_seed)))
@@ -114,14 +120,14 @@ def reap_stages(parent: Path | None = None) -> tuple[Path, ...]:
         SandboxError: one cannot be removed.
     """
     removed = []
-    for root in sorted(Path(parent or tempfile.gettempdir()).glob(f"{_PREFIX}*")):
+    for root in sorted(Path(parent or tempfile.gettempdir()).glob(f"{STAGE_PREFIX}*")):
         try:
             owner = Owner.parse((root / _OWNER).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
             continue  # not ours, or not for us to read
         if owner is not None and owner.is_dead():
             try:
-                shutil.rmtree(root)
+                remove_package(root)  # a package's folders are read-only, for their owner too
             except OSError as error:
                 raise SandboxError(
                     f"cannot remove what a dead harness left: {error.strerror}",

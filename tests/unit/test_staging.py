@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import VideoError
 from harness.sandbox.owner import Owner
-from harness.staging import FIXED_TIME, Stage, reap_stages, shuffled
+from harness.staging import FIXED_TIME, Stage, claim, reap_stages, shuffled
 from harness.types import PreparedVideo
 
 MakeVideos = Callable[..., tuple[PreparedVideo, ...]]
@@ -123,3 +123,17 @@ def test_the_reaper_takes_what_the_dead_left_and_nothing_else(
     assert (foreign / "precious").exists()
     for stage in (alive, strange):
         shutil.rmtree(stage.videos.parent)
+
+
+def test_a_claimed_folder_of_a_dead_harness_goes_although_what_is_in_it_is_read_only(tmp_path: Path) -> None:
+    folder = tmp_path / "stage-package"
+    inside = folder / "package" / "weights"
+    inside.mkdir(parents=True)
+    (inside / "w").write_bytes(b"w")
+    for path in (inside, inside.parent):
+        path.chmod(0o555)
+    claim(folder)
+    assert reap_stages(tmp_path) == ()  # its owner, this process, lives
+    (folder / "owner").write_text(str(replace(Owner.current(), process_id=2**22 + 1)))
+    assert reap_stages(tmp_path) == (folder,)
+    assert not folder.exists()
