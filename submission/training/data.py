@@ -25,6 +25,8 @@ MARGINS = (1.2, 1.55)  # of the squares cut for training, in units of the face b
 SHIFT = 0.06  # of the square's side
 NATIVE = (48, 224)  # side in pixels to which half of the squares are shrunk: faces in small videos
 JPEG_QUALITY = (30, 95)
+CUT_OUT = 0.15  # of the pairs lose an eye, the nose or the mouth: no single part may carry the answer
+MIX = 0.15  # of the pairs: the fake is mixed with its real twin, and so is its label
 METHOD_SHARES = {"self_blended": 0.4, "swapped": 0.3, "resynthesis": 0.15, "warped": 0.15}
 
 
@@ -50,7 +52,10 @@ class Rendered:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """crops (n, size, size, 3) RGB uint8; labels (n,), 1 for fake; rows 2i and 2i + 1 are a pair."""
+    """crops (n, size, size, 3) RGB uint8; labels (n,): 1 for fake, between where mixed.
+
+    Rows 2i and 2i + 1 are a pair, the real one first.
+    """
 
     crops: NDArray[np.uint8]
     labels: NDArray[np.float32]
@@ -141,6 +146,16 @@ def cut_square(crop: Crop, margin: float, shift: NDArray[np.float64], *, of: flo
     return crop[top : top + side, left : left + side]
 
 
+def cut_out(face: RealFace, rng: np.random.Generator) -> tuple[slice, slice]:
+    """A square around one landmark, half as wide as the eyes are apart or a little more, to be blanked."""
+    reach = float(np.linalg.norm(face.landmarks[1] - face.landmarks[0])) * rng.uniform(0.25, 0.5)
+    x, y = face.landmarks[rng.integers(5)]
+    return (
+        slice(max(0, round(y - reach)), max(0, round(y + reach))),
+        slice(max(0, round(x - reach)), max(0, round(x + reach))),
+    )
+
+
 def degrade(crop: Crop, size: int, rng: np.random.Generator) -> Crop:
     """What happens to any video on its way, real or fake alike; ends at `size` pixels."""
     out = crop
@@ -171,6 +186,7 @@ def make_batch(
     size: int,
     key: Sequence[int],
     augment: bool = True,
+    mix: bool = True,
     methods: Mapping[str, float] | None = None,
 ) -> Batch:
     """Draws `pairs` real faces and forges a twin of each.
@@ -182,17 +198,29 @@ def make_batch(
         key: seeds the draw; the same key gives the same batch.
         augment: whether to degrade; the two of a pair are degraded independently, or the difference between
             them would be the forgery alone and the network would learn to need a clean picture.
+        mix: whether to mix twins and to cut parts out; not where a batch is to be scored.
         methods: share of each method; `METHOD_SHARES` where not given.
     """
     rng = np.random.default_rng(list(key))
     shares = methods or METHOD_SHARES
     names, weights = list(shares), np.array(list(shares.values()))
     crops, used, clips = [], [], []
+    labels: list[float] = []
     for _ in range(pairs):
         person = persons[rng.integers(len(persons))]
         face = person.faces[rng.integers(len(person.faces))]
         method = str(rng.choice(names, p=weights / weights.sum()))
-        twins = [face.crop, forge(person, face, persons, method, rng)]
+        fake, label = forge(person, face, persons, method, rng), 1.0
+        if augment and mix and rng.random() < MIX:
+            label = float(rng.uniform(0.4, 0.9))
+            fake = cv2.addWeighted(fake, label, face.crop, 1 - label, 0).astype(np.uint8)
+        twins = [face.crop, fake]
+        if augment and mix and rng.random() < CUT_OUT:
+            part, grey = cut_out(face, rng), rng.integers(0, 255, 3)
+            twins = [twin.copy() for twin in twins]
+            for twin in twins:
+                twin[part] = grey
+        labels += [0.0, label]
         margin, shift = float(rng.uniform(*MARGINS)), rng.uniform(-SHIFT, SHIFT, 2)
         mirrored = rng.random() < 0.5
         for twin in twins:
@@ -206,8 +234,12 @@ def make_batch(
                 crops.append(np.asarray(resized, np.uint8))
         used += ["real", method]
         clips += [person.clip] * 2
-    labels = np.tile(np.array([0, 1], np.float32), pairs)
-    return Batch(crops=np.stack(crops), labels=labels, methods=tuple(used), clips=tuple(clips))
+    return Batch(
+        crops=np.stack(crops),
+        labels=np.array(labels, np.float32),
+        methods=tuple(used),
+        clips=tuple(clips),
+    )
 
 
 def rendered_batch(

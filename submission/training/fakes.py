@@ -208,7 +208,7 @@ class Resynthesis:
         self._shape = aligned.shape[1:]
         rows = aligned.reshape(len(faces), -1)
         self._mean = rows.mean(axis=0)
-        self._basis = np.linalg.svd(rows - self._mean, full_matrices=False)[2][: self.COMPONENTS[1]]
+        self._basis = _components(rows - self._mean, self.COMPONENTS[1])
 
     def _align(self, face: RealFace) -> NDArray[np.uint8]:
         matrix = align(face.landmarks, self._template.astype(np.float32))
@@ -227,6 +227,14 @@ class Resynthesis:
             drawn, matrix, (size, size), dst=above, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_TRANSPARENT
         )
         return blend(face.crop, above, face_mask(face, rng))
+
+
+def _components(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """The first principal components of a few long rows, by their small Gram matrix: (count, length)."""
+    values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
+    order = np.argsort(values)[::-1][:count]
+    order = order[values[order] > 1e-6 * max(values.max(), 1e-12)]
+    return np.asarray((vectors[:, order].T @ rows) / np.sqrt(values[order])[:, None], np.float32)
 
 
 METHODS: dict[str, Callable[[RealFace, RealFace, np.random.Generator], Crop]] = {

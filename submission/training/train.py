@@ -58,7 +58,7 @@ WARM_UP = 0.05  # share of the steps
 SMOOTHING = 0.03  # of labels: we do not believe in certainty (see pooling.CLIP)
 SCORE_EVERY = 150
 SAVE_EVERY = 50
-SCORED_PAIRS = 120
+SCORED_PAIRS = 60
 CENTRE_WEIGHT = 1.0
 CENTRE_STEP = 0.05  # beta of WS-DAN
 CROP_THRESHOLDS = (0.4, 0.6)
@@ -136,11 +136,12 @@ def loss_of(
     views = model(torch.cat([cropped, dropped]))
     logits = torch.stack([raw.logits, *views.chunk(2)])
     loss = nnf.binary_cross_entropy_with_logits(logits, soft.expand(3, -1))
-    mine = nnf.normalize(centres, dim=1)[labels.long()]
+    sides = labels.round().long()  # a mixture belongs to the centre it is nearer to
+    mine = nnf.normalize(centres, dim=1)[sides]
     centre_loss = (raw.pooled - mine).square().sum(dim=1).mean()
     with torch.no_grad():
         for label in (0, 1):
-            rows = labels == label
+            rows = sides == label
             if rows.any():
                 centres[label] += CENTRE_STEP * (raw.pooled[rows] - mine[rows]).mean(dim=0)
     return loss + CENTRE_WEIGHT * centre_loss
@@ -257,7 +258,7 @@ def read_material(arguments: argparse.Namespace) -> Material:
     training, held_out = split(persons, fold=arguments.fold, folds=FOLDS, seed=0)
     out = {p.clip for p in held_out}
     print(f"training on {len(training)} clips; held out: {', '.join(sorted(out))}")
-    scored = {"stills": make_batch(held_out, pairs=SCORED_PAIRS, size=size, key=(0, 2))}
+    scored = {"stills": make_batch(held_out, pairs=SCORED_PAIRS, size=size, key=(0, 2), mix=False)}
     rendered_out = [r for r in rendered if r.clip in out]
     if rendered_out:
         scored["rendered"] = rendered_batch(
