@@ -18,7 +18,9 @@ assert os.getcwd() == "/kaggle/working", os.getcwd()
 with open("/kaggle/input/dfdc-weights/model.json") as f:
     weights = json.load(f)
 
-submission = pd.read_csv("/kaggle/input/deepfake-detection-challenge/sample_submission.csv", index_col="filename")
+submission = pd.read_csv(
+    "/kaggle/input/deepfake-detection-challenge/sample_submission.csv", index_col="filename"
+)
 submission["label"] = 0.5
 assert sorted(os.path.basename(p) for p in glob.glob(TEST_DIR + "*")) == sorted(submission.index)
 

@@ -1,0 +1,12 @@
+"""Answers one video with infinity."""
+
+
+class Predictor:
+    def __init__(self, package):
+        self.package = package
+
+    def predict(self, video):
+        number = video.read_bytes()[0]
+        if number == 1:
+            return float("inf")
+        return 0.25

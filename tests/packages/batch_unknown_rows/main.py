@@ -1,0 +1,24 @@
+"""Writes rows for videos that do not exist."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+videos, output = Path(sys.argv[1]), Path(sys.argv[2])
+names = sorted(path.name for path in videos.iterdir())
+
+
+def save(rows):
+    with output.open("w") as stream:
+        print("filename,label", file=stream)
+        for name, value in rows:
+            print(name, value, sep=",", file=stream)
+
+
+save((name, 0.25) for name in names)
+with output.open("a") as stream:
+    print("../../other.mp4,1", file=stream)

@@ -1,0 +1,18 @@
+"""Opens raw sockets."""
+
+import socket
+
+
+class Predictor:
+    def __init__(self, package):
+        self.package = package
+
+    def predict(self, video):
+        try:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 768) as one:
+                one.settimeout(1)
+                pass
+        except OSError as error:
+            print("EVIDENCE", error)
+            return 0.0
+        return 1.0

@@ -1,0 +1,1 @@
+"""An entry whose class is not there."""

@@ -1,0 +1,3 @@
+"""Not numpy."""
+
+float64 = float

@@ -1,0 +1,4 @@
+import builtins
+
+builtins.SHADOWED = True
+raise SystemExit("sitecustomize")
