@@ -66,6 +66,7 @@ def preview(
     output: Annotated[Path, typer.Option(help="The picture to write: .png or .jpg.")] = Path("preview.png"),
     cell_width: Annotated[int, typer.Option(min=32, help="Width of one picture, in pixels.")] = 192,
     columns: Annotated[int, typer.Option(min=1, help="Blocks of rows beside each other.")] = 1,
+    zoom: Annotated[float, typer.Option(min=1, help="2 shows the middle half of each side.")] = 1.0,
     seed: Annotated[int, typer.Option(help="For what is random in a kind.")] = 0,
 ) -> None:
     """Write a contact sheet: kinds down, severities 0 to 5 across."""
@@ -79,6 +80,7 @@ def preview(
             names,
             cell_width=cell_width,
             columns=columns,
+            zoom=zoom,
             set_seed=seed,
             progress=lambda kind: _tick(bar, kind),
         )

@@ -27,7 +27,7 @@ def h264(crf: float, **options: str) -> Generation:
     group="codec",
     unit="CRF of x265 ultrafast",
     source="by eye, like DeeperForensics' CRF 30-40 of H.264",
-    crf=(32.0, 36.0, 40.0, 44.0, 48.0),
+    crf=(30.0, 33.0, 36.0, 39.0, 42.0),
 )
 def hevc(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
     """A phone's HEVC recording at low quality, converted to H.264 later."""
@@ -83,7 +83,7 @@ def mpeg4(canvas: Canvas, rng: Generator, *, quantiser: int) -> Step:
     unit="generations; CRF of each",
     source="by eye",
     generations=(1, 2, 3, 4, 5),
-    crf=(30.0, 31.0, 32.0, 33.0, 34.0),
+    crf=(30.0, 32.0, 34.0, 36.0, 38.0),
 )
 def recompression(canvas: Canvas, rng: Generator, *, generations: int, crf: float) -> Step:
     """A video that was downloaded and uploaded again, several times."""
@@ -111,7 +111,7 @@ def low_bitrate(canvas: Canvas, rng: Generator, *, bits: float) -> Step:
     group="codec",
     unit="share of slices lost, of eight in each frame",
     source="by eye; a key frame every two seconds repairs",
-    share=(0.01, 0.02, 0.04, 0.07, 0.11),
+    share=(0.015, 0.03, 0.06, 0.1, 0.15),
 )
 def packet_loss(canvas: Canvas, rng: Generator, *, share: float) -> Step:
     """A live stream over a bad network: bands of the picture smear until the next key frame."""

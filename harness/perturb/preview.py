@@ -31,6 +31,7 @@ def contact_sheet(
     *,
     cell_width: int = 192,
     columns: int = 1,
+    zoom: float = 1.0,
     set_seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Picture:
@@ -41,6 +42,7 @@ def contact_sheet(
         kinds: Rows.
         cell_width: Pixels.
         columns: Blocks of rows beside each other.
+        zoom: How much of the middle is shown: 2 shows half of each side, where blur and blocks can be seen.
         set_seed: For what is random in a kind.
         progress: Called with each kind's name when its row is done.
 
@@ -55,7 +57,13 @@ def contact_sheet(
         rows = []
         for kind in kinds:
             pictures = [
-                _one(clip, AppliedPerturbation(name=kind, severity=severity), set_seed=set_seed, cell=cell)
+                _one(
+                    clip,
+                    AppliedPerturbation(name=kind, severity=severity),
+                    set_seed=set_seed,
+                    cell=cell,
+                    zoom=zoom,
+                )
                 for severity in (0, *SEVERITIES)
             ]
             rows.append(_row(kind, pictures))
@@ -92,7 +100,9 @@ def _cut(video: Path, path: Path) -> Path:
     return path
 
 
-def _one(clip: Path, item: AppliedPerturbation, *, set_seed: int, cell: tuple[int, int]) -> Picture:
+def _one(
+    clip: Path, item: AppliedPerturbation, *, set_seed: int, cell: tuple[int, int], zoom: float
+) -> Picture:
     info = probe(clip)
     chosen = [item] if item.severity else []
     plan = build_plan(chosen, recipe="preview", set_seed=set_seed, video_id=item.name, canvas=Canvas.of(info))
@@ -102,8 +112,15 @@ def _one(clip: Path, item: AppliedPerturbation, *, set_seed: int, cell: tuple[in
     with av.open(str(path)) as container:
         for index, frame in enumerate(container.decode(video=0)):
             if index >= wanted:
-                return _fit(frame.to_ndarray(format="bgr24"), cell)
+                return _fit(_middle(frame.to_ndarray(format="bgr24"), zoom), cell)
     raise VideoError(f"{item.name} at severity {item.severity} left no picture", place=clip)
+
+
+def _middle(picture: NDArray[np.generic], zoom: float) -> NDArray[np.generic]:
+    height, width = picture.shape[:2]
+    rows, columns = max(2, round(height / zoom)), max(2, round(width / zoom))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return picture[top : top + rows, left : left + columns]
 
 
 def _fit(picture: NDArray[np.generic], cell: tuple[int, int]) -> Picture:

@@ -40,7 +40,7 @@ class Sharpen:
     group="sharpness",
     unit="amount of unsharp mask, σ 1.2 pixels at 720 lines",
     source="our own, by eye",
-    amount=(0.6, 1.2, 2.0, 3.2, 5.0),
+    amount=(0.8, 1.6, 2.8, 4.5, 7.0),
 )
 def sharpening(canvas: Canvas, rng: Generator, *, amount: float) -> Step:
     """A phone's or an editor's sharpening, with halos where it is harsh."""
