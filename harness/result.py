@@ -103,6 +103,7 @@ class SetResult(_Part):
     verdict: Verdict
     detail: str
     videos: Count
+    left_out: Count = Field(default=0, description="sources that the harness itself could not read")
     outcomes: dict[OutcomeKind, Count]
     clocks: Clocks
     resources: Resources

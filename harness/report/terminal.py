@@ -77,6 +77,8 @@ def _set(one: SetResult) -> RenderableType:
         if found is not None:
             table.add_row(title, Text(words.score(found.value) if found.value is not None else found.reason))
     table.add_row("failed", _failed(one))
+    if one.left_out:
+        table.add_row("left out", Text(f"{one.left_out} sources that cannot be read as videos", "yellow"))
     table.add_row("time", _time(one))
     return Group(table, Text(""))
 

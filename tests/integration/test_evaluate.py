@@ -265,3 +265,20 @@ def test_the_result_on_disk_holds_no_label_and_no_name(
     text = done.folder.result.read_text() + done.folder.contestant_report.read_text()
     assert "clip0" not in text
     assert json.loads(done.folder.result.read_text())["isolation"] == "docker"
+
+
+def test_a_source_that_cannot_be_read_is_left_out_counted_and_said(
+    docker_client: docker.DockerClient, light_image: str, make_package: MakePackage, tmp_path: Path
+) -> None:
+    path = write_challenge(tmp_path / "challenge")
+    (path.parent / "public" / "clip1.mp4").write_bytes(b"no video at all")
+    observer = Silent()
+    done = evaluate(
+        asked(make_package(), load_challenge(path), tmp_path),
+        backend=backend_of(docker_client, light_image),
+        observer=observer,
+    )
+    public = done.result.sets[SetName.PUBLIC]
+    assert (public.videos, public.left_out) == (3, 1)
+    assert any("clip1.mp4 is left out" in told for told in observer.told)
+    assert "1 left out, unreadable" in done.folder.report.read_text()
