@@ -71,6 +71,8 @@ def _serve(process: SandboxProcess, staged: Mapping[str, PreparedVideo], record:
         request_ids.append(secrets.token_hex(16))  # the table may just be on its way under the first
         process.send(encode_collect(request_id=request_ids[1]))
         reply = _receive(process, request_ids, COLLECT_SECONDS)
+    if isinstance(reply, Table) and process.facts().gpu_limit_exceeded:  # its table came just before the kill
+        reply = _Failure(kind=OutcomeKind.GPU_MEMORY_LIMIT, message="")
     if isinstance(reply, Table):
         outcomes = _outcomes(reply, staged, process, record, out_of_time=out_of_time)
     elif isinstance(reply, _Failure) and not out_of_time:

@@ -164,6 +164,9 @@ class _Desk:
             kind = (
                 OutcomeKind.MEMORY_LIMIT
             )  # a child was killed for memory, and the package raised for want of it
+        if facts.gpu_limit_exceeded and not lost:  # it answered in the moment between reading and kill
+            kind, probability, message, lost = OutcomeKind.GPU_MEMORY_LIMIT, None, "", True
+            self._process.kill()
         outcome = Outcome(
             video_id=video.video_id,
             kind=kind,

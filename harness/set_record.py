@@ -23,6 +23,7 @@ from harness.types import (
 
 LOG_CHARACTERS_MAX = 64 * 1024
 SAMPLES_MAX = 2000
+_WEAKEST_FIRST = (GpuLevel.NONE, GpuLevel.SAMPLED, GpuLevel.HARD)
 
 Observer = Callable[[SetProgress], None]
 
@@ -35,7 +36,9 @@ class Tally:
         self.peak_gpu_memory_bytes: int | None = None
         self.cpu_seconds: float | None = None
         self.throttled_seconds: float | None = None
-        self.gpu_level = GpuLevel.NONE
+        self.steal_seconds: float | None = None
+        self.gpu_seconds: float | None = None
+        self._gpu_levels: set[GpuLevel] = set()
         self.log_bytes = 0
         self.log_tail = ""
         self._samples: list[ResourceSample] = []
@@ -51,12 +54,19 @@ class Tally:
         self.peak_gpu_memory_bytes = _highest(self.peak_gpu_memory_bytes, facts.peak_gpu_memory_bytes)
         self.cpu_seconds = _sum(self.cpu_seconds, facts.cpu_seconds)
         self.throttled_seconds = _sum(self.throttled_seconds, facts.throttled_seconds)
-        self.gpu_level = facts.gpu_level
+        self.steal_seconds = _sum(self.steal_seconds, facts.steal_seconds)
+        self.gpu_seconds = _sum(self.gpu_seconds, facts.gpu_seconds)
+        self._gpu_levels.add(facts.gpu_level)
         self.log_bytes += facts.log_bytes
         self.log_tail = (self.log_tail + facts.log_tail)[-LOG_CHARACTERS_MAX:]
         self._samples += [
             replace(sample, seconds=started_seconds + sample.seconds) for sample in facts.samples
         ]
+
+    @property
+    def gpu_level(self) -> GpuLevel:
+        """The weakest level that any container had: what may be claimed of all."""
+        return next((level for level in _WEAKEST_FIRST if level in self._gpu_levels), GpuLevel.NONE)
 
     @property
     def samples(self) -> tuple[ResourceSample, ...]:
@@ -229,6 +239,8 @@ class SetRecord:
             peak_memory_bytes=tally.peak_memory_bytes,
             cpu_seconds=tally.cpu_seconds,
             throttled_seconds=tally.throttled_seconds,
+            steal_seconds=tally.steal_seconds,
+            gpu_seconds=tally.gpu_seconds,
             gpu_level=tally.gpu_level,
             peak_gpu_memory_bytes=tally.peak_gpu_memory_bytes,
             samples=tally.samples,

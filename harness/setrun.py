@@ -65,6 +65,8 @@ class SetRun:
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
     throttled_seconds: float | None = None
+    steal_seconds: float | None = None
+    gpu_seconds: float | None = None
     gpu_level: GpuLevel = GpuLevel.NONE
     peak_gpu_memory_bytes: int | None = None
     samples: tuple[ResourceSample, ...] = ()  # of all containers, one after the other

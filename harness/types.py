@@ -170,7 +170,9 @@ class SandboxFacts:
     peak_memory_bytes: int | None = None
     peak_gpu_memory_bytes: int | None = None
     cpu_seconds: float | None = None
-    throttled_seconds: float | None = None
+    throttled_seconds: float | None = None  # it wanted more CPU than its limit
+    steal_seconds: float | None = None  # the host's own host took its cores away
+    gpu_seconds: float | None = None  # in which its GPUs were busy, added up
     log_bytes: int = 0  # seen, not kept
     log_tail: str = ""  # capped, control characters replaced
     samples: tuple[ResourceSample, ...] = ()

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import docker
@@ -17,7 +17,8 @@ import urllib3.exceptions
 
 from harness.errors import ImageError, ProcessEnded, SandboxError
 from harness.protocol import frame
-from harness.sandbox.meter import CgroupMeter, EngineMeter, Meter, Sampler
+from harness.sandbox.gpu import GpuFacts, GpuMeter, Lease
+from harness.sandbox.meter import CgroupMeter, EngineMeter, Sampler, StealMeter
 from harness.sandbox.stream import Inbox, frame_cap
 from harness.types import SandboxFacts, SandboxSpec
 
@@ -26,6 +27,9 @@ END_SECONDS = 30
 CHUNK_BYTES = 64 * 1024
 STDOUT = 1
 KILLED = 137  # 128 + SIGKILL
+NO_TOOLKIT = (
+    "Install NVIDIA's container toolkit and restart the engine, or run without a GPU (`limits.gpus = 0`)."
+)
 
 
 @contextlib.contextmanager
@@ -45,17 +49,36 @@ def engine_errors(doing: str) -> Iterator[None]:
         ) from error
     except (docker.errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:
         raise SandboxError(
-            f"the container engine could not {doing}: {error}", remedy="See `harness doctor`."
+            f"the container engine could not {doing}: {error}",
+            remedy=NO_TOOLKIT if "could not select device driver" in str(error) else "See `harness doctor`.",
         ) from error
 
 
 class ContainerProcess:
-    """A `SandboxProcess` in a container that is created and attached to; `begin` starts it."""
+    """A `SandboxProcess` in a container that is created and attached to; `begin` starts it.
 
-    def __init__(self, api: docker.APIClient, container_id: str, spec: SandboxSpec) -> None:
+    Args:
+        api: Of the engine.
+        container_id: The container.
+        spec: What it was created from.
+        cores: Those that it may run on: what their own host steals of them is measured.
+        lease: Its GPUs.
+    """
+
+    def __init__(
+        self,
+        api: docker.APIClient,
+        container_id: str,
+        spec: SandboxSpec,
+        *,
+        cores: Iterable[int] = (),
+        lease: Lease | None = None,
+    ) -> None:
         self._api = api
         self._id = container_id
         self._spec = spec
+        self._cores = tuple(cores)
+        self._lease = lease or Lease()
         self._inbox = Inbox(cap=frame_cap(spec.mode), log_bytes_max=spec.limits.log_bytes)
         self._log_limit_exceeded = threading.Event()
         self._killed_by_us = False
@@ -68,6 +91,7 @@ class ContainerProcess:
         self._socket.setblocking(False)
         self._reader = threading.Thread(target=self._read, name="container-reader", daemon=True)
         self._sampler: Sampler | None = None
+        self._gpu_meter: GpuMeter | None = None
 
     def begin(self) -> None:
         """Start the container.
@@ -79,8 +103,20 @@ class ContainerProcess:
             self._api.start(self._id)
             self._started_at = time.time()
             process_id = int(self._state()["Pid"])
-        meter: Meter | None = CgroupMeter.of(process_id, self._id) if process_id > 0 else None
-        self._sampler = Sampler(meter or EngineMeter(api=self._api, container_id=self._id))
+        groups = CgroupMeter.of(process_id, self._id) if process_id > 0 else None
+        if self._lease.gpus:
+            self._gpu_meter = GpuMeter(
+                lease=self._lease,
+                container_id=self._id,
+                limit_bytes=self._spec.limits.gpu_memory_bytes,
+                end=self._end_at_once,
+                control_group=groups.unified_folder if groups else None,
+            )
+        self._sampler = Sampler(
+            groups or EngineMeter(api=self._api, container_id=self._id),
+            steal=StealMeter(self._cores) if groups else None,  # elsewhere it would be another machine's
+            gpu_memory_bytes=self._gpu_memory_bytes,
+        )
         self._reader.start()
 
     def send(self, payload: bytes) -> None:
@@ -119,7 +155,8 @@ class ContainerProcess:
         """See `SandboxProcess.facts`.
 
         Raises:
-            SandboxError: the engine does not answer, or the container is no longer there.
+            SandboxError: the engine does not answer, the container is no longer there, or its GPU was lost or
+                taken by somebody else.
         """
         if self._final is not None:
             return self._final
@@ -145,6 +182,8 @@ class ContainerProcess:
         """
         if self._final is not None:
             return
+        if self._gpu_meter is not None:
+            self._gpu_meter.stop()  # nothing that happens from here on is the package's
         if self._sampler is not None:
             self._sampler.read()  # the control group goes with the container
         with engine_errors("kill the container"):
@@ -192,6 +231,7 @@ class ContainerProcess:
         return any(True for _ in events)
 
     def _facts(self, *, running: bool, exit_code: int | None, engine_says_oom: bool) -> SandboxFacts:
+        gpu = self._gpu_facts()
         reading = self._sampler.read() if self._sampler else None
         peak = self._sampler.peak_memory_bytes if self._sampler else None
         oom_killed = engine_says_oom or bool(reading and reading.oom_kills)
@@ -205,12 +245,32 @@ class ContainerProcess:
             peak_memory_bytes=peak,
             cpu_seconds=reading.cpu_seconds if reading else None,
             throttled_seconds=reading.throttled_seconds if reading else None,
+            steal_seconds=self._sampler.steal_seconds if self._sampler else None,
+            gpu_limit_exceeded=gpu.limit_exceeded,
+            gpu_level=gpu.level,
+            peak_gpu_memory_bytes=gpu.peak_bytes,
+            gpu_seconds=gpu.busy_seconds,
             log_bytes=self._inbox.log_bytes,
             log_tail=self._inbox.log_tail(),
             samples=self._sampler.samples if self._sampler else (),
         )
 
+    def _gpu_facts(self) -> GpuFacts:
+        facts = self._gpu_meter.facts() if self._gpu_meter is not None else GpuFacts()
+        if facts.fault:
+            raise SandboxError(
+                facts.fault,
+                remedy="Not held against the package. See to the GPU (`nvidia-smi`), then run again: "
+                "the run resumes.",
+            )
+        return facts
+
+    def _gpu_memory_bytes(self) -> int | None:
+        return self._gpu_meter.facts().memory_bytes if self._gpu_meter is not None else None
+
     def _stop_watching(self) -> None:
+        if self._gpu_meter is not None:
+            self._gpu_meter.stop()
         if self._sampler is not None:
             self._sampler.stop()
         if self._reader.is_alive():
@@ -240,9 +300,9 @@ class ContainerProcess:
         elif not self._inbox.feed_log(data) and not self._log_limit_exceeded.is_set():
             self._log_limit_exceeded.set()
             # In a thread of its own: the engine ends a container only once somebody has read what it wrote.
-            threading.Thread(target=self._stop_flood, name="flood-stopper", daemon=True).start()
+            threading.Thread(target=self._end_at_once, name="flood-stopper", daemon=True).start()
 
-    def _stop_flood(self) -> None:
+    def _end_at_once(self) -> None:
         # Best effort, at once: whoever waits for a frame kills again, and hears of errors.
         with contextlib.suppress(docker.errors.DockerException, OSError):
             self._signal()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import docker
@@ -17,7 +17,8 @@ import docker.errors
 
 from harness.errors import SandboxError
 from harness.sandbox.container import ContainerProcess, engine_errors
-from harness.sandbox.hardening import container_options
+from harness.sandbox.gpu import Lease, leased
+from harness.sandbox.hardening import cdi_name, container_options
 from harness.sandbox.owner import Owner
 from harness.types import SandboxSpec
 
@@ -47,14 +48,20 @@ class DockerSandbox:
         """See `Sandbox.start`.
 
         Raises:
+            ConfigError: a GPU is not idle.
             ImageError: the image is not there.
             SandboxError: the engine failed, or the container outlived its removal.
         """
+        with leased(spec.gpu_uuids) as lease:
+            yield from self._started(spec, lease)
+
+    def _started(self, spec: SandboxSpec, lease: Lease) -> Iterator[ContainerProcess]:
         name = f"harness-{secrets.token_hex(8)}"
         process: ContainerProcess | None = None
         try:
-            container_id = self._create(spec, name)
-            process = ContainerProcess(self._api, container_id, spec)
+            cpuset = self._cpuset or self._least_used_cores(spec.limits.cpus)
+            container_id = self._create(spec, name, cpuset, lease)
+            process = ContainerProcess(self._api, container_id, spec, cores=_cores(cpuset), lease=lease)
             process.begin()
             yield process
         finally:
@@ -64,10 +71,15 @@ class DockerSandbox:
             finally:
                 self._remove(name)
 
-    def _create(self, spec: SandboxSpec, name: str) -> str:
-        cpuset = self._cpuset or self._least_used_cores(spec.limits.cpus)
+    def _create(self, spec: SandboxSpec, name: str, cpuset: str, lease: Lease) -> str:
         labels = {OWNER_LABEL: str(Owner.current()), RUN_LABEL: spec.run_id, CPUSET_LABEL: cpuset}
-        options = container_options(spec, labels=labels, cpuset=cpuset)
+        options = container_options(
+            spec,
+            labels=labels,
+            cpuset=cpuset,
+            cdi=bool(lease.gpus) and self._lists_as_cdi(spec.gpu_uuids),
+            torch_fraction=lease.torch_fraction(spec.limits.gpu_memory_bytes),
+        )
         with engine_errors("create the container"):
             # The stubs lack its types. It takes the engine's own words, which is what a test can hold.
             created = self._api.create_container_from_config(options, name)  # type: ignore[no-untyped-call]
@@ -87,6 +99,12 @@ class DockerSandbox:
         )
         chosen = sorted(range(available), key=lambda core: (uses[core], core))[: math.ceil(cpus)]
         return ",".join(str(core) for core in sorted(chosen))
+
+    def _lists_as_cdi(self, uuids: Iterable[str]) -> bool:
+        with engine_errors("say which devices it knows"):
+            devices = self._api.info().get("DiscoveredDevices") or ()
+        listed = {device.get("ID") for device in devices if device.get("Source") == "cdi"}
+        return all(cdi_name(uuid) in listed for uuid in uuids)
 
     def _remove(self, name: str) -> None:
         with engine_errors("remove the container"):

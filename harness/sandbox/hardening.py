@@ -24,7 +24,13 @@ Json = dict[str, Any]
 
 
 def container_options(
-    spec: SandboxSpec, *, labels: Mapping[str, str], cpuset: str, seccomp: str | None = None
+    spec: SandboxSpec,
+    *,
+    labels: Mapping[str, str],
+    cpuset: str,
+    seccomp: str | None = None,
+    cdi: bool = False,
+    torch_fraction: float | None = None,
 ) -> Json:
     """Build the body of the engine's "create a container" request.
 
@@ -36,15 +42,18 @@ def container_options(
         labels: For the reaper.
         cpuset: The cores it may run on, in the kernel's list format, e.g. `0-1`.
         seccomp: The profile's JSON; the vendored one where it is not given.
+        cdi: Whether the engine knows the GPUs as CDI devices.
+        torch_fraction: See `environment`.
     """
     limits = spec.limits
+    variables = environment(spec, cdi=cdi, torch_fraction=torch_fraction)
     return {
         "Image": spec.image,
         "Entrypoint": list(ENTRYPOINT),
         "Cmd": [],
         "User": USER,
         "WorkingDir": spec.working_directory,
-        "Env": [f"{name}={value}" for name, value in environment(spec).items()],
+        "Env": [f"{name}={value}" for name, value in variables.items()],
         "Hostname": HOSTNAME,
         "Domainname": "",
         "Labels": dict(labels),
@@ -79,14 +88,23 @@ def container_options(
             "Ulimits": _ulimits(limits),
             "Tmpfs": _tmpfs(spec),
             "Mounts": [_bind(mount) for mount in (spec.package, spec.videos, *spec.extra_mounts)],
-            **_gpu(spec),
+            **_gpu(spec, cdi=cdi),
             **({"Runtime": spec.runtime} if spec.runtime else {}),
         },
     }
 
 
-def environment(spec: SandboxSpec) -> dict[str, str]:
-    """Return the variables the runner and the package see, beside the image's own."""
+def environment(
+    spec: SandboxSpec, *, cdi: bool = False, torch_fraction: float | None = None
+) -> dict[str, str]:
+    """Return the variables the runner and the package see, beside the image's own.
+
+    Args:
+        spec: What to start.
+        cdi: GPUs come as CDI devices, and NVIDIA's own runtime is to keep out of it.
+        torch_fraction: The share of a GPU's memory after which torch itself says that it is out of memory. It
+            is friendly only: a package may undo it. Torch reads it when it first uses a GPU.
+    """
     threads = str(max(1, math.floor(spec.limits.cpus)))
     return {
         "HARNESS_PACKAGE": spec.package.target,
@@ -107,9 +125,14 @@ def environment(spec: SandboxSpec) -> dict[str, str]:
         "NUMBA_CACHE_DIR": f"{CACHE_FOLDER}/numba",
         "MPLCONFIGDIR": f"{CACHE_FOLDER}/matplotlib",
         # An image's own `all` would hand out every GPU where NVIDIA's runtime is the default.
-        "NVIDIA_VISIBLE_DEVICES": ",".join(spec.gpu_uuids) or "void",
+        "NVIDIA_VISIBLE_DEVICES": "void" if cdi else ",".join(spec.gpu_uuids) or "void",
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility,video",
+        **({} if torch_fraction is None else {"PYTORCH_ALLOC_CONF": _torch_memory(torch_fraction)}),
     }
+
+
+def _torch_memory(fraction: float) -> str:
+    return f"per_process_memory_fraction:{fraction:.4f}"
 
 
 def seccomp_profile() -> str:
@@ -145,8 +168,15 @@ def _bind(mount: Mount) -> Json:
     }
 
 
-def _gpu(spec: SandboxSpec) -> Json:
+def cdi_name(uuid: str) -> str:
+    """Return the name that NVIDIA's generator of CDI specifications gives to a GPU or a partition."""
+    return f"nvidia.com/gpu={uuid}"
+
+
+def _gpu(spec: SandboxSpec, *, cdi: bool) -> Json:
     if not spec.gpu_uuids:
         return {"DeviceRequests": []}
+    if cdi:
+        return {"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": [cdi_name(one) for one in spec.gpu_uuids]}]}
     request = {"Driver": "nvidia", "DeviceIDs": list(spec.gpu_uuids), "Capabilities": [["gpu"]]}
     return {"DeviceRequests": [request]}

@@ -6,8 +6,10 @@ Both are the kernel's own counters, of everything in the container.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -37,6 +39,11 @@ class CgroupMeter:
     def __init__(self, folders: dict[str, Path], *, unified: bool) -> None:
         self._folders = folders
         self._unified = unified
+
+    @property
+    def unified_folder(self) -> Path | None:
+        """The container's group of version 2; None under version 1."""
+        return self._folders["memory"] if self._unified else None
 
     @classmethod
     def of(
@@ -149,6 +156,35 @@ def _scaled(value: int | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
+class StealMeter:
+    """What the machine's own host took from some of its cores since this was made; nothing on real hardware.
+
+    Args:
+        cores: Their numbers; all of them where none is named.
+        stat: The kernel's table of CPU times, in ticks: the eighth of each line is the stolen one.
+    """
+
+    def __init__(self, cores: Iterable[int] = (), *, stat: Path = Path("/proc/stat")) -> None:
+        self._names = {f"cpu{core}" for core in cores} or {"cpu"}
+        self._stat = stat
+        self._before = self._ticks()
+
+    def seconds(self) -> float | None:
+        """Return the seconds stolen so far, over all these cores; None where the kernel does not tell."""
+        now = self._ticks()
+        if now is None or self._before is None:
+            return None
+        return max(0, now - self._before) / os.sysconf("SC_CLK_TCK")
+
+    def _ticks(self) -> int | None:
+        try:
+            lines = [line.split() for line in self._stat.read_text(encoding="ascii").splitlines()]
+            found = [int(line[8]) for line in lines if line and line[0] in self._names]
+        except (OSError, ValueError, IndexError):
+            return None
+        return sum(found) if len(found) == len(self._names) else None
+
+
 class Meter(Protocol):
     """A source of readings."""
 
@@ -163,8 +199,19 @@ class Sampler:
     whatever its length.
     """
 
-    def __init__(self, meter: Meter, *, interval_seconds: float = 0.25, samples_max: int = 600) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        *,
+        interval_seconds: float = 0.25,
+        samples_max: int = 600,
+        steal: StealMeter | None = None,
+        gpu_memory_bytes: Callable[[], int | None] | None = None,
+    ) -> None:
         self._meter = meter
+        self._steal = steal
+        self._steal_seconds: float | None = None
+        self._gpu_memory_bytes = gpu_memory_bytes
         self._interval_seconds = interval_seconds
         self._samples_max = samples_max
         self._started = time.monotonic()
@@ -204,8 +251,16 @@ class Sampler:
         with self._lock:
             return tuple(self._samples)
 
+    @property
+    def steal_seconds(self) -> float | None:
+        """What was stolen from its cores up to the last reading before `stop`."""
+        if self._steal is not None and not self._stop.is_set():
+            self._steal_seconds = self._steal.seconds()
+        return self._steal_seconds
+
     def stop(self) -> None:
         """End the thread. May be called twice."""
+        _ = self.steal_seconds  # the last word
         self._stop.set()
         self._thread.join(timeout=5)
 
@@ -222,7 +277,10 @@ class Sampler:
             if self._samples and seconds - self._samples[-1].seconds < 0.9 * self._kept_interval_seconds:
                 return
             sample = ResourceSample(
-                seconds=seconds, memory_bytes=reading.memory_bytes, cpu_seconds=reading.cpu_seconds
+                seconds=seconds,
+                memory_bytes=reading.memory_bytes,
+                cpu_seconds=reading.cpu_seconds,
+                gpu_memory_bytes=self._gpu_memory_bytes() if self._gpu_memory_bytes else None,
             )
             self._samples.append(sample)
             if len(self._samples) >= self._samples_max:
