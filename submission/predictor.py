@@ -135,7 +135,8 @@ class Predictor:
 
 
 def _pool(logits: Sequence[float]) -> float:
-    return pooling.pool_frames(1 / (1 + np.exp(-np.asarray(logits))), FRAME_RULE)
+    p = np.exp(-np.logaddexp(0, -np.asarray(logits)))  # the sigmoid, without overflow
+    return pooling.pool_frames(p.tolist(), FRAME_RULE)
 
 
 def _persons(sightings: Sequence[Sighting]) -> list[tuple[float, int]]:

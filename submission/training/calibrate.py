@@ -74,17 +74,32 @@ def judge(model: Member, size: int, rendered: Sequence[Rendered], identities: di
 
 
 def platt(logits: Floats, labels: Floats) -> tuple[float, float]:
-    """Slope and offset that make logits honest: Newton's method on the log loss, slope held near 1."""
-    slope, offset = 1.0, 0.0
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-(slope * logits + offset)))
+    """Slope and offset that make logits honest: least log loss, the slope held near 1."""
+    signs = 2 * labels - 1
+
+    def cost(at: Floats) -> float:
+        margin = signs * (at[0] * logits + at[1])
+        return float(np.logaddexp(0, -margin).sum() + PRIOR / 2 * (at[0] - 1) ** 2)
+
+    at = np.array([1.0, 0.0])
+    for _ in range(100):
+        p = sigmoid(at[0] * logits + at[1])
         error, weight = p - labels, p * (1 - p)
-        gradient = np.array([(error * logits).sum() + PRIOR * (slope - 1), error.sum()])
+        gradient = np.array([(error * logits).sum() + PRIOR * (at[0] - 1), error.sum()])
         cross = (weight * logits).sum()
         hessian = np.array([[(weight * logits**2).sum() + PRIOR, cross], [cross, weight.sum() + 1e-6]])
         move = np.linalg.solve(hessian, gradient)
-        slope, offset = slope - float(move[0]), offset - float(move[1])
-    return slope, offset
+        while cost(at - move) > cost(at) and np.abs(move).max() > 1e-9:
+            move = move / 2  # Newton's full step overshoots where logits are large
+        at = at - move
+        if np.abs(move).max() < 1e-8:
+            break
+    return float(at[0]), float(at[1])
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Logits to probabilities, without overflow."""
+    return np.asarray(np.exp(-np.logaddexp(0, -logits)))
 
 
 def cross_calibrated(judged: Judged) -> Floats:
@@ -100,7 +115,7 @@ def cross_calibrated(judged: Judged) -> Floats:
 
 def pooled(logits: Floats, rule: str) -> Floats:
     """Probability per clip, clipped as the entry's answers are."""
-    p = 1 / (1 + np.exp(-logits))
+    p = sigmoid(logits)
     return np.array([pooling.clip(pooling.pool_frames(list(row), rule)) for row in p])
 
 
