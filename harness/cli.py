@@ -7,6 +7,7 @@ counted, run it again · 130 interrupted; what was done is kept.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from harness import __version__, cli_organiser
+from harness import __version__, cli_checks, cli_organiser
 from harness.backends import (
     NO_ISOLATION_WARNING,
     SandboxKind,
@@ -43,6 +44,7 @@ from harness.limits import limits_markdown
 from harness.pack import pack
 from harness.perturb.cli import app as perturb_app
 from harness.report import terminal_summary
+from harness.seal import key_from_environment
 from harness.smoke import image_modules, smoke_runner
 from harness.types import Limits, SetName, Verdict
 
@@ -99,6 +101,7 @@ def run(
         order_seed=seed,
         fresh=fresh,
         workers=workers,
+        signing_key=key_from_environment(os.environ),
     )
     with ConsoleObserver(_err) as observer:
         if sandbox is SandboxKind.PROCESS:
@@ -178,6 +181,7 @@ def _version(
 
 app.add_typer(perturb_app, name="perturb")
 cli_organiser.add_to(app)
+cli_checks.add_to(app)
 
 
 def main() -> None:

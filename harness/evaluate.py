@@ -31,6 +31,7 @@ from harness.perturb.prepare import PrepareProgress
 from harness.result import ImageFacts, PackageFacts, Result
 from harness.runfolder import RunFolder, RunIdentity, locked, new_run, unfinished_run, write_text
 from harness.sandbox import Sandbox
+from harness.seal import Key
 from harness.sets import ReadySet, ready_set
 from harness.staging import STAGE_PREFIX, Stage, claim
 from harness.types import Mode, Outcome, OutcomeKind, SandboxSpec, SetName, Verdict
@@ -63,6 +64,7 @@ class Evaluation:
     order_seed: int | None = None  # None: drawn, and recorded
     fresh: bool = False  # do not resume
     workers: int | None = None
+    signing_key: Key | None = None  # seals the result
 
 
 class Observer(Protocol):
@@ -129,6 +131,7 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
                 image=chosen.image,
                 engine=chosen.engine,
                 folder=folder,
+                signing_key=asked.signing_key,
             )
             return Evaluated(result=finish(ran, sets, runs), folder=folder)
 
@@ -278,6 +281,7 @@ def _invalid(asked: Evaluation, why: str, sets: list[ReadySet]) -> Evaluated:
         image=NEVER_RAN,
         engine="",
         folder=new_run(asked.runs, identity, order_seed=asked.order_seed),
+        signing_key=asked.signing_key,
     )
     return Evaluated(result=finish(ran, sets, runs), folder=ran.folder)
 

@@ -30,6 +30,7 @@ from harness.runfolder import RunFolder
 from harness.scoring.intervals import Bootstrap
 from harness.scoring.score import gaps, score_set
 from harness.scoring.scored import scored_videos
+from harness.seal import Key, seal
 from harness.setrun import SetRun
 from harness.sets import ReadySet
 from harness.types import GpuLevel, Limits, OutcomeKind, SetName
@@ -49,6 +50,7 @@ class Ran:
     image: ImageFacts
     engine: str
     folder: RunFolder
+    signing_key: Key | None = None
 
 
 def finish(ran: Ran, sets: Sequence[ReadySet], runs: Mapping[SetName, SetRun]) -> Result:
@@ -100,6 +102,8 @@ def finish(ran: Ran, sets: Sequence[ReadySet], runs: Mapping[SetName, SetRun]) -
         leaderboard=eligibility(results, isolation=isolation),
     )
     write_reports(result, data, folder)
+    if ran.signing_key is not None:  # before the result: there is none without its seal
+        seal(result.model_dump(mode="json"), folder.result, ran.signing_key)
     write_result(result, folder.result)
     return result
 
@@ -134,6 +138,7 @@ def _set_result(ran: Ran, ready: ReadySet, run: SetRun, bootstrap: Bootstrap) ->
         verdict=run.verdict,
         detail=run.detail,
         videos=len(ready.videos),
+        left_out=len(ready.left_out),
         outcomes=_counts(outcome.kind for outcome in run.outcomes),
         clocks=_clocks(run),
         resources=Resources(

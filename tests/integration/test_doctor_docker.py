@@ -1,0 +1,73 @@
+"""The doctor against a real engine: our walls pass, and a container without them does not."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from harness.doctor.checkup import Level, Patient, examine
+from harness.doctor.engine import ENGINE_CHECKS
+from harness.doctor.probe import MARK, PROBE, judge_failure, judge_probe, parse_probe, run_probe
+from harness.errors import SandboxError
+from harness.sandbox.docker import DockerSandbox
+from harness.types import Limits, Mount
+from tests.conftest import MakePackage, MakeSpec
+
+pytestmark = pytest.mark.docker
+
+LIMITS = Limits(cpus=1.0, memory_bytes=256_000_000, tmp_bytes=16_000_000, shm_bytes=16_000_000, gpus=0)
+
+
+@pytest.fixture
+def patient(docker_client: docker.DockerClient, tmp_path: Path) -> Patient:
+    return Patient(connect=lambda: docker_client, limits=LIMITS, cache=tmp_path, temporary=tmp_path)
+
+
+def test_a_container_of_ours_has_every_wall(docker_client: docker.DockerClient, light_image: str) -> None:
+    temporary = Path(tempfile.gettempdir())
+    before = sorted(temporary.glob("stage-*"))
+    facts = run_probe(docker_client, light_image, limits=LIMITS, temporary=temporary, token="seen")
+    assert {one.check: one.level for one in judge_probe(facts, limits=LIMITS, token="seen")} == {
+        "bind mounts": Level.OK,
+        "seccomp": Level.OK,
+        "walls": Level.OK,
+        "memory limit": Level.OK,
+    }
+    assert facts.keyctl_blocked
+    assert set(temporary.glob("stage-*")) - set(before) == set()
+
+
+def test_a_container_without_walls_is_found_out(docker_client: docker.DockerClient, light_image: str) -> None:
+    program = f"{PROBE}\nimport pathlib\nPredictor(pathlib.Path('/tmp'))\n"
+    said = docker_client.containers.run(
+        light_image, ["-c", program], entrypoint="python3", network_mode="host",
+        environment={"HARNESS_VIDEOS": "/tmp"}, security_opt=["seccomp=unconfined"], remove=True, stderr=True, stdout=False,
+    )  # fmt: skip
+    assert MARK in said.decode()
+    facts = parse_probe(said.decode())
+    found = {one.check: one.level for one in judge_probe(facts, limits=LIMITS, token="never staged")}
+    assert found == dict.fromkeys(("bind mounts", "seccomp", "walls", "memory limit"), Level.FAILURE)
+
+
+def test_an_engine_that_does_not_see_our_folders_is_named_as_such(
+    docker_client: docker.DockerClient, light_image: str, make_package: MakePackage, make_spec: MakeSpec
+) -> None:
+    elsewhere = Mount(source=Path("/nowhere-on-the-engine-s-machine"), target="/videos")
+    spec = replace(make_spec(make_package(), image=light_image), videos=elsewhere)
+    with pytest.raises(SandboxError) as caught, DockerSandbox(docker_client).start(spec):
+        pass
+    assert judge_failure(caught.value).check == "bind mounts"
+
+
+def test_the_engine_s_checks_all_answer(patient: Patient) -> None:
+    checkup = examine(
+        replace(patient, connect=docker.from_env), host=(), engine=ENGINE_CHECKS, say=lambda text: None
+    )
+    assert {"engine", "runc", "containerd", "control groups", "limits", "leftovers", "user namespace"} <= {
+        one.check for one in checkup.diagnoses
+    }
+    assert "engine failed" not in " ".join(one.message for one in checkup.diagnoses)
