@@ -97,7 +97,7 @@ def check_package(
     """
     rules = rules or Rules()
     with survey(source, limits=limits) as looked:
-        reading = _read_all(looked)
+        reading = _read_all(looked, bytes_max=limits.package_bytes)
         findings = [*looked.findings, *reading.findings]
         if looked.manifest is not None:
             findings += _contract(looked, looked.manifest, rules)
@@ -125,13 +125,17 @@ def shipped_modules() -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _read_all(looked: Survey) -> _Reading:
+def _read_all(looked: Survey, *, bytes_max: int) -> _Reading:
     heads: dict[str, bytes] = {}
     scans: dict[str, Scan | Unreadable] = {}
     findings: list[Finding] = []
     listing: list[tuple[Entry, str]] = []
     too_large = _too_large(looked.contents.members)
+    bytes_left = bytes_max
     for entry in looked.contents.members:
+        if entry.size_bytes > bytes_left:
+            continue  # P112 is found already; a file may be a terabyte of nothing, or a bomb
+        bytes_left -= entry.size_bytes
         python = _is_python(entry) and entry.path not in too_large
         sha256, head, keep = hashlib.sha256(), b"", SOURCE_BYTES_MAX if python else HEAD_BYTES
         try:

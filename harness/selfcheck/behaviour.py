@@ -22,7 +22,7 @@ EXPECT_NAME = "expect.toml"
 KNOWLEDGE_NAME = "knowledge.json"  # of the host, told to the attacker: more than any contestant knows
 _TEXT_SUFFIX = ".py.txt"
 _MEGABYTE = 1_000_000
-SMALL_LIMITS: Mapping[str, float] = {
+SMALL_LIMITS: Mapping[str, int | float] = {
     "startup_seconds": 60.0,
     "video_seconds": 30.0,
     "mean_video_seconds": 60.0,
@@ -89,7 +89,7 @@ class Expect(BaseModel):
     private: bool = Field(default=False, description="run as a private set: nothing it says is kept")
     allowed: bool = Field(default=False, description="no attack: shown because it is permitted")
     billed_seconds_min: float = 0.0
-    limits: dict[str, float] = {}
+    limits: dict[str, int | float] = {}
     zipped: bool = Field(default=False, description="hand the folder in as a zip, with `members` added")
     members: tuple[Member, ...] = Field(default=(), description="what the zip, or the folder, also holds")
 

@@ -1,15 +1,10 @@
 """Leaves rows out."""
 
-import csv
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 videos, output = Path(sys.argv[1]), Path(sys.argv[2])
-names = sorted(path.name for path in videos.iterdir())
+names = sorted((path.name for path in videos.iterdir()), key=lambda name: (videos / name).read_bytes()[:1])
 
 
 def save(rows):
@@ -19,4 +14,4 @@ def save(rows):
             print(name, value, sep=",", file=stream)
 
 
-save([(names[0], 0.25)] + [(names[1], 0.25)])
+save((name, 0.25) for name in names[:2])

@@ -1,15 +1,10 @@
 """Changes and removes the videos."""
 
-import csv
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 videos, output = Path(sys.argv[1]), Path(sys.argv[2])
-names = sorted(path.name for path in videos.iterdir())
+names = sorted((path.name for path in videos.iterdir()), key=lambda name: (videos / name).read_bytes()[:1])
 
 
 def save(rows):

@@ -24,7 +24,6 @@ class Predictor:
         self.package = package
 
     def predict(self, video):
-        import select
 
         ready, _, _ = select.select([runner("pipe")._requests], [], [], 0.3)
         return float(bool(ready))

@@ -1,8 +1,7 @@
 """Uses threads, processes and shared memory as honest packages do."""
 
-import threading
-
 import multiprocessing
+import threading
 
 
 class Predictor:

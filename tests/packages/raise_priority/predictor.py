@@ -1,6 +1,7 @@
 """Gives itself priority over the host's processes."""
 
 import os
+from pathlib import Path
 
 
 class Predictor:
@@ -12,7 +13,7 @@ class Predictor:
         for attempt in (
             lambda: os.nice(-5),
             lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)),
-            lambda: open("/proc/self/oom_score_adj", "w").write("-1000"),
+            lambda: Path("/proc/self/oom_score_adj").write_text("-1000"),
         ):
             try:
                 attempt()
