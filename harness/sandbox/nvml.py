@@ -1,6 +1,7 @@
 """NVIDIA's management library, as far as a meter needs it: which GPUs there are, and who holds how much.
 
-It reads; the one thing it can set is a memory limit of a control group. Every function needs `session`.
+It reads; the one thing it can set is a memory limit of a control group. Every function needs `session`, and a
+driver of release 510 or later, the first that tells processes in this form.
 """
 
 from __future__ import annotations
@@ -118,9 +119,10 @@ def read_gpu(uuid: str) -> GpuReading | Trouble:
     """Read one GPU now."""
     try:
         handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        computing = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        computing += _offered(pynvml.nvmlDeviceGetMPSComputeRunningProcesses, handle, otherwise=[])
-        drawing: list[Any] = _offered(pynvml.nvmlDeviceGetGraphicsRunningProcesses, handle, otherwise=[])
+        # By their versions: without one, the binding raises what is no NVMLError where the driver is older.
+        computing = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
+        computing += _offered(pynvml.nvmlDeviceGetMPSComputeRunningProcesses_v3, handle, otherwise=[])
+        drawing: list[Any] = _offered(pynvml.nvmlDeviceGetGraphicsRunningProcesses_v3, handle, otherwise=[])
         rates = _offered(pynvml.nvmlDeviceGetUtilizationRates, handle, otherwise=None)
         return GpuReading(
             used_bytes=int(_memory(handle).used),

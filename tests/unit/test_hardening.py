@@ -154,6 +154,20 @@ def test_gpus_are_asked_for_by_their_uuid() -> None:
     assert environment(replace(SPEC, gpu_uuids=("GPU-a",)))["NVIDIA_VISIBLE_DEVICES"] == "GPU-a"
 
 
+def test_gpus_that_the_engine_lists_as_cdi_devices_are_asked_for_by_that_name() -> None:
+    spec = replace(SPEC, gpu_uuids=("GPU-a",))
+    asked = container_options(spec, labels={}, cpuset="0", cdi=True)
+    assert asked["HostConfig"]["DeviceRequests"] == [{"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=GPU-a"]}]
+    assert "NVIDIA_VISIBLE_DEVICES=void" in asked["Env"]
+
+
+def test_torch_is_told_its_share_only_where_there_is_one() -> None:
+    assert (
+        environment(SPEC, torch_fraction=0.25)["PYTORCH_ALLOC_CONF"] == "per_process_memory_fraction:0.2500"
+    )
+    assert "PYTORCH_ALLOC_CONF" not in environment(SPEC)
+
+
 def test_without_a_gpu_none_is_visible_whatever_the_image_says() -> None:
     assert environment(SPEC)["NVIDIA_VISIBLE_DEVICES"] == "void"
 

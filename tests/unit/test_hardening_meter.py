@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from harness.sandbox.meter import CgroupMeter, Reading, Sampler, reading_of_stats
+from harness.sandbox.meter import CgroupMeter, Reading, Sampler, StealMeter, reading_of_stats
 
 ID = "ab" * 32
 
@@ -128,3 +129,26 @@ def test_the_record_is_bounded_and_spans_the_run() -> None:
     assert samples[0].memory_bytes == 0
     assert (samples[-1].memory_bytes or 0) > 150
     sampler.stop()
+
+
+STAT = """cpu  1 2 3 4 5 6 7 {all} 0 0
+cpu0 1 2 3 4 5 6 7 {first} 0 0
+cpu1 1 2 3 4 5 6 7 {second} 0 0
+intr 5
+"""
+
+
+def test_time_stolen_from_the_packages_own_cores_is_told(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text(STAT.format(all=1000, first=600, second=400))
+    whole, second = StealMeter(stat=stat), StealMeter((1,), stat=stat)
+    stat.write_text(STAT.format(all=1300, first=650, second=650))
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert (whole.seconds(), second.seconds()) == (300 / ticks, 250 / ticks)
+
+
+@pytest.mark.parametrize("text", ["", "cpu 1 2\n", "cpu0 1 2 3 4 5 6 7 x\n"])
+def test_a_kernel_that_does_not_tell_of_stolen_time_is_not_made_to(tmp_path: Path, text: str) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text(text)
+    assert StealMeter((0, 9), stat=stat).seconds() is None

@@ -1,0 +1,241 @@
+"""The GPU meter on real containers. The GPU is a stub; processes, control groups and kills are real."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import docker
+import pytest
+
+from harness.errors import ConfigError, ProcessEnded, SandboxError
+from harness.gateway import run_set
+from harness.journal import Journal, header_of, read_entries
+from harness.protocol import Ready, decode_reply, encode_predict
+from harness.sandbox.docker import RUN_LABEL, DockerSandbox
+from harness.staging import Stage
+from harness.types import FailureRule, GpuLevel, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+
+pytestmark = pytest.mark.docker
+GPU = "gpu GPU-a Big 80000000000 1000000 50 0"
+RUN = "gpu-test"
+
+
+def _stub() -> ModuleType:
+    path = Path(__file__).parents[1] / "gpu_stub" / "__init__.py"
+    spec = importlib.util.spec_from_file_location("gpu_stub", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+stub = _stub()
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    path = stub.build(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the lock of this GPU is nobody else's
+    with stub.loaded(path), stub.world(tmp_path) as made:
+        made.write(GPU)
+        yield made
+
+
+class Engine:
+    """The engine's client without its GPUs: what it is asked for is remembered, and not passed on."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self.client = client
+        self.asked: list[dict[str, Any]] = []
+        create: Any = client.api.create_container_from_config
+
+        def without_gpus(config: dict[str, Any], name: str) -> Any:
+            self.asked.append(config)
+            host = config["HostConfig"] | {"DeviceRequests": []}
+            return create(config | {"HostConfig": host}, name)
+
+        setattr(client.api, "create_container_from_config", without_gpus)  # noqa: B010  (the client's types)
+
+    def process_id(self, *, attempt: int = 1, seconds: float = 30.0) -> int:
+        """Wait for the container of this test, and return its first process's id on the host."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if len(self.asked) >= attempt:
+                for container in self.client.containers.list(filters={"label": f"{RUN_LABEL}={RUN}"}):
+                    return int(self.client.api.inspect_container(str(container.id))["State"]["Pid"])
+            time.sleep(0.02)
+        pytest.fail("no container")
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    client = docker.from_env()
+    yield Engine(client)
+    client.close()
+
+
+@pytest.fixture
+def spec(
+    light_image: str, make_package: Callable[..., Path], make_spec: Callable[..., SandboxSpec]
+) -> SandboxSpec:
+    package = make_package("while self.count == 1: time.sleep(0.1)\nreturn 0.5")
+    made = make_spec(package, image=light_image, gpu_memory_bytes=16_000_000_000, video_seconds=60)
+    return replace(made, run_id=RUN, gpu_uuids=("GPU-a",))
+
+
+def test_a_container_over_the_limit_is_killed_within_a_second(
+    world: Any, engine: Engine, spec: SandboxSpec
+) -> None:
+    with DockerSandbox(engine.client).start(spec) as process:
+        assert isinstance(decode_reply(process.receive(30)), Ready)
+        process.send(encode_predict(request_id="1", video="none"))
+        world.write(GPU, f"process GPU-a {engine.process_id()} 17000000000 C")
+        started = time.monotonic()
+        with pytest.raises(ProcessEnded):
+            process.receive(20)
+        seconds = time.monotonic() - started
+        facts = process.facts()
+        world.write(GPU)
+    assert (facts.running, facts.gpu_limit_exceeded, facts.oom_killed) == (False, True, False)
+    assert (facts.gpu_level, facts.peak_gpu_memory_bytes) == (GpuLevel.SAMPLED, 17_000_000_000)
+    assert facts.gpu_seconds is not None
+    assert seconds < 5, "a second on a machine with time for it; see the benchmark"
+
+
+def test_the_engine_is_asked_for_the_gpu_by_uuid_and_torch_told_its_share(
+    world: Any, engine: Engine, spec: SandboxSpec
+) -> None:
+    with DockerSandbox(engine.client).start(spec):
+        pass
+    (config,) = engine.asked
+    assert config["HostConfig"]["DeviceRequests"] == [
+        {"Driver": "nvidia", "DeviceIDs": ["GPU-a"], "Capabilities": [["gpu"]]}
+    ]
+    assert "NVIDIA_VISIBLE_DEVICES=GPU-a" in config["Env"]
+    assert "PYTORCH_ALLOC_CONF=per_process_memory_fraction:0.1925" in config["Env"]
+
+
+def test_an_engine_that_lists_the_gpu_as_a_cdi_device_is_asked_for_that(
+    world: Any, engine: Engine, spec: SandboxSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = engine.client.api.info
+    listed = [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}, {"Source": "cdi", "ID": "nvidia.com/gpu=GPU-a"}]
+    monkeypatch.setattr(engine.client.api, "info", lambda: info() | {"DiscoveredDevices": listed})
+    with DockerSandbox(engine.client).start(spec):
+        pass
+    (config,) = engine.asked
+    assert config["HostConfig"]["DeviceRequests"] == [
+        {"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=GPU-a"]}
+    ]
+    assert "NVIDIA_VISIBLE_DEVICES=void" in config["Env"]
+
+
+def test_a_gpu_that_is_not_idle_starts_nothing(world: Any, engine: Engine, spec: SandboxSpec) -> None:
+    world.write(GPU, "process GPU-a 1 5000000 C")
+    with pytest.raises(ConfigError, match="not idle"), DockerSandbox(engine.client).start(spec):
+        pass
+    assert engine.asked == []
+
+
+def test_an_engine_without_nvidias_toolkit_is_told_with_the_remedy(world: Any, spec: SandboxSpec) -> None:
+    client = docker.from_env()
+    try:
+        with (
+            pytest.raises(SandboxError, match="device driver") as caught,
+            DockerSandbox(client).start(spec),
+        ):
+            pass
+        assert caught.value.remedy is not None
+        assert "container toolkit" in caught.value.remedy
+        assert client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={RUN}"}) == []
+    finally:
+        client.close()
+
+
+def test_one_video_over_the_limit_costs_that_video(
+    world: Any,
+    engine: Engine,
+    spec: SandboxSpec,
+    stage: Stage,
+    make_videos: Callable[..., tuple[PreparedVideo, ...]],
+    tmp_path: Path,
+) -> None:
+    videos = make_videos(2)
+
+    def hog() -> None:
+        first = engine.process_id()
+        while not any(stage.videos.iterdir()):  # it is asked for its first video
+            time.sleep(0.02)
+        world.write(GPU, f"process GPU-a {first} 17000000000 C")
+        while Path(f"/proc/{first}").exists():
+            time.sleep(0.02)
+        world.write(GPU)
+        second = engine.process_id(attempt=2)
+        world.write(GPU, f"process GPU-a {second} 3000000000 C")
+
+    hogging = threading.Thread(target=hog)
+    hogging.start()
+    header = header_of(videos=videos, limits=spec.limits, order_seed=1)
+    short = replace(spec, limits=replace(spec.limits, video_seconds=8.0))
+    with Journal(tmp_path / "outcomes.jsonl", header) as journal:
+        run = run_set(
+            sandbox=DockerSandbox(engine.client),
+            spec=short,
+            stage=stage,
+            videos=videos,
+            order_seed=1,
+            journal=journal,
+            failure_rule=FailureRule.STRICT,
+        )
+    hogging.join()
+    assert sorted(outcome.kind for outcome in run.outcomes) == [
+        OutcomeKind.GPU_MEMORY_LIMIT,
+        OutcomeKind.VIDEO_TIMEOUT,
+    ]
+    assert (run.gpu_level, run.peak_gpu_memory_bytes) == (GpuLevel.SAMPLED, 17_000_000_000)
+    assert run.verdict is Verdict.TIME_LIMIT  # of the two, the first in order of priority
+
+
+def test_a_gpu_that_falls_off_the_bus_is_never_counted_against_the_contestant(
+    world: Any,
+    engine: Engine,
+    spec: SandboxSpec,
+    stage: Stage,
+    make_videos: Callable[..., tuple[PreparedVideo, ...]],
+    tmp_path: Path,
+) -> None:
+    videos = make_videos(2)
+
+    def lose() -> None:
+        engine.process_id()
+        time.sleep(1)
+        world.write("gpu GPU-a Big 80000000000 1000000 50 15")
+
+    losing = threading.Thread(target=lose)
+    losing.start()
+    header = header_of(videos=videos, limits=spec.limits, order_seed=1)
+    with (
+        Journal(tmp_path / "outcomes.jsonl", header) as journal,
+        pytest.raises(SandboxError, match="GPU was lost") as caught,
+    ):
+        run_set(
+            sandbox=DockerSandbox(engine.client),
+            spec=spec,
+            stage=stage,
+            videos=videos,
+            order_seed=1,
+            journal=journal,
+            failure_rule=FailureRule.STRICT,
+        )
+    losing.join()
+    assert caught.value.remedy is not None
+    assert read_entries(tmp_path / "outcomes.jsonl")[1] == ()
+    assert engine.client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={RUN}"}) == []
