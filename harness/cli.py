@@ -90,6 +90,15 @@ def run(
         int | None, typer.Option(min=1, help="Processes that prepare videos. Default: one per core.")
     ] = None,
     runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
+    repeat: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=10,
+            help="Passes over each set. The first is scored; further ones, in other orders and with some "
+            "videos shown twice, say whether the answers are steady.",
+        ),
+    ] = 1,
 ) -> None:
     """Score a package on the public and the private set of a challenge, and write its reports."""
     asked = Evaluation(
@@ -102,6 +111,7 @@ def run(
         fresh=fresh,
         workers=workers,
         signing_key=key_from_environment(os.environ),
+        passes=repeat,
     )
     with ConsoleObserver(_err) as observer:
         if sandbox is SandboxKind.PROCESS:

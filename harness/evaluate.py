@@ -8,82 +8,27 @@ files, and leaves a run folder that the next call resumes.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from pydantic import TypeAdapter, ValidationError
-
-from harness.challenge import Challenge
 from harness.check import Rules, check_package
-from harness.errors import InfrastructureError, PackageError, ResultError
+from harness.errors import PackageError
 from harness.findings import Severity
 from harness.finish import Ran, finish
-from harness.gateway import SetProgress, SetRun, run_set
-from harness.journal import Journal, header_of
-from harness.layouts import layout_mounts
-from harness.limits import banner
+from harness.gateway import SetRun
 from harness.package import Package, open_package, remove_package
-from harness.perturb.prepare import PrepareProgress
 from harness.result import ImageFacts, PackageFacts, Result
-from harness.runfolder import RunFolder, RunIdentity, locked, new_run, unfinished_run, write_text
-from harness.sandbox import Sandbox
-from harness.seal import Key
+from harness.runfolder import RunFolder, RunIdentity, locked, new_run, unfinished_run
 from harness.sets import ReadySet, ready_set
-from harness.staging import STAGE_PREFIX, Stage, claim
-from harness.types import Mode, Outcome, OutcomeKind, SandboxSpec, SetName, Verdict
+from harness.staging import STAGE_PREFIX, claim
+from harness.types import Mode, Outcome, OutcomeKind, SetName, Verdict
+from harness.work import Backend, Evaluation, Observer, Work
 
-RETRY_AFTER_SECONDS = 5.0
+__all__ = ["Backend", "Evaluated", "Evaluation", "Observer", "evaluate"]
+
 NEVER_RAN = ImageFacts(label="", digest="", variant="")
-_SET_RUN = TypeAdapter(SetRun)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backend:
-    """What runs packages, as the command line chose it."""
-
-    sandbox: Sandbox
-    image: ImageFacts
-    engine: str  # name and version
-    gpu_uuids: tuple[str, ...] = ()
-    runtime: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What is asked for."""
-
-    package: Path
-    challenge: Challenge
-    runs: Path  # run folders are made here
-    cache: Path  # prepared sets are kept here
-    isolation: str  # the sandbox's own word for it, on record even where nothing was started
-    order_seed: int | None = None  # None: drawn, and recorded
-    fresh: bool = False  # do not resume
-    workers: int | None = None
-    signing_key: Key | None = None  # seals the result
-
-
-class Observer(Protocol):
-    """Is told how far it is."""
-
-    def step(self, text: str) -> None:
-        """The next step has begun."""
-
-    def say(self, text: str) -> None:
-        """Something about the current step."""
-
-    def warn(self, text: str) -> None:
-        """Something that a person should not miss."""
-
-    def preparing(self, name: SetName, progress: PrepareProgress) -> None:
-        """A set is being prepared."""
-
-    def running(self, name: SetName, progress: SetProgress) -> None:
-        """A set is being run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +67,9 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
             observer.say(f"resuming {folder.run_id}, which was cut off; --fresh starts anew")
         folder = folder or new_run(asked.runs, identity, order_seed=asked.order_seed)
         with locked(folder):
-            work = _Work(asked=asked, chosen=chosen, package=package, folder=folder, observer=observer)
+            work = Work(asked=asked, chosen=chosen, package=package, folder=folder, observer=observer)
             runs = {ready.name: work.run(ready) for ready in sets}
+            repeats = {ready.name: work.repeat(ready, runs[ready.name]) for ready in sets}
             observer.step("Scoring")
             ran = Ran(
                 challenge=asked.challenge,
@@ -133,7 +79,7 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
                 folder=folder,
                 signing_key=asked.signing_key,
             )
-            return Evaluated(result=finish(ran, sets, runs), folder=folder)
+            return Evaluated(result=finish(ran, sets, runs, repeats), folder=folder)
 
 
 @contextmanager
@@ -181,84 +127,6 @@ def _prepared(asked: Evaluation, name: SetName, observer: Observer) -> ReadySet:
     return ready
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Work:
-    """The running of one package, set after set, each in containers of its own."""
-
-    asked: Evaluation
-    chosen: Backend
-    package: Package
-    folder: RunFolder
-    observer: Observer
-
-    def run(self, ready: ReadySet) -> SetRun:
-        """Run one set, or read what an earlier harness finished. Our own faults are tried once more."""
-        place = self.folder.set_run(ready.name)
-        done = _read_set_run(place)
-        if done is not None:
-            self.observer.say(f"the {ready.name} set was finished before")
-            return done
-        self.observer.step(f"Running the {ready.name} set")
-        self.observer.say(banner(self.asked.challenge.limits, videos=len(ready.videos)))
-        try:
-            run = self._attempt(ready)
-        except InfrastructureError as error:
-            self.observer.warn(
-                f"{Verdict.HARNESS_ERROR}, tried once more in {RETRY_AFTER_SECONDS:g} s: {error}"
-            )
-            time.sleep(RETRY_AFTER_SECONDS)
-            run = self._attempt(ready)
-        write_text(place, _SET_RUN.dump_json(run, indent=1).decode() + "\n")
-        if run.log_tail:
-            write_text(self.folder.log(ready.name), run.log_tail)
-        return run
-
-    def _attempt(self, ready: ReadySet) -> SetRun:
-        limits, seed = self.asked.challenge.limits, self.folder.seed()
-        header = header_of(videos=ready.videos, limits=limits, order_seed=seed)
-        with Stage() as stage, Journal(self.folder.journal(ready.name), header) as journal:
-            return run_set(
-                sandbox=self.chosen.sandbox,
-                spec=self._spec(stage),
-                stage=stage,
-                videos=ready.videos,
-                order_seed=seed,
-                journal=journal,
-                failure_rule=self.asked.challenge.scoring.failure_rule,
-                progress=lambda progress: self.observer.running(ready.name, progress),
-                keep_messages=ready.name is SetName.PUBLIC,
-            )
-
-    def _spec(self, stage: Stage) -> SandboxSpec:
-        slug = self.asked.challenge.contract.kaggle_slug
-        placed = layout_mounts(self.package, stage.videos, slug, sample_submission=stage.sample_submission)
-        return SandboxSpec(
-            run_id=self.folder.run_id,
-            image=self.chosen.image.digest,
-            package=placed.package,
-            videos=placed.videos,
-            limits=self.asked.challenge.limits,
-            mode=self.package.manifest.mode,
-            extra_mounts=placed.extra_mounts,
-            writable=placed.writable,
-            working_directory=placed.working_directory,
-            gpu_uuids=self.chosen.gpu_uuids,
-            runtime=self.chosen.runtime,
-        )
-
-
-def _read_set_run(path: Path) -> SetRun | None:
-    """Read a finished set's run; None where the set is not finished."""
-    try:
-        return _SET_RUN.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise ResultError(
-            "cannot be read", place=path, remedy="Delete it; the set's journal is used to resume."
-        ) from error
-
-
 def _invalid(asked: Evaluation, why: str, sets: list[ReadySet]) -> Evaluated:
     """Put a package on record that cannot be run."""
     runs = {
@@ -283,7 +151,7 @@ def _invalid(asked: Evaluation, why: str, sets: list[ReadySet]) -> Evaluated:
         folder=new_run(asked.runs, identity, order_seed=asked.order_seed),
         signing_key=asked.signing_key,
     )
-    return Evaluated(result=finish(ran, sets, runs), folder=ran.folder)
+    return Evaluated(result=finish(ran, sets, runs, {}), folder=ran.folder)
 
 
 def _identity(asked: Evaluation, sets: list[ReadySet], *, package_sha256: str, image: str) -> RunIdentity:

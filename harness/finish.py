@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.challenge import Challenge
+from harness.repeat import Repeatability
 from harness.report import SetData, write_reports
 from harness.result import (
     ChallengeFacts,
@@ -53,20 +54,29 @@ class Ran:
     signing_key: Key | None = None
 
 
-def finish(ran: Ran, sets: Sequence[ReadySet], runs: Mapping[SetName, SetRun]) -> Result:
+def finish(
+    ran: Ran,
+    sets: Sequence[ReadySet],
+    runs: Mapping[SetName, SetRun],
+    repeats: Mapping[SetName, Repeatability | None],
+) -> Result:
     """Score, record and report. `result.json` is written last: it says that the run is finished.
 
     Args:
         ran: What was run, on what.
         sets: Every set of the challenge, with its labels.
         runs: What became of each.
+        repeats: How the answers of further passes compare, where there were any.
 
     Raises:
         ScoreInputError: outcomes and labels do not fit together: our fault.
     """
     scoring, folder = ran.challenge.scoring, ran.folder
     bootstrap = Bootstrap(samples=scoring.bootstrap_samples, seed=folder.seed() % 2**32)
-    results = {ready.name: _set_result(ran, ready, runs[ready.name], bootstrap) for ready in sets}
+    results = {
+        ready.name: _set_result(ran, ready, runs[ready.name], bootstrap, repeats.get(ready.name))
+        for ready in sets
+    }
     data = {ready.name: _set_data(ran, ready, runs[ready.name]) for ready in sets}
     isolation = next(iter(runs.values())).isolation
     result = Result(
@@ -131,7 +141,9 @@ def host_facts(*, engine: str, gpus: tuple[str, ...] = ()) -> HostFacts:
     )
 
 
-def _set_result(ran: Ran, ready: ReadySet, run: SetRun, bootstrap: Bootstrap) -> SetResult:
+def _set_result(
+    ran: Ran, ready: ReadySet, run: SetRun, bootstrap: Bootstrap, repeat: Repeatability | None
+) -> SetResult:
     scoring = ran.challenge.scoring
     return SetResult(
         set_name=ready.name,
@@ -146,7 +158,10 @@ def _set_result(ran: Ran, ready: ReadySet, run: SetRun, bootstrap: Bootstrap) ->
             peak_memory_bytes=run.peak_memory_bytes,
             peak_gpu_memory_bytes=run.peak_gpu_memory_bytes,
             cpu_seconds=run.cpu_seconds,
+            throttled_seconds=run.throttled_seconds,
+            steal_seconds=run.steal_seconds,
             gpu_level=run.gpu_level,
+            gpu_seconds=run.gpu_seconds,
         ),
         prepared_sha256=ready.sha256,
         score=score_set(
@@ -161,6 +176,7 @@ def _set_result(ran: Ran, ready: ReadySet, run: SetRun, bootstrap: Bootstrap) ->
             bootstrap=bootstrap,
             detail=run.detail,
         ),
+        repeat=repeat,
     )
 
 

@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from harness.challenge import describe
 from harness.errors import ResultError
+from harness.repeat import Repeatability
 from harness.runfolder import write_text
 from harness.scoring.intervals import Gap
 from harness.scoring.score import SetScore
@@ -93,7 +94,16 @@ class Resources(_Part):
     peak_memory_bytes: Count | None
     peak_gpu_memory_bytes: Count | None = None
     cpu_seconds: Seconds | None
+    throttled_seconds: Seconds | None = Field(
+        default=None, description="held back because it wanted more CPU than its limit: its own doing"
+    )
+    steal_seconds: Seconds | None = Field(
+        default=None, description="of its cores, taken away by the machine's own host: not its doing"
+    )
     gpu_level: GpuLevel
+    gpu_seconds: Seconds | None = Field(
+        default=None, description="in which its GPUs were busy, added up; recorded, not limited"
+    )
 
 
 class SetResult(_Part):
@@ -109,6 +119,9 @@ class SetResult(_Part):
     resources: Resources
     prepared_sha256: Sha256 = Field(description="of the prepared set's manifest")
     score: SetScore
+    repeat: Repeatability | None = Field(
+        default=None, description="how the answers of further passes compare; none where none was asked for"
+    )
 
 
 class Eligibility(_Part):

@@ -74,6 +74,10 @@ class RunFolder:
         """The end of what the package printed, capped."""
         return self.path / "sets" / name.value / "log.txt"
 
+    def repeat(self, number: int) -> RunFolder:
+        """Where a further pass over the sets is kept: journals, summaries and logs, as here."""
+        return RunFolder(path=self.path / "repeats" / str(number))
+
     def seed(self) -> int:
         """The seed of the order in which videos are fed.
 

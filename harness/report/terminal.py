@@ -7,6 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from harness.repeat import Steadiness, in_words
 from harness.report import words
 from harness.result import NO_ISOLATION, Result, SetResult
 from harness.scoring.intervals import Gap
@@ -80,6 +81,12 @@ def _set(one: SetResult) -> RenderableType:
     if one.left_out:
         table.add_row("left out", Text(f"{one.left_out} sources that cannot be read as videos", "yellow"))
     table.add_row("time", _time(one))
+    table.add_row("CPU time", Text(words.cpu(one.resources)))
+    if one.resources.peak_gpu_memory_bytes is not None:
+        table.add_row("GPU", _gpu(one))
+    if one.repeat is not None:
+        steady = one.repeat.steadiness is Steadiness.DETERMINISTIC
+        table.add_row("repeated", Text(in_words(one.repeat), "" if steady else "bold yellow"))
     return Group(table, Text(""))
 
 
@@ -108,6 +115,14 @@ def _time(one: SetResult) -> Text:
         f" longest {words.seconds(clocks.video_longest_seconds)};"
         f" {words.seconds(clocks.billed_seconds)} of {words.seconds(clocks.budget_seconds)};"
         f" start {words.seconds(clocks.startup_seconds)}"
+    )
+
+
+def _gpu(one: SetResult) -> Text:
+    used = one.resources
+    return Text(
+        f"{words.size(used.peak_gpu_memory_bytes)} at most; busy {words.seconds(used.gpu_seconds)};"
+        f" memory limit: {used.gpu_level}"
     )
 
 

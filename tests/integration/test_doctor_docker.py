@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from harness.doctor.engine import ENGINE_CHECKS
 from harness.doctor.probe import MARK, PROBE, judge_failure, judge_probe, parse_probe, run_probe
 from harness.errors import SandboxError
 from harness.sandbox.docker import DockerSandbox
-from harness.types import Limits, Mount
-from tests.conftest import MakePackage, MakeSpec
+from harness.types import Limits, Mount, SandboxSpec
+
+MakePackage = Callable[..., Path]
+MakeSpec = Callable[..., SandboxSpec]
 
 pytestmark = pytest.mark.docker
 
@@ -45,7 +48,8 @@ def test_a_container_without_walls_is_found_out(docker_client: docker.DockerClie
     program = f"{PROBE}\nimport pathlib\nPredictor(pathlib.Path('/tmp'))\n"
     said = docker_client.containers.run(
         light_image, ["-c", program], entrypoint="python3", network_mode="host",
-        environment={"HARNESS_VIDEOS": "/tmp"}, security_opt=["seccomp=unconfined"], remove=True, stderr=True, stdout=False,
+        environment={"HARNESS_VIDEOS": "/tmp"}, security_opt=["seccomp=unconfined"],
+        remove=True, stderr=True, stdout=False,
     )  # fmt: skip
     assert MARK in said.decode()
     facts = parse_probe(said.decode())

@@ -179,7 +179,7 @@ def test_a_fault_of_ours_is_tried_once_more_and_then_kept_for_later(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("harness.evaluate.RETRY_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("harness.work.RETRY_AFTER_SECONDS", 0.0)
     package = make_package()
     with pytest.raises(SandboxError, match="went away"):
         evaluate(
