@@ -48,7 +48,7 @@ def brighter(canvas: Canvas, rng: Generator, *, level: float) -> Step:
     in_contest=True,
     unit="change of luma, share of the range",
     source="AugLy -1 to 1, default 0.15",
-    level=(0.06, 0.12, 0.18, 0.24, 0.30),
+    level=(0.05, 0.10, 0.15, 0.20, 0.25),
 )
 def darker(canvas: Canvas, rng: Generator, *, level: float) -> Step:
     """Underexposure, or a brightness slider pulled down."""

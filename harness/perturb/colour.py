@@ -83,7 +83,7 @@ def lighter_gamma(canvas: Canvas, rng: Generator, *, exponent: float) -> Step:
     group="brightness",
     unit="exponent of luma",
     source="our own, by eye",
-    exponent=(1.2, 1.4, 1.7, 2.1, 2.6),
+    exponent=(1.15, 1.3, 1.5, 1.75, 2.05),
 )
 def darker_gamma(canvas: Canvas, rng: Generator, *, exponent: float) -> Step:
     """Shadows crushed: the other wrong tone curve."""

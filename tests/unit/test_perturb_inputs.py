@@ -217,3 +217,14 @@ def test_any_kinds_together_on_any_small_video(
     plan, _, verified = run(source, *ordered, severity=severity)
     assert (verified.width, verified.height) == (plan.expected.width, plan.expected.height)
     assert verified.frames >= 1
+
+
+def test_a_clock_that_jumps_by_an_hour_is_not_filled_with_an_hour_of_pictures(tmp_path: Path) -> None:
+    times = (0, 40, 80, 3_600_000, 3_600_040, 3_600_080)
+    source = write_clip(
+        tmp_path / "in.mkv", replace(SMALL, frames=6, times=times, audio_tracks=0, container="matroska")
+    )
+    _, rendered, verified = run(source, "frame_rate", severity=1)
+    assert rendered.source_frames == 6
+    assert verified.frames < 10
+    assert verified.duration_seconds < 2
