@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import docker
@@ -23,10 +24,12 @@ from harness.gateway import SetProgress
 from harness.journal import read_entries
 from harness.perturb.prepare import PrepareProgress
 from harness.perturb.synthetic import ClipSpec, write_clip
+from harness.repeat import Steadiness
 from harness.result import ImageFacts, read_result
 from harness.runfolder import RunFolder
 from harness.sandbox import SandboxProcess
 from harness.sandbox.docker import DockerSandbox, reap
+from harness.seal import Key, SealState, seal_path, verify
 from harness.types import OutcomeKind, SandboxSpec, SetName, Verdict
 
 MakePackage = Callable[..., Path]
@@ -282,3 +285,55 @@ def test_a_source_that_cannot_be_read_is_left_out_counted_and_said(
     assert (public.videos, public.left_out) == (3, 1)
     assert any("clip1.mp4 is left out" in told for told in observer.told)
     assert "1 left out, unreadable" in done.folder.report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("predict", "steadiness"),
+    [
+        ("return pathlib.Path(video).read_bytes()[200] / 255", Steadiness.DETERMINISTIC),
+        ("return self.count / 100", Steadiness.ORDER_DEPENDENT),
+        ("return int.from_bytes(os.urandom(4), 'big') / 2**32", Steadiness.NON_DETERMINISTIC),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Steadiness) else "",
+)
+def test_a_package_that_is_asked_again_is_seen_to_be_what_it_is(
+    docker_client: docker.DockerClient,
+    light_image: str,
+    make_package: MakePackage,
+    challenge: Challenge,
+    tmp_path: Path,
+    predict: str,
+    steadiness: Steadiness,
+) -> None:
+    observer = Silent()
+    again = replace(asked(make_package(predict), challenge, tmp_path), passes=2)
+    done = evaluate(again, backend=backend_of(docker_client, light_image), observer=observer)
+    for name in (SetName.PUBLIC, SetName.PRIVATE):
+        found = done.result.sets[name].repeat
+        assert found is not None
+        assert (found.steadiness, found.compared, found.duplicates) == (steadiness, 4, 1)
+        assert found.passes == (2 if steadiness is Steadiness.DETERMINISTIC else 3)
+        assert done.result.sets[name].videos == 4, "further passes are not scored"
+        assert done.folder.repeat(2).journal(name).is_file()
+    assert done.result == read_result(done.folder.result)
+    warned = [text for text in observer.told if str(steadiness) in text]
+    assert bool(warned) is (steadiness is not Steadiness.DETERMINISTIC)
+
+
+def test_a_result_is_sealed_before_it_is_there(
+    docker_client: docker.DockerClient,
+    light_image: str,
+    make_package: MakePackage,
+    challenge: Challenge,
+    tmp_path: Path,
+) -> None:
+    key = Key(secret=b"k" * 32)
+    signed = replace(asked(make_package(), challenge, tmp_path), signing_key=key)
+    done = evaluate(signed, backend=backend_of(docker_client, light_image), observer=Silent())
+    path = done.folder.result
+    assert verify(path, key) is SealState.OK
+    assert seal_path(path).stat().st_mtime_ns <= path.stat().st_mtime_ns
+    path.write_text(path.read_text().replace('"eligible": true', '"eligible": false'))
+    assert verify(path, key) is SealState.ALTERED
+    for kept in done.folder.path.rglob("*"):
+        assert not kept.is_file() or b"k" * 32 not in kept.read_bytes(), "the key stays where it was"
