@@ -11,6 +11,7 @@ from harness.host import ensure_engine
 from harness.image import ensure_image
 from harness.result import NO_ISOLATION, ImageFacts
 from harness.sandbox.docker import DockerSandbox, reap
+from harness.sandbox.gpu import find_gpus
 from harness.sandbox.process import ProcessSandbox
 from harness.staging import reap_stages
 
@@ -35,8 +36,10 @@ def isolation_of(kind: SandboxKind) -> str:
 def docker_backend(say: Callable[[str], None], *, runtime: str | None = None) -> Backend:
     """Find or start an engine, find or build the image, and remove what dead harnesses left.
 
+    GPUs are used where the host has any and the image is made for them.
+
     Raises:
-        InfrastructureError: there is no engine, or no image.
+        InfrastructureError: there is no engine, or no image, or a GPU driver that does not answer.
     """
     client = ensure_engine(install=True, say=say)
     for name in reap(client):
@@ -44,8 +47,11 @@ def docker_backend(say: Callable[[str], None], *, runtime: str | None = None) ->
     for path in reap_stages():
         say(f"removed {path}, which a dead harness left")
     image = ensure_image(client, variant=None, say=say)
+    gpus = find_gpus() if image.variant == "cuda" else ()  # the CPU image could not use one
     version = client.version()
     return Backend(
+        gpu_uuids=tuple(gpu.uuid for gpu in gpus),
+        gpu_names=tuple(gpu.name for gpu in gpus),
         sandbox=DockerSandbox(client),
         image=ImageFacts(label=image.tag, digest=image.reference, variant=image.variant),
         engine=f"{version['Platform']['Name'] or 'Docker'} {version['Version']}".strip(),

@@ -255,6 +255,7 @@ def _check(
                 limits=challenge.limits,
                 videos=videos,
                 kaggle_slug=contract.kaggle_slug,
+                gpu_uuids=backend.gpu_uuids,
             ),
         )
     return check_package(package, limits=challenge.limits, rules=rules, inside=inside)

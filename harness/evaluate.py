@@ -76,6 +76,7 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
                 package=_facts(package),
                 image=chosen.image,
                 engine=chosen.engine,
+                gpus=chosen.gpu_names[: asked.challenge.limits.gpus],
                 folder=folder,
                 signing_key=asked.signing_key,
             )

@@ -51,6 +51,7 @@ class Ran:
     image: ImageFacts
     engine: str
     folder: RunFolder
+    gpus: tuple[str, ...] = ()  # their names
     signing_key: Key | None = None
 
 
@@ -97,7 +98,7 @@ def finish(
             **{f"{name}_set": spec.seed for name, spec in ran.challenge.sets.items()},
         },
         tools=tool_versions(),
-        host=host_facts(engine=ran.engine),
+        host=host_facts(engine=ran.engine, gpus=ran.gpus),
         isolation=isolation,
         gpu_level=_gpu_level(runs.values()),
         failure_rule=scoring.failure_rule,

@@ -56,7 +56,7 @@ def smoke_runner(
             that exceeds it is warned and not stopped.
         videos: Sample videos that anyone may see; two are enough.
         kaggle_slug: The challenge's contest folder in the kaggle layout.
-        gpu_uuids: The GPUs the package gets.
+        gpu_uuids: The GPUs that may be used; the package gets as many as the limits say.
         runtime: The engine's runtime, e.g. "runsc".
 
     The function it returns raises:
@@ -80,7 +80,7 @@ def smoke_runner(
                 extra_mounts=placed.extra_mounts,
                 writable=placed.writable,
                 working_directory=placed.working_directory,
-                gpu_uuids=gpu_uuids,
+                gpu_uuids=gpu_uuids[: limits.gpus],
                 runtime=runtime,
             )
             header = header_of(videos=prepared, limits=held, order_seed=0)

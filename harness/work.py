@@ -37,7 +37,8 @@ class Backend:
     sandbox: Sandbox
     image: ImageFacts
     engine: str  # name and version
-    gpu_uuids: tuple[str, ...] = ()
+    gpu_uuids: tuple[str, ...] = ()  # all that may be used, the first to be taken first
+    gpu_names: tuple[str, ...] = ()
     runtime: str | None = None
 
 
@@ -178,7 +179,7 @@ class Work:
             extra_mounts=placed.extra_mounts,
             writable=placed.writable,
             working_directory=placed.working_directory,
-            gpu_uuids=self.chosen.gpu_uuids,
+            gpu_uuids=self.chosen.gpu_uuids[: self.asked.challenge.limits.gpus],
             runtime=self.chosen.runtime,
         )
 

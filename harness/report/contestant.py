@@ -60,6 +60,7 @@ class ContestantView:
     total: str
     budget: str
     peak_memory: str
+    cpu: str
     limits: tuple[tuple[str, str], ...]
     log: str
     private_valid: bool
@@ -103,6 +104,7 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
         total=words.seconds(clocks.billed_seconds if clocks else None),
         budget=words.seconds(clocks.budget_seconds if clocks else None),
         peak_memory=words.size(one.resources.peak_memory_bytes if one else None),
+        cpu=words.cpu(one.resources) if one else "–",
         limits=words.limits(result.limits),
         log=words.clean(public.log_tail if public else "", characters=words.LOG_CHARACTERS, keep_end=True),
         private_valid=private is not None and private.score.scored,

@@ -24,6 +24,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (words.score, words.signed, words.percent, words.seconds, words.size, words.one_line):
+    for function in (
+        *(words.score, words.signed, words.percent, words.seconds, words.size, words.one_line),
+        words.cpu,
+    ):
         environment.filters[function.__name__] = function
     return environment

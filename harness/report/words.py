@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from harness.limits import bytes_in_words, seconds_in_words
+from harness.result import Resources
 from harness.types import OutcomeKind, SetName, Verdict
 
 MESSAGE_CHARACTERS = 600
@@ -84,6 +85,19 @@ def seconds(value: float | None) -> str:
     if value < 7200.0:
         return f"{value / 60:.1f} min"
     return f"{value / 3600:.1f} h"
+
+
+def cpu(used: Resources) -> str:
+    """CPU time, and what kept the package from it: its own limit, or a neighbour.
+
+    A package that is slow by itself shows neither. Where the kernel tells nothing, nothing is said.
+    """
+    parts = [seconds(used.cpu_seconds)]
+    if used.throttled_seconds is not None:
+        parts.append(f"held back {seconds(used.throttled_seconds)} by its own limit")
+    if used.steal_seconds is not None:
+        parts.append(f"{seconds(used.steal_seconds)} stolen by this machine's host")
+    return "; ".join(parts)
 
 
 def size(value: float | None) -> str:
