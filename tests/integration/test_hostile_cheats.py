@@ -1,7 +1,7 @@
 """Packages that look at anything but the picture score no better than chance on a prepared set.
 
-The sources are as leaky as can be: fakes differ from reals in name, time, size, metadata and the order of boxes,
-and in nothing that can be seen. Each cheat is first shown to be perfect on such files, so that it can fail.
+The sources are as leaky as can be: fakes differ from reals in name, time, size, metadata and the order of
+boxes, and in nothing that can be seen. Each cheat is first shown to be perfect on such files.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def all_of(*changes: Callable[[Json], None]) -> Callable[[Json], None]:
         ("io_uring", without_seccomp, {"answers"}),
         ("userns", without_seccomp, {"answers"}),
         ("network_vsock", without_seccomp, {"answers"}),
-        ("busy_threads", set_host(PidsLimit=0), {"answers"}),
+        ("zombies", set_host(PidsLimit=0), {"answers"}),
         ("tmpfs_bytes", drop_tmpfs_option("size="), {"answers"}),
         ("tmpfs_inodes", drop_tmpfs_option("nr_inodes="), {"answers"}),
         ("large_file", without_ulimits, {"answers"}),

@@ -11,6 +11,7 @@ class Predictor:
         try:
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 768) as one:
                 one.settimeout(1)
+                pass
         except OSError as error:
             print("EVIDENCE", error)
             return 0.0

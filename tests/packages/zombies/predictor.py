@@ -14,5 +14,5 @@ class Predictor:
                     os._exit(0)
         except OSError as error:
             print("EVIDENCE", error)
-            return 0.25
-        return 0.25
+            return 0.0
+        return 1.0
