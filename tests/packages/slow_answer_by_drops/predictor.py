@@ -1,0 +1,34 @@
+"""Sends its answer a byte at a time, never quite finished."""
+
+import os
+import struct
+import sys
+import time
+
+
+def runner(name):
+    """Find a variable of the program that called this package."""
+    frame = sys._getframe()
+    while frame is not None and name not in frame.f_locals:
+        frame = frame.f_back
+    return frame.f_locals[name]
+
+
+def write(payload):
+    """Write to the pipe past the runner."""
+    os.write(runner("pipe")._replies, struct.pack(">I", len(payload)) + payload)
+
+
+class Predictor:
+    def __init__(self, package):
+        self.package = package
+
+    def predict(self, video):
+        number = video.read_bytes()[0]
+        if number == 1:
+            descriptor = runner("pipe")._replies
+            os.write(descriptor, b"\x00\x00\x10\x00")
+            while True:
+                os.write(descriptor, b" ")
+                time.sleep(0.05)
+        return 0.25
