@@ -107,16 +107,25 @@ class FaceFilter:
         u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes[1:])
         alpha = np.round(sheet[..., 3] * self.opacity).astype(np.uint8)
         layers = np.dstack([flat.planes[0], u, v, alpha])
+        rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
+        left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
+        drawn = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
         tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
 
         def edit(planes: Planes, index: int) -> None:
-            _lay(layers, tracker.at(planes, index), self.scale, planes)
+            _lay(layers, drawn, tracker.at(planes, index), self.scale, planes)
 
         return edit
 
 
-def _lay(layers: NDArray[np.uint8], place: FacePlace, scale: float, planes: Planes) -> None:
-    """Turn and size the sheet to the face, and blend the part that falls on the picture."""
+def _lay(
+    layers: NDArray[np.uint8],
+    drawn: NDArray[np.float64],
+    place: FacePlace,
+    scale: float,
+    planes: Planes,
+) -> None:
+    """Turn and size the sheet to the face; blend the part with something `drawn` that is on the picture."""
     factor = place.width * scale / (FACE * SHEET)
     matrix = cv2.getRotationMatrix2D((EYES[0] * SHEET, EYES[1] * SHEET), -np.rad2deg(place.tilt), factor)
     move = np.array([place.x - EYES[0] * SHEET, place.y - EYES[1] * SHEET])

@@ -52,7 +52,6 @@ from harness.probe import VideoInfo, probe
 from harness.types import AppliedPerturbation
 
 SEVERITY = 3
-BARE_EVERY = 6  # kinds: the bare transcode is the same for all, and taken now and then
 THREE = ("gaussian_blur", "brighter", "noise")
 COMBINED, CONTROL = "three", "control"
 HARDER = {  # the picture that comes out is harder to encode than the one that went in
@@ -158,13 +157,12 @@ def compare(clip: Path, names: list[str], arguments: argparse.Namespace, work: P
     }
     bare = ffmpeg_command(arguments.ffmpeg, clip, plan_for(CONTROL, info), CONTROL, out) or []
     rgb = rgb_operations()
-    shared: dict[str, dict[str, float]] = {}
     for _ in range(arguments.rounds):
-        for number, name in enumerate(names):
+        for name in names:
             row = costs.setdefault(name, {})
-            if number % BARE_EVERY == 0:
-                keep_best(shared, "bare", program(bare))
-                keep_best(shared, CONTROL, ours(clip, info, CONTROL, out))
+            # Next to each other in time: on a busy machine the load of the moment is then the same for all.
+            keep_best(row, "bare", program(bare))
+            keep_best(row, CONTROL, ours(clip, info, CONTROL, out))
             keep_best(row, "ours", ours(clip, info, name, out))
             command = commands[name]
             if command is not None:
@@ -173,7 +171,7 @@ def compare(clip: Path, names: list[str], arguments: argparse.Namespace, work: P
                 keep_best(row, "augly", augly(arguments.augly_python, clip, out, name))
             if name in rgb:
                 keep_best(row, "numpy_rgb", numpy_rgb(clip, info, rgb[name], out))
-    rows = {name: with_ratios(row | shared, frames) for name, row in costs.items()}
+    rows = {name: with_ratios(row, frames) for name, row in costs.items()}
     return {
         "clip": {"width": info.width, "height": info.height, "frames": frames},
         "severity": SEVERITY,
