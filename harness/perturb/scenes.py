@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from harness.perturb import drawing
 from harness.perturb.codecs import h264
@@ -53,10 +54,9 @@ class FilmedScreen:
     def start(self, canvas: Canvas) -> EditFrame:
         """The moiré is one picture of gains; a dark band wanders over it as the two clocks drift."""
         tilt = self.warp.start(canvas)
-        y, x = np.mgrid[0 : canvas.height, 0 : canvas.width]
-        along = x * np.cos(self.angle) + y * np.sin(self.angle)
-        across = y * np.cos(self.angle) - x * np.sin(self.angle)
-        waves = np.sin(2 * np.pi * along / self.period) * np.sin(2 * np.pi * across / (self.period * 1.3))
+        one = _wave(canvas, self.angle, self.period)
+        other = _wave(canvas, self.angle + np.pi / 2, self.period * 1.3)
+        waves = one * other
         gain = np.round(255 * (1 - self.grating * (0.5 + 0.5 * waves))).astype(np.uint8)
         levels = np.clip((np.arange(256) - 16) / 219, 0, 1)
         tone = np.round(16 + 219 * (0.05 + 0.95 * levels**self.gamma)).astype(np.uint8)
@@ -73,6 +73,15 @@ class FilmedScreen:
             planes.y[dark] = (planes.y[dark].astype(np.uint16) * weights >> 8).astype(np.uint8)
 
         return edit
+
+
+def _wave(canvas: Canvas, angle: float, period: float) -> NDArray[np.float32]:
+    """(h, w) sin(2π (x cos + y sin) / period), from sines along the borders only."""
+    x = 2 * np.pi / period * np.cos(angle) * np.arange(canvas.width)
+    y = 2 * np.pi / period * np.sin(angle) * np.arange(canvas.height)[:, None]
+    along: NDArray[np.float32] = np.sin(x).astype(np.float32) * np.cos(y).astype(np.float32)
+    along += np.cos(x).astype(np.float32) * np.sin(y).astype(np.float32)
+    return along
 
 
 @perturbation(

@@ -66,10 +66,9 @@ def _mapper(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
     """For any matrix: a fixed-point map made once, then one lookup per pixel."""
     height, width = shape
     unit = max(height, width)
-    x, y = np.meshgrid(
-        (np.arange(width) + 0.5 - width / 2) / unit, (np.arange(height) + 0.5 - height / 2) / unit
-    )
-    across, down, depth = np.tensordot(inverse, np.stack([x, y, np.ones_like(x)]), 1)
+    x = (np.arange(width) + 0.5 - width / 2) / unit
+    y = (np.arange(height) + 0.5 - height / 2)[:, None] / unit
+    across, down, depth = (row[0] * x + (row[1] * y + row[2]) for row in inverse)
     coarse, fine = cv2.convertMaps(
         (across / depth * unit + width / 2 - 0.5).astype(np.float32),
         (down / depth * unit + height / 2 - 0.5).astype(np.float32),
