@@ -94,5 +94,5 @@ def test_the_model_is_the_one_its_note_describes() -> None:
 
     folder = resources.files("harness.perturb") / "models"
     digest = hashlib.sha256((folder / "face_detection_yunet_2023mar.onnx").read_bytes()).hexdigest()
-    assert digest in (folder / "README.md").read_text("utf-8")
-    assert Path(str(folder), "README.md").is_file()
+    assert digest in (folder / "NOTICE.txt").read_text("utf-8")
+    assert Path(str(folder), "NOTICE.txt").is_file()

@@ -168,3 +168,12 @@ def test_exclusions_and_stages_of_a_recipe_are_kept(tmp_path: Path) -> None:
         assert len(names) == 3
         if "noise" in names:
             assert names[-1] == "noise"
+
+
+def test_the_documented_recipe_loads(tmp_path: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "perturbations.md").read_text("utf-8")
+    path = tmp_path / "documented.toml"
+    path.write_text(document.split("```toml\n")[1].split("```")[0])
+    recipe = load_recipe(path)
+    assert recipe.counts == {1: 0.7, 2: 0.3}
+    assert len(recipe.kinds) == 3
