@@ -127,8 +127,12 @@ def archive(data: bytes) -> None:
         except PackageError:
             continue
         assert size == entry.size_bytes
-        with zipfile.ZipFile(io.BytesIO(data)) as other:
-            assert other.read(entry.path) == b"".join(pieces)
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as other:
+                same = other.read(entry.path) == b"".join(pieces)
+        except (NotImplementedError, zipfile.BadZipFile):
+            continue  # it asks for a newer reader, say: refused there, and no second reading
+        assert same
 
 
 def package(data: bytes) -> None:

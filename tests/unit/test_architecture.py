@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("scoring", "host", "baseimage", "wheelhouse", "image", "checks", "check", "check_view", "smoke"),
         *("result", "report", "store", "sets", "audit", "doctor", "seal", "repeat", "calibrate"),
     ),
-    ("finish", "evaluate", "selfcheck"),
+    ("finish", "work", "evaluate", "selfcheck"),
     ("backends", "console", "cli_options", "cli_organiser", "cli_checks", "cli_security", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
