@@ -21,7 +21,7 @@ from harness.journal import Journal, header_of
 from harness.layouts import layout_mounts
 from harness.package import Package, open_package, remove_package
 from harness.sandbox import Sandbox
-from harness.selfcheck.behaviour import Behaviour
+from harness.selfcheck.behaviour import After, Behaviour
 from harness.selfcheck.host import (
     Listener,
     Watched,
@@ -105,7 +105,9 @@ class _Work:
         self._handed_in = parent / "handed-in"
         self._handed_in.mkdir()
         self._videos = self._make_videos()
-        self._watched = Watched(target.sandbox, target.client)
+        self._watched = Watched(
+            target.sandbox, target.client, layers=After.FILE in behaviour.expect.afterwards
+        )
         self._stages: list[Path] = []
 
     def run(self, listener: Listener) -> Observed:

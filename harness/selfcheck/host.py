@@ -110,14 +110,21 @@ def host_addresses() -> tuple[str, ...]:
 class Watched:
     """A `Sandbox` around another one that remembers which containers were started.
 
+    Args:
+        sandbox: The other one.
+        client: The engine that is asked; None for a sandbox without one.
+        layers: Whether to look for what a container has written to its own layer. Some engines walk the
+            whole image for that, which takes seconds.
+
     Attributes:
         containers: Ids of the containers that were started.
         written: What was left in a container's own layer: it must stay empty, the root is read-only.
     """
 
-    def __init__(self, sandbox: Sandbox, client: docker.DockerClient | None) -> None:
+    def __init__(self, sandbox: Sandbox, client: docker.DockerClient | None, *, layers: bool) -> None:
         self._sandbox = sandbox
         self._client = client
+        self._layers = layers
         self.isolation = sandbox.isolation
         self.containers: list[str] = []
         self.written: list[str] = []
@@ -134,6 +141,8 @@ class Watched:
                 mine = [one["Id"] for one in self._client.api.containers(all=True, filters=filters)]
             self.containers += [one for one in mine if one not in self.containers]
             yield process
+            if not self._layers:
+                return
             process.kill()
             with engine_errors("list what a container has written"):
                 for one in mine:

@@ -115,7 +115,7 @@ def _use(behaviour: Behaviour, observed: Observed) -> Iterator[Check]:
 
 
 def _kinds(kinds: tuple[OutcomeKind, ...]) -> str:
-    return ", ".join(kinds)
+    return f"{kinds[0]} × {len(kinds)}" if len(set(kinds)) == 1 else ", ".join(kinds)
 
 
 def evidence(behaviour: Behaviour, observed: Observed, checks: tuple[Check, ...]) -> str:
