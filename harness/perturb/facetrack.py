@@ -109,9 +109,12 @@ class FaceTracker:
         picture = cv2.cvtColor(cv2.merge([parts[0], parts[2], parts[1]]), cv2.COLOR_YCrCb2BGR)
         self._detector.setInputSize(seen)
         _, faces = self._detector.detect(picture)
-        if faces is None or not len(faces):
+        # On pictures of a few pixels the detector's sizes overflow: such a row is no face.
+        rows = [] if faces is None else list(np.asarray(faces))
+        sane = [face for face in rows if np.isfinite(face).all() and 0 < face[2] <= 2 * seen[0]]
+        if not sane:
             return None
-        largest = max(np.asarray(faces), key=lambda face: float(face[2] * face[3]))
+        largest = max(sane, key=lambda face: float(face[2] * face[3]))
         scale = np.array([size[0] / seen[0], size[1] / seen[1]])
         return _place(largest, scale, np.array(corner))
 

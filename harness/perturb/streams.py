@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -22,6 +23,7 @@ Frames = Iterator[av.VideoFrame]
 TIME_BASE = Fraction(1, 90_000)  # of every picture on its way and of every output file, whatever the source's
 LIMITED_RANGE, FULL_RANGE = 1, 2  # AVColorRange
 START_CODE = b"\0\0\1"
+X265_WIDTH_MIN = 64  # between 34 and 48 pixels of width, x265 (in PyAV 18.1) writes past its buffers
 SLICE_UNITS = {1, 5}  # H.264 NAL unit types that carry picture data
 
 
@@ -128,6 +130,12 @@ def _to_canvas(frame: av.VideoFrame, canvas: Canvas, rotation_degrees: int) -> t
 
 def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
     """Encode and decode again in memory, single-threaded; timestamps and number of pictures are kept."""
+    if generation.codec == "libx265" and canvas.width < X265_WIDTH_MIN:
+        wide = replace(canvas, width=X265_WIDTH_MIN)
+        padded = filtered(frames, (f"pad={wide.width}:{wide.height}",))
+        cropped = (f"crop={canvas.width}:{canvas.height}:0:0",)
+        yield from filtered(recoded(padded, generation, wide), cropped)
+        return
     encoder = _encoder(generation, canvas)
     decoder: VideoCodecContext | None = None
     times: deque[int | None] = deque()

@@ -193,6 +193,20 @@ def test_a_damaged_tail_keeps_what_came_before(tmp_path: Path) -> None:
     assert verified.frames == rendered.frames
 
 
+@pytest.mark.parametrize("width", [34, 44, 48, 62])
+def test_hevc_survives_pictures_that_its_encoder_does_not(tmp_path: Path, width: int) -> None:
+    source = write_clip(tmp_path / "in.mp4", replace(SMALL, width=width, height=64, frames=8))
+    _, _, verified = run(source, "hevc", severity=4)
+    assert (verified.width, verified.height, verified.frames) == (width, 64, 8)
+
+
+def test_a_face_of_no_size_is_no_face(tmp_path: Path) -> None:
+    source = write_clip(
+        tmp_path / "in.mp4", replace(SMALL, width=16, height=114, frames_per_second=Fraction(12))
+    )
+    run(source, "text_jumping", "flower_crown", severity=2)  # YuNet's box was infinite here
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(st.sampled_from(sorted(catalogue())), min_size=2, max_size=4, unique=True),
