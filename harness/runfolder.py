@@ -11,12 +11,12 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.errors import ConfigError, ResultError
+from harness.errors import ConfigError, InfrastructureError, ResultError
 from harness.types import SetName
 
 
@@ -133,17 +133,28 @@ def _matches(folder: RunFolder, identity: RunIdentity) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file beside its place, flush it to the disk, and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file beside its place, flush it to the disk, and rename it.
+
+    Raises:
+        InfrastructureError: the disk refuses. What stood there before still does.
+    """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
+    except OSError as error:
+        raise InfrastructureError(
+            f"cannot be written: {error.strerror}",
+            place=path,
+            remedy="Make room on the disk; the run resumes where it stopped.",
+        ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager

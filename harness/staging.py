@@ -13,7 +13,8 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -39,17 +40,21 @@ class Stage:
     Attributes:
         videos: The folder to mount.
         sample_submission: The file that the kaggle layout mounts; filled by `put_all`.
+
+    Raises:
+        SandboxError: the disk refuses.
     """
 
     def __init__(self, parent: Path | None = None) -> None:
-        self._root = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=parent))
-        claim(self._root)
-        self.videos = self._root / "videos"
-        self.videos.mkdir()
-        self.videos.chmod(0o755)
-        self.sample_submission = self._root / SAMPLE_SUBMISSION
-        self.sample_submission.touch()
-        self.sample_submission.chmod(0o644)
+        with _disk(Path(parent or tempfile.gettempdir())):
+            self._root = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=parent))
+            claim(self._root)
+            self.videos = self._root / "videos"
+            self.videos.mkdir()
+            self.videos.chmod(0o755)
+            self.sample_submission = self._root / SAMPLE_SUBMISSION
+            self.sample_submission.touch()
+            self.sample_submission.chmod(0o644)
 
     def __enter__(self) -> Stage:
         return self
@@ -93,10 +98,23 @@ class Stage:
             VideoError: one cannot be read, or there is no room for them.
         """
         staged = {self.put(video): video for video in videos}
-        self.sample_submission.write_text(sample_submission_csv(sorted(staged)), encoding="utf-8")
-        os.utime(self.sample_submission, (FIXED_TIME, FIXED_TIME))
-        os.utime(self.videos, (FIXED_TIME, FIXED_TIME))
+        with _disk(self._root.parent):
+            self.sample_submission.write_text(sample_submission_csv(sorted(staged)), encoding="utf-8")
+            os.utime(self.sample_submission, (FIXED_TIME, FIXED_TIME))
+            os.utime(self.videos, (FIXED_TIME, FIXED_TIME))
         return staged
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SandboxError(
+            f"videos cannot be staged: {error.strerror}",
+            place=folder,
+            remedy=f"Make room on the disk of {folder}, or name another with TMPDIR. The run resumes.",
+        ) from error
 
 
 def claim(folder: Path) -> None:

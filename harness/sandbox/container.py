@@ -101,7 +101,6 @@ class ContainerProcess:
         """
         with engine_errors("start the container"):
             self._api.start(self._id)
-            self._started_at = time.time()
             process_id = int(self._state()["Pid"])
         groups = CgroupMeter.of(process_id, self._id) if process_id > 0 else None
         if self._lease.gpus:
@@ -221,9 +220,10 @@ class ContainerProcess:
         return state
 
     def _oom_was_announced(self) -> bool:
-        # An engine may mark the state after the end has been told; its list of events has it by then.
+        # An engine may mark the state after the end has been told; its list of events has it by then. From
+        # the beginning of time, for the wall clock may have been set back since the container was started.
         events = self._api.events(
-            since=int(self._started_at) - 1,
+            since=0,
             until=int(time.time()) + 1,
             filters={"container": self._id, "event": "oom"},
             decode=True,
