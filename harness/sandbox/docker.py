@@ -18,7 +18,7 @@ import docker.errors
 from harness.errors import SandboxError
 from harness.sandbox.container import ContainerProcess, engine_errors
 from harness.sandbox.gpu import Lease, leased
-from harness.sandbox.hardening import cdi_name, container_options
+from harness.sandbox.hardening import USERS, cdi_name, container_options
 from harness.sandbox.owner import Owner
 from harness.types import SandboxSpec
 
@@ -79,6 +79,7 @@ class DockerSandbox:
             cpuset=cpuset,
             cdi=bool(lease.gpus) and self._lists_as_cdi(spec.gpu_uuids),
             torch_fraction=lease.torch_fraction(spec.limits.gpu_memory_bytes),
+            user=_fresh_user(),
         )
         with engine_errors("create the container"):
             # The stubs lack its types. It takes the engine's own words, which is what a test can hold.
@@ -151,6 +152,12 @@ def remove(api: docker.APIClient, container: str) -> None:
         f"container {container} is still there after its removal ({state.get('Status')})",
         remedy="Remove it by hand; if it cannot be removed, restart the engine.",
     )
+
+
+def _fresh_user() -> str:
+    """Draw the user of one container; two at the same time have the same once in 50,000 times."""
+    number = secrets.choice(USERS)
+    return f"{number}:{number}"
 
 
 def _cores(cpuset: str) -> Iterator[int]:

@@ -16,6 +16,7 @@ from harness.types import Limits, Mount, SandboxSpec
 
 ENTRYPOINT = ("python3", "-sPB", "/opt/harness/runner.py")  # in the image; -P: the package shadows nothing
 USER = "10001:10001"  # in no image's passwd, so it owns nothing
+USERS = range(10_001, 60_000)  # within what a remapped user namespace has
 HOSTNAME = "sandbox"
 OOM_SCORE_ADJUSTMENT = 500  # where the host itself runs out of memory, the package dies before the harness
 CACHE_FOLDER = "/tmp/.cache"  # noqa: S108  (in the container: a fresh tmpfs)
@@ -31,6 +32,7 @@ def container_options(
     seccomp: str | None = None,
     cdi: bool = False,
     torch_fraction: float | None = None,
+    user: str = USER,
 ) -> Json:
     """Build the body of the engine's "create a container" request.
 
@@ -44,6 +46,8 @@ def container_options(
         seccomp: The profile's JSON; the vendored one where it is not given.
         cdi: Whether the engine knows the GPUs as CDI devices.
         torch_fraction: See `environment`.
+        user: Numeric `user:group`, one per container: the kernel counts inotify watchers, pipe buffers and
+            more per user over all containers, and one entry could use up what another needs.
     """
     limits = spec.limits
     variables = environment(spec, cdi=cdi, torch_fraction=torch_fraction)
@@ -51,7 +55,7 @@ def container_options(
         "Image": spec.image,
         "Entrypoint": list(ENTRYPOINT),
         "Cmd": [],
-        "User": USER,
+        "User": user,
         "WorkingDir": spec.working_directory,
         "Env": [f"{name}={value}" for name, value in variables.items()],
         "Hostname": HOSTNAME,
@@ -86,7 +90,7 @@ def container_options(
             "NanoCpus": round(limits.cpus * 1_000_000_000),
             "CpusetCpus": cpuset,
             "Ulimits": _ulimits(limits),
-            "Tmpfs": _tmpfs(spec),
+            "Tmpfs": _tmpfs(spec, user),
             "Mounts": [_bind(mount) for mount in (spec.package, spec.videos, *spec.extra_mounts)],
             **_gpu(spec, cdi=cdi),
             **({"Runtime": spec.runtime} if spec.runtime else {}),
@@ -147,10 +151,10 @@ def _ulimits(limits: Limits) -> list[Json]:
     return [{"Name": name, "Soft": value, "Hard": value} for name, value in hard.items()]
 
 
-def _tmpfs(spec: SandboxSpec) -> dict[str, str]:
+def _tmpfs(spec: SandboxSpec, owner: str) -> dict[str, str]:
     limits = spec.limits
     # The owner too: some runtimes give a tmpfs the mode of the folder that they found or made in its place.
-    user, _, group = USER.partition(":")
+    user, _, group = owner.partition(":")
     flags = f"nr_inodes={limits.tmp_inodes},mode=1777,uid={user},gid={group}"
     # exec: compilers of kernels (Triton, Inductor, Numba) load what they have just written.
     scratch = f"rw,exec,nosuid,nodev,size={limits.tmp_bytes},{flags}"

@@ -12,6 +12,7 @@ import pytest
 
 from harness.protocol import Ready, decode_reply, encode_predict
 from harness.sandbox.docker import DockerSandbox
+from harness.sandbox.hardening import USERS
 from harness.staging import Stage
 from harness.types import PreparedVideo, SandboxSpec
 
@@ -219,7 +220,10 @@ def test_nothing_but_memory_can_be_written(inside: dict[str, Any]) -> None:
 def test_it_has_no_capability_and_cannot_gain_one(inside: dict[str, Any]) -> None:
     assert inside["capabilities"] == ["0000000000000000"] * 5
     assert inside["no_new_privileges"] == "1"
-    assert inside["user"] == [10001, 10001, [10001]] or inside["user"] == [10001, 10001, []]
+    user, group, groups = inside["user"]
+    assert user in USERS
+    assert group == user
+    assert groups in ([], [user])
     assert inside["setuid"] == "PermissionError 1"
 
 
