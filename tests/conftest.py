@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import signal
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,13 @@ MEGABYTE = 1_000_000
 MakePackage = Callable[..., Path]
 MakeSpec = Callable[..., SandboxSpec]
 MakeVideos = Callable[..., tuple[PreparedVideo, ...]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Let what the tests start hear Ctrl-C, also where the suite itself runs in a shell's background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

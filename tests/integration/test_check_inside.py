@@ -91,7 +91,7 @@ def test_a_package_that_does_not_start_shows_its_own_words(check: Check, module:
 @pytest.mark.parametrize(
     ("predict", "code", "shown"),
     [
-        ("raise ValueError('bad \\x1b[31mframe')", "P602", "ValueError: bad \\x1b[31mframe"),
+        ("raise ValueError('bad \\x1b[31mframe')", "P602", "ValueError: bad \ufffd[31mframe"),
         ("import time; time.sleep(60)", "P602", "VIDEO_TIMEOUT"),
         ("return bytearray(10**9)", "P602", "MEMORY_LIMIT"),
         ("return float('nan')", "P603", "INVALID_PREDICTION"),
