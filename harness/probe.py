@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import av.error
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -78,10 +79,27 @@ def reason(error: BaseException) -> str:
     return " ".join(str(text).split())
 
 
-def _describe(container: InputContainer, path: Path, file_bytes: int) -> VideoInfo:
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream that a player would show.
+
+    Raises:
+        VideoError: There is none, or its codec is unknown.
+    """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream):
         raise VideoError("has no video stream", place=path)
+    if stream.codec_context is None:  # PyAV leaves it out where libav knows no decoder
+        raise VideoError("has a video stream of an unknown codec", place=path)
+    return stream
+
+
+def audio_streams(container: InputContainer) -> list[AudioStream]:
+    """The sound tracks that can be decoded."""
+    return [stream for stream in container.streams.audio if stream.codec_context is not None]
+
+
+def _describe(container: InputContainer, path: Path, file_bytes: int) -> VideoInfo:
+    stream = video_stream(container, path)
     stream.codec_context.thread_count = 1
     first = None
     for packet in container.demux(stream):
@@ -95,7 +113,7 @@ def _describe(container: InputContainer, path: Path, file_bytes: int) -> VideoIn
     if first is None:
         raise VideoError("holds no picture that can be decoded", place=path)
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    audio = container.streams.audio
+    audio = audio_streams(container)
     rate = _rate(stream)
     return VideoInfo(
         width=first.width,

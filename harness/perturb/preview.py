@@ -9,6 +9,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from harness.errors import VideoError
@@ -16,7 +18,7 @@ from harness.perturb.plans import build_plan
 from harness.perturb.registry import SEVERITIES
 from harness.perturb.render import render
 from harness.perturb.steps import Canvas
-from harness.probe import probe
+from harness.probe import audio_streams, probe, video_stream
 from harness.types import AppliedPerturbation
 
 Picture = NDArray[np.uint8]  # (h, w, 3), BGR as OpenCV writes it
@@ -78,12 +80,11 @@ def _cut(video: Path, path: Path) -> Path:
     info = probe(video)
     start = max(0.0, info.duration_seconds / 2 - CLIP_SECONDS)
     with av.open(str(video)) as reading, av.open(str(path), "w") as writing:
-        source = reading.streams.best("video")
-        if source is None:
-            raise VideoError("has no video stream", place=video)
-        tracks = {source.index: writing.add_stream_from_template(source)}
-        if reading.streams.audio:
-            sound = reading.streams.audio[0]
+        source = video_stream(reading, video)
+        tracks: dict[int, VideoStream | AudioStream] = {
+            source.index: writing.add_stream_from_template(source)
+        }
+        for sound in audio_streams(reading)[:1]:
             tracks[sound.index] = writing.add_stream_from_template(sound)
         reading.seek(int(start * av.time_base))
         first: float | None = None

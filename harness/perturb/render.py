@@ -36,7 +36,7 @@ from harness.perturb.streams import (
     filtered,
     upright,
 )
-from harness.probe import VideoInfo, reason
+from harness.probe import VideoInfo, audio_streams, reason, video_stream
 
 AAC_FRAME = 1024
 LONGEST_GAP_SECONDS = 10  # a longer one is a broken clock: filling it could take hours and gigabytes
@@ -120,10 +120,7 @@ class _Reader:
         self, container: InputContainer, output: OutputContainer, info: VideoInfo, plan: Plan
     ) -> None:
         self._container = container
-        video = container.streams.best("video")
-        if not isinstance(video, VideoStream):
-            raise VideoError("has no video stream", place=container.name)
-        self._video = video
+        self._video = video_stream(container, Path(container.name))
         self._video.codec_context.thread_count = 1
         self._nominal = round(1 / info.frames_per_second / TIME_BASE)
         self.rotation_degrees = info.rotation_degrees
@@ -133,7 +130,7 @@ class _Reader:
         start = self._video.start_time
         origin = 0.0 if start is None or not self._video.time_base else float(start * self._video.time_base)
         self._origin = origin
-        audio = container.streams.audio
+        audio = audio_streams(container)
         self._audio = _Sound(audio[0], output, plan, origin) if audio and plan.expected.has_audio else None
 
     def frames(self) -> Frames:

@@ -80,3 +80,13 @@ def test_pictures_all_damaged(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"a\.mp4"):
         probe(path)
+
+
+def test_an_unknown_sound_codec_is_no_sound_and_an_unknown_picture_codec_is_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"mp4a", b"zz9x").replace(b"esds", b"zz9y"))
+    assert not probe(path).has_audio
+    path.write_bytes(content.replace(b"avc1", b"zz9x"))
+    with pytest.raises(VideoError, match=r"a\.mp4"):
+        probe(path)
