@@ -10,6 +10,7 @@ without a face.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from queue import Full, Queue
 import cv2
 import numpy as np
 import torch
-from detector import decoding, faces, models, pooling, tracking
+from detector import decoding, faces, models, pooling, tracking  # noqa: E402
 
 THREADS = 2  # the default limit; on a host of many cores torch would start as many threads and be throttled
 DETECT_EVERY = 2  # frames of a stretch; the boxes between are interpolated

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,8 @@ from numpy.typing import NDArray
 
 PACKAGE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PACKAGE), str(PACKAGE / "training")]
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in predictor.py
 
 import shim  # noqa: E402, F401, I001  (before timm: see there)
 import imagenet  # noqa: E402
