@@ -144,8 +144,12 @@ def reap_stages(parent: Path | None = None) -> tuple[Path, ...]:
         except (OSError, UnicodeDecodeError):
             continue  # not ours, or not for us to read
         if owner is not None and owner.is_dead():
+            mine = root.with_name(f"{root.name}-{secrets.token_hex(4)}")
             try:
-                remove_package(root)  # a package's folders are read-only, for their owner too
+                root.rename(mine)  # of two harnesses that clear up at the same time, one does
+                remove_package(mine)  # a package's folders are read-only, for their owner too
+            except FileNotFoundError:
+                continue
             except OSError as error:
                 raise SandboxError(
                     f"cannot remove what a dead harness left: {error.strerror}",

@@ -38,6 +38,7 @@ def test_a_hole_is_found_and_told_to_programs(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(harness.sandbox.docker, "container_options", without_seccomp)
     done = CliRunner().invoke(app, ["--only", "io_uring", "--only", "zip_slip", "--json"])
+    assert isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code == 1
     document = json.loads(done.stdout)
     assert document["ok"] is False
