@@ -31,7 +31,7 @@ from harness.selfcheck.host import (
     processes_left,
 )
 from harness.setrun import SetRun, verdict_of
-from harness.staging import Stage, shuffled
+from harness.staging import STAGE_PREFIX, Stage, claim, shuffled
 from harness.types import FailureRule, Mode, PreparedVideo, SandboxSpec, Verdict
 
 SLUG = "deepfake-detection-challenge"
@@ -84,7 +84,8 @@ def attack(behaviour: Behaviour, target: Target) -> Observed:
         InfrastructureError: our fault or the host's.
         ConfigError: the behaviour's data is wrong.
     """
-    with tempfile.TemporaryDirectory(prefix="stage-") as parent:
+    with tempfile.TemporaryDirectory(prefix=STAGE_PREFIX) as parent:
+        claim(Path(parent))  # so that it is removed even where this process is killed
         Path(parent).chmod(0o755)  # the container's user is another one
         work = _Work(behaviour, target, Path(parent))
         with Listener(work.mark) as listener:
