@@ -19,15 +19,15 @@ from itertools import groupby
 from pathlib import Path
 from queue import Full, Queue
 
-# Torch's threads wait for each other by spinning, which takes the cores from the decoder and, where cores are
-# shared, from themselves: measured on two busy cores 7.7 s per video spinning, 1.3 s sleeping (and a quarter of
+# Torch's threads wait for each other by spinning, which takes the cores from the decoder and, where cores
+# are shared, from themselves: measured on two busy cores 7.7 s per video spinning, 1.3 s sleeping (and a third of
 # the CPU time). Read when torch is loaded, so it must stand before that.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from detector import decoding, faces, models, pooling, tracking  # noqa: E402
+import cv2
+import numpy as np
+import torch
+from detector import decoding, faces, models, pooling, tracking
 
 THREADS = 2  # the default limit; on a host of many cores torch would start as many threads and be throttled
 DETECT_EVERY = 2  # frames of a stretch; the boxes between are interpolated
