@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -40,13 +41,15 @@ from harness.console import ConsoleObserver
 from harness.errors import ConfigError, HarnessError, SubmissionError
 from harness.evaluate import Backend, Evaluated, Evaluation, evaluate
 from harness.host import connect
+from harness.journal import read_entries
 from harness.limits import limits_markdown
 from harness.pack import pack
 from harness.perturb.cli import app as perturb_app
 from harness.report import terminal_summary
 from harness.seal import key_from_environment
+from harness.setrun import SetRun
 from harness.smoke import image_modules, smoke_runner
-from harness.types import Limits, SetName, Verdict
+from harness.types import Limits, OutcomeKind, SetName, Verdict
 
 OK, NOT_WELL, USAGE, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 SMOKE_VIDEOS = 2
@@ -124,6 +127,8 @@ def run(
 
         evaluated = evaluate(asked, backend=backend, observer=observer)
     _show(evaluated)
+    if sandbox is SandboxKind.DOCKER:
+        _project(_times(evaluated), cache=asked.cache, limits=asked.challenge.limits)
     spoiled = any(one.verdict is not Verdict.OK for one in evaluated.result.sets.values())
     raise typer.Exit(NOT_WELL if spoiled else OK)
 
@@ -140,15 +145,19 @@ def check(
 ) -> None:
     """Find everything that would keep a package from running, and try it on two sample videos."""
     loaded = load_challenge(challenge)
+    tried: list[SetRun] = []
     with ConsoleObserver(_err) as observer:
         report = _check(package, loaded, static=True)
         if not static and report.ok:
             observer.step("Running it on two of the challenge's public videos")
-            report = _check(package, loaded, static=False, observer=observer)
+            report = _check(package, loaded, static=False, observer=observer, seen=tried.append)
     if as_json:
         sys.stdout.write(report.to_json())
     else:
         _out.print(render_report(report))
+        for one in tried:
+            times = [a.wall_seconds for a in one.outcomes if a.kind is OutcomeKind.PREDICTED]
+            _project(times, cache=cache_folder(None), limits=loaded.limits)
     raise typer.Exit(OK if report.ok else NOT_WELL)
 
 
@@ -233,8 +242,28 @@ def _show(evaluated: Evaluated) -> None:
         _out.print(f"{title}: {path}", soft_wrap=True, highlight=False)
 
 
+def _times(evaluated: Evaluated) -> list[float]:
+    return [
+        entry.outcome.wall_seconds
+        for name in evaluated.result.sets
+        for entry in read_entries(evaluated.folder.journal(name))[1]
+        if entry.outcome.kind is OutcomeKind.PREDICTED
+    ]
+
+
+def _project(times: Sequence[float], *, cache: Path, limits: Limits) -> None:
+    text = cli_checks.projection_of(times, cache=cache, limits=limits)
+    if text:
+        _out.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
 def _check(
-    package: Path, challenge: Challenge, *, static: bool, observer: ConsoleObserver | None = None
+    package: Path,
+    challenge: Challenge,
+    *,
+    static: bool,
+    observer: ConsoleObserver | None = None,
+    seen: Callable[[SetRun], None] | None = None,
 ) -> CheckReport:
     contract = challenge.contract
     rules = Rules(
@@ -256,6 +285,7 @@ def _check(
                 videos=videos,
                 kaggle_slug=contract.kaggle_slug,
                 gpu_uuids=backend.gpu_uuids,
+                seen=seen,
             ),
         )
     return check_package(package, limits=challenge.limits, rules=rules, inside=inside)

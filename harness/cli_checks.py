@@ -1,10 +1,11 @@
-"""Commands that look at a machine or a result and change neither."""
+"""Commands that look at a machine or a result and change neither; `calibrate` keeps what it measured."""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,18 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from harness.backends import docker_backend
+from harness.calibrate.measure import calibrate
+from harness.calibrate.project import in_words, project
+from harness.calibrate.speeds import (
+    keep,
+    kept,
+    kept_reference,
+    load_reference,
+    reference_at,
+    reference_toml,
+)
+from harness.calibrate.view import render_speeds
 from harness.challenge import load_challenge
 from harness.cli_options import CacheOption, JsonOption, cache_folder
 from harness.console import ConsoleObserver
@@ -21,7 +34,9 @@ from harness.doctor.host import HOST_CHECKS
 from harness.doctor.probe import probe_container
 from harness.doctor.view import render_checkup
 from harness.errors import ConfigError
+from harness.finish import host_facts
 from harness.host import connect
+from harness.runfolder import write_text
 from harness.seal import KEY_VARIABLE, SealState, key_from_environment, mismatches, read_key, verify
 from harness.types import Limits
 
@@ -33,6 +48,7 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(doctor)
     app.command(name="verify")(verify_command)
+    app.command(name="calibrate")(calibrate_command)
 
 
 def doctor(
@@ -60,6 +76,58 @@ def doctor(
     else:
         _out.print(render_checkup(checkup))
     raise typer.Exit(0 if checkup.ok else 1)
+
+
+def calibrate_command(
+    *,
+    challenge: Annotated[
+        Path | None,
+        typer.Option("--challenge", "-c", help="Whose limits to measure under. Default: the usual ones."),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", help="The organiser's published speeds. Kept for `check` and `run`."),
+    ] = None,
+    publish: Annotated[
+        Path | None, typer.Option("--publish", help="For organisers: write this machine's speeds to a file.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="With --publish: what the machine is called.")] = "organiser",
+    cache: CacheOption = None,
+) -> None:
+    """Measure this machine, so that `check` and `run` can say what the organiser's would need."""
+    folder = cache_folder(cache)
+    published = kept_reference(folder) if reference is None else load_reference(reference)
+    limits = Limits() if challenge is None else load_challenge(challenge).limits
+    with ConsoleObserver(_err) as observer:
+        observer.step("Finding the runtime image")
+        backend = docker_backend(observer.say)
+        observer.step("Running the standard workload")
+        found = calibrate(
+            backend.sandbox,
+            image=backend.image.digest,
+            limits=limits,
+            cpu=host_facts(engine="").cpu,
+            gpu_uuids=backend.gpu_uuids,
+            progress=lambda done, total: observer.counting("rounds", done, total),
+        )
+    keep(found, folder)
+    if reference is not None:
+        write_text(reference_at(folder), reference.read_text(encoding="utf-8"))
+    if publish is not None:
+        write_text(publish, reference_toml(found, name=name))
+        _out.print(f"published: {publish}", soft_wrap=True, markup=False)
+    _out.print(render_speeds(found, published))
+
+
+def projection_of(times: Sequence[float], *, cache: Path, limits: Limits) -> str:
+    """Say what a package with these times would need on the organiser's machine, or how to find out."""
+    own = kept(cache)
+    if own is None:
+        return "`harness calibrate` once, and this says what the organiser's machine would need"
+    found = project(
+        times, own=own, reference=kept_reference(cache), mean_video_seconds=limits.mean_video_seconds
+    )
+    return "" if found is None else in_words(found)
 
 
 def verify_command(

@@ -46,6 +46,7 @@ def smoke_runner(
     kaggle_slug: str,
     gpu_uuids: tuple[str, ...] = (),
     runtime: str | None = None,
+    seen: Callable[[SetRun], None] | None = None,
 ) -> Callable[[Package], list[Finding]]:
     """Return the `smoke` of a `ContainerProbe`: it runs a package on these videos under these limits.
 
@@ -58,6 +59,7 @@ def smoke_runner(
         kaggle_slug: The challenge's contest folder in the kaggle layout.
         gpu_uuids: The GPUs that may be used; the package gets as many as the limits say.
         runtime: The engine's runtime, e.g. "runsc".
+        seen: Given the run itself, for what findings do not hold.
 
     The function it returns raises:
         InfrastructureError: our fault or the host's.
@@ -95,6 +97,8 @@ def smoke_runner(
                     failure_rule=FailureRule.STRICT,
                     keep_messages=True,
                 )
+        if seen is not None:
+            seen(run)
         return list(smoke_findings(run, limits=limits))
 
     return smoke

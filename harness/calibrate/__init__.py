@@ -1,0 +1,1 @@
+"""How fast is this machine, and what would a package need on the organiser's?"""

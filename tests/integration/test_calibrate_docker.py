@@ -1,0 +1,32 @@
+"""The standard workload in the real runtime image, under the limits of a run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import docker
+import pytest
+
+from harness.calibrate.measure import ENOUGH_ROUNDS, calibrate
+from harness.sandbox.docker import DockerSandbox
+from harness.types import Limits
+
+pytestmark = pytest.mark.docker
+
+
+def test_the_workload_runs_and_leaves_nothing(docker_client: docker.DockerClient, runtime_image: str) -> None:
+    told: list[tuple[int, int]] = []
+    found = calibrate(
+        DockerSandbox(docker_client),
+        image=runtime_image,
+        limits=Limits(cpus=1.0, memory_bytes=2_000_000_000, gpus=0),
+        cpu="test",
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert found.rounds >= ENOUGH_ROUNDS
+    assert told[-1][0] == len(told)
+    for seconds in (found.seconds.decode, found.seconds.detect, found.seconds.network):
+        assert 0.0005 < seconds < 60
+    assert found.image == runtime_image
+    assert not list(Path(tempfile.gettempdir()).glob("stage-*/package/detector.onnx"))
