@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,8 +149,9 @@ def run_probe(
     Raises:
         InfrastructureError: it could not be started, or said nothing that can be read.
     """
-    with Stage(temporary) as stage, tempfile.TemporaryDirectory(prefix="stage-", dir=temporary) as parent:
-        package = Path(parent)
+    with Stage(temporary) as stage:
+        package = stage.videos.parent / "package"
+        package.mkdir()
         package.chmod(0o755)  # the container's user is another one
         for path, content in (
             (package / "submission.toml", MANIFEST),

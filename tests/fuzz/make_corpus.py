@@ -73,7 +73,7 @@ def seeds() -> dict[str, list[bytes]]:
         "reply": replies,
         "stream": [
             b"".join(map(frame, replies[:3])),
-            frame(b"x" * 4096),
+            frame(b"x" * 256),
             b"\0\0\0\0",
             b"\xff" * 8,
             frame(b"a") * 6,

@@ -53,7 +53,7 @@ from harness.unzip import chunks, read_directory
 from harness.videos import parse_labels
 
 LIMITS = Limits(package_bytes=1_000_000, package_files=100)
-FRAME_CAP = 4096
+FRAME_CAP = 256
 UNZIPPED_BYTES_MAX = 4_000_000
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,10 +29,10 @@ def patient(docker_client: docker.DockerClient, tmp_path: Path) -> Patient:
     return Patient(connect=lambda: docker_client, limits=LIMITS, cache=tmp_path, temporary=tmp_path)
 
 
-def test_a_container_of_ours_has_every_wall(docker_client: docker.DockerClient, light_image: str) -> None:
-    temporary = Path(tempfile.gettempdir())
-    before = sorted(temporary.glob("stage-*"))
-    facts = run_probe(docker_client, light_image, limits=LIMITS, temporary=temporary, token="seen")
+def test_a_container_of_ours_has_every_wall(
+    docker_client: docker.DockerClient, light_image: str, tmp_path: Path
+) -> None:
+    facts = run_probe(docker_client, light_image, limits=LIMITS, temporary=tmp_path, token="seen")
     assert {one.check: one.level for one in judge_probe(facts, limits=LIMITS, token="seen")} == {
         "bind mounts": Level.OK,
         "seccomp": Level.OK,
@@ -41,7 +40,7 @@ def test_a_container_of_ours_has_every_wall(docker_client: docker.DockerClient, 
         "memory limit": Level.OK,
     }
     assert facts.keyctl_blocked
-    assert set(temporary.glob("stage-*")) - set(before) == set()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_container_without_walls_is_found_out(docker_client: docker.DockerClient, light_image: str) -> None:
