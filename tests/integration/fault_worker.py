@@ -1,0 +1,85 @@
+"""One harness in a process of its own, for tests that kill it or break what it stands on.
+
+Takes a JSON object on its command line. Says `begin` once it is about to work. Exits with 0 after a finished
+run, with 3 after one of our own errors, which it prints with its remedy; anything else is a bug.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import docker
+
+from harness.challenge import load_challenge
+from harness.errors import HarnessError
+from harness.evaluate import Evaluation, evaluate
+from harness.gateway import SetProgress
+from harness.perturb.prepare import PrepareProgress
+from harness.result import ImageFacts
+from harness.sandbox.docker import DockerSandbox, reap
+from harness.staging import reap_stages
+from harness.types import SetName
+from harness.work import Backend
+
+
+class Silent:
+    """Says nothing."""
+
+    def step(self, text: str) -> None:
+        """See `harness.work.Observer`."""
+
+    say = warn = step
+
+    def preparing(self, name: SetName, progress: PrepareProgress) -> None:
+        """See `harness.work.Observer`."""
+
+    def running(self, name: SetName, progress: SetProgress) -> None:
+        """See `harness.work.Observer`."""
+
+
+def main() -> int:
+    """Run or resume."""
+    asked = json.loads(sys.argv[1])
+    root = Path(asked["root"])
+    tempfile.tempdir = asked["temporary"]
+    if asked.get("clock_jumps"):
+        make_the_wall_clock_jump()
+
+    def backend() -> Backend:
+        client = docker.DockerClient(base_url=asked["engine"], version="auto", timeout=60)
+        reap(client)
+        reap_stages()
+        image = ImageFacts(label="light", digest=asked["image"], variant="cpu")
+        return Backend(sandbox=DockerSandbox(client), image=image, engine="Docker")
+
+    evaluation = Evaluation(
+        package=Path(asked["package"]),
+        challenge=load_challenge(Path(asked["challenge"])),
+        runs=Path(asked.get("runs") or root / "runs"),
+        cache=root / "cache",
+        isolation="docker",
+        order_seed=5,
+        workers=1,
+    )
+    print("begin", flush=True)
+    try:
+        evaluate(evaluation, backend=backend, observer=Silent())
+    except HarnessError as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+        return 3
+    return 0
+
+
+def make_the_wall_clock_jump() -> None:
+    """From here on the wall clock of this process is hours off, each time it is read by another amount."""
+    real, generator = time.time, random.Random(7)
+    time.time = lambda: real() + generator.uniform(-36_000, 36_000)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

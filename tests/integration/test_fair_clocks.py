@@ -1,0 +1,102 @@
+"""What is billed and what is not. How exact the clocks are, `tests/benchmarks/fair_clocks.py` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from harness.gateway import SetRun, run_set
+from harness.journal import Journal, header_of
+from harness.sandbox.docker import DockerSandbox
+from harness.staging import Stage
+from harness.types import FailureRule, OutcomeKind, PreparedVideo, SandboxSpec
+
+pytestmark = pytest.mark.docker
+PATIENCE_SECONDS = 2.0  # what a busy machine may add; far below what the tests tell apart
+
+
+@pytest.fixture
+def run_of(
+    docker_client: docker.DockerClient,
+    light_image: str,
+    stage: Stage,
+    make_spec: Callable[..., SandboxSpec],
+    tmp_path: Path,
+) -> Callable[..., SetRun]:
+    def run(package: Path, videos: tuple[PreparedVideo, ...], **limits: float) -> SetRun:
+        spec = make_spec(package, image=light_image, **limits)
+        header = header_of(videos=videos, limits=spec.limits, order_seed=1)
+        with Journal(tmp_path / "outcomes.jsonl", header) as journal:
+            return run_set(
+                sandbox=DockerSandbox(docker_client),
+                spec=spec,
+                stage=stage,
+                videos=videos,
+                order_seed=1,
+                journal=journal,
+                failure_rule=FailureRule.LENIENT,
+            )
+
+    return run
+
+
+def test_a_sleep_is_billed_as_long_as_it_is(
+    run_of: Callable[..., SetRun],
+    make_package: Callable[..., Path],
+    make_videos: Callable[..., tuple[PreparedVideo, ...]],
+) -> None:
+    run = run_of(make_package("time.sleep(0.5); return 0.5"), make_videos(3))
+    for outcome in run.outcomes:
+        assert 0.5 <= outcome.wall_seconds < 0.5 + PATIENCE_SECONDS
+    assert run.billed_seconds == pytest.approx(sum(outcome.wall_seconds for outcome in run.outcomes))
+
+
+def test_neither_starting_nor_starting_again_is_billed(
+    run_of: Callable[..., SetRun],
+    make_package: Callable[..., Path],
+    make_videos: Callable[..., tuple[PreparedVideo, ...]],
+) -> None:
+    module = (
+        "import os, time\n"
+        "class Predictor:\n"
+        "    def __init__(self, package): time.sleep(5)\n"
+        "    def predict(self, video): os._exit(1)\n"
+    )
+    run = run_of(make_package(module=module), make_videos(2))
+    assert run.restarts == 2
+    assert run.startup_seconds is not None
+    assert run.startup_seconds >= 5
+    assert run.billed_seconds < 5
+
+
+def test_a_package_past_its_limit_is_billed_the_limit_and_no_more(
+    run_of: Callable[..., SetRun],
+    make_package: Callable[..., Path],
+    make_videos: Callable[..., tuple[PreparedVideo, ...]],
+) -> None:
+    run = run_of(make_package("time.sleep(3600)"), make_videos(1), video_seconds=1.0)
+    (outcome,) = run.outcomes
+    assert outcome.kind is OutcomeKind.VIDEO_TIMEOUT
+    assert 1.0 <= outcome.wall_seconds < 1.0 + PATIENCE_SECONDS
+
+
+def test_cpu_time_and_what_kept_the_package_from_it_are_recorded(
+    run_of: Callable[..., SetRun],
+    make_package: Callable[..., Path],
+    make_videos: Callable[..., tuple[PreparedVideo, ...]],
+) -> None:
+    threads = (
+        "code = 'import time; end = time.monotonic() + 1.5\\nwhile time.monotonic() < end: pass'\n"
+        "children = [subprocess.Popen([sys.executable, '-c', code]) for _ in range(2)]\n"
+        "for child in children: child.wait()\nreturn 0.5"
+    )
+    run = run_of(make_package(threads), make_videos(1), cpus=0.1)  # it wants far more than a tenth of a core
+    assert run.cpu_seconds is not None
+    assert run.cpu_seconds > 0.1
+    assert run.throttled_seconds is not None
+    assert run.throttled_seconds > 0.1
+    assert run.steal_seconds is not None  # on a machine that is its own it is 0
+    assert run.steal_seconds >= 0

@@ -1,0 +1,585 @@
+"""Faults of our own and of the host: whatever happens, the run resumes to the same result or says why not.
+
+Every case ends in a clear error or a finished run with the outcomes of an undisturbed one. Nothing that was
+done is lost, nothing is counted against the contestant, and the next harness removes what the dead one left.
+
+Moments are drawn from a seed. `HARNESS_FAULT_KILLS` and `HARNESS_FAULT_ENGINE_KILLS` say how many,
+`HARNESS_FAULT_SEED` which, and `HARNESS_FAULT_LOG` names a file for a line of JSON per case.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from harness.journal import read_entries
+from harness.perturb.synthetic import ClipSpec, write_clip
+from harness.result import read_result
+from harness.runfolder import RunFolder
+from harness.sandbox.docker import RUN_LABEL, reap
+from harness.staging import reap_stages
+from harness.types import OutcomeKind, SetName
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
+SEED = int(os.environ.get("HARNESS_FAULT_SEED", "20"))
+KILLS = int(os.environ.get("HARNESS_FAULT_KILLS", "6"))
+ENGINE_KILLS = int(os.environ.get("HARNESS_FAULT_ENGINE_KILLS", "1"))
+LOG = os.environ.get("HARNESS_FAULT_LOG")
+WORKER = Path(__file__).with_name("fault_worker.py")
+MAIN_ENGINE = "unix:///var/run/docker.sock"
+OUR_ERROR = 3
+CHALLENGE = """
+schema = 1
+name = "faults"
+[sets.public]
+videos = "public"
+labels = "public/labels.csv"
+recipe = "clean"
+seed = 1
+[sets.private]
+videos = "private"
+labels = "private/labels.csv"
+recipe = "original"
+seed = 2
+[limits]
+video_seconds = 20
+memory_bytes = 256_000_000
+tmp_bytes = 16_000_000
+shm_bytes = 16_000_000
+startup_seconds = 60
+cpus = 1
+[scoring]
+bootstrap_samples = 100
+"""
+# Answers, raises and crashes, each by nothing but the video: what becomes of one is the same in every run.
+PREDICTOR = """
+import hashlib, os, time
+class Predictor:
+    def __init__(self, package):
+        pass
+    def predict(self, video):
+        digest = hashlib.sha256(video.read_bytes()).digest()
+        time.sleep(0.15)
+        if digest[0] % 5 == 0: raise ValueError('by the video')
+        if digest[0] % 5 == 1: os._exit(7)
+        return digest[1] / 255
+"""
+VIDEOS = 5  # of each set
+
+Outcomes = dict[tuple[str, str], tuple[OutcomeKind, float | None]]
+
+
+class Bench:
+    """A package, a challenge, and places for runs; harnesses are started on them and looked at afterwards."""
+
+    def __init__(self, folder: Path, package: Path, image: str) -> None:
+        self.folder = folder
+        self.package = package
+        self.image = image
+        self.root = folder / "first"
+        self.temporary = Path(tempfile.mkdtemp(prefix="faults-"))
+        self.challenge = write_challenge(folder / "challenge")
+
+    def asked(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "package": str(self.package),
+            "challenge": str(self.challenge),
+            "root": str(self.root),
+            "temporary": str(self.temporary),
+            "engine": MAIN_ENGINE,
+            "image": self.image,
+        } | changes
+
+    def start(self, **changes: Any) -> subprocess.Popen[str]:
+        """Start a harness, and return once it begins to work."""
+        process = subprocess.Popen(
+            [sys.executable, str(WORKER), json.dumps(self.asked(**changes))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begin\n", process.stdout.read()
+        return process
+
+    def run(self, **changes: Any) -> tuple[int, str]:
+        """Run a harness to its end; returns its exit code and what it said."""
+        process = self.start(**changes)
+        said, _ = process.communicate(timeout=600)
+        return process.returncode, said
+
+    def fresh(self, name: str) -> None:
+        """Take another folder for runs, with the sets that are already prepared."""
+        prepared = self.root / "cache"
+        self.root = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+        (self.root / "cache").symlink_to(prepared.resolve())
+
+    def run_folder(self, runs: Path | None = None) -> RunFolder:
+        (path,) = (runs or self.root / "runs").iterdir()
+        return RunFolder(path=path)
+
+    def lines(self, runs: Path | None = None) -> dict[str, tuple[Any, ...]]:
+        """What is in each set's journal; nothing where the harness has not come so far."""
+        place = runs or self.root / "runs"
+        if not place.is_dir() or not any(place.iterdir()):
+            return {}
+        folder = self.run_folder(runs)
+        return {name: read_entries(folder.journal(name))[1] for name in (SetName.PUBLIC, SetName.PRIVATE)}
+
+    def outcomes(self, runs: Path | None = None) -> Outcomes:
+        return {
+            (name, entry.outcome.video_id): (entry.outcome.kind, entry.outcome.probability)
+            for name, entries in self.lines(runs).items()
+            for entry in entries
+        }
+
+    def wait_for(self, outcomes: int, *, runs: Path | None = None) -> None:
+        """Wait until a run that goes on has so many outcomes on the disk."""
+        deadline = time.monotonic() + 120
+        while sum(map(len, self.lines(runs).values())) < outcomes:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def reap(self, client: docker.DockerClient) -> None:
+        """Do what the next harness does first."""
+        reap(client)
+        reap_stages(self.temporary)
+
+    def left_on(self, client: docker.DockerClient, runs: Path | None = None) -> list[str]:
+        """What is there that should not be: containers of the run, and folders of videos."""
+        label = f"{RUN_LABEL}={self.run_folder(runs).run_id}"
+        containers = client.containers.list(all=True, filters={"label": label})
+        return [str(one.name) for one in containers] + [path.name for path in self.temporary.glob("stage-*")]
+
+
+def write_challenge(folder: Path) -> Path:
+    for offset, name in enumerate(("public", "private")):
+        (folder / name).mkdir(parents=True)
+        rows = ["filename,label"]
+        for number in range(VIDEOS):
+            clip = folder / name / f"clip{number}.mp4"
+            write_clip(clip, ClipSpec(width=64, height=48, frames=5, seed=10 * offset + number))
+            rows.append(f"{clip.name},{number % 2}")
+        (folder / name / "labels.csv").write_text("\n".join(rows) + "\n")
+    (folder / "challenge.toml").write_text(CHALLENGE)
+    return folder / "challenge.toml"
+
+
+def note(**facts: Any) -> None:
+    if LOG:
+        with Path(LOG).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"seed": SEED, **facts}) + "\n")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, light_image: str) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("faults")
+    package = folder / "package"
+    package.mkdir()
+    (package / "submission.toml").write_text('name = "test"\nentry = "predictor:Predictor"\n')
+    (package / "predictor.py").write_text(PREDICTOR)
+    made = Bench(folder, package, light_image)
+    yield made
+    shutil.rmtree(made.temporary, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bench: Bench) -> tuple[Outcomes, float]:
+    """The outcomes of a run that nothing happens to, and how long one takes whose sets are prepared."""
+    code, said = bench.run()
+    assert code == 0, said
+    outcomes = bench.outcomes()
+    assert {kind for kind, _ in outcomes.values()} >= {OutcomeKind.PREDICTED, OutcomeKind.RUNTIME_ERROR}
+    assert len(outcomes) == 2 * VIDEOS
+    bench.fresh("timed")
+    process = bench.start()
+    began = time.monotonic()
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    return outcomes, time.monotonic() - began
+
+
+def assert_resumed(
+    bench: Bench,
+    client: docker.DockerClient,
+    expected: Outcomes,
+    before: dict[str, tuple[Any, ...]],
+    *,
+    runs: Path | None = None,
+) -> None:
+    """Hold the promise: the same run, finished; what was done is still there, and nothing else is left."""
+    after = bench.lines(runs)
+    for name, entries in before.items():
+        assert after[name][: len(entries)] == entries, "what was done is not done again"
+    assert bench.outcomes(runs) == expected
+    result = read_result(bench.run_folder(runs).result)
+    assert result.valid
+    assert bench.left_on(client, runs) == []
+
+
+def test_a_harness_that_is_killed_at_any_moment_is_resumed_to_the_same_result(
+    bench: Bench, undisturbed: tuple[Outcomes, float], docker_client: docker.DockerClient
+) -> None:
+    expected, seconds = undisturbed
+    moments = random.Random(SEED)
+    killed = 0
+    while killed < KILLS:
+        bench.fresh("killed")
+        before: dict[str, tuple[Any, ...]] = {}
+        while killed < KILLS:  # the run that resumes is killed too, until one comes to its end
+            moment = moments.uniform(0, seconds)
+            process = bench.start()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(moment)
+            finished = process.poll() is not None
+            process.kill()
+            said, _ = process.communicate()
+            assert not finished or process.returncode == 0, said
+            after = bench.lines()
+            for name, entries in before.items():
+                assert after[name][: len(entries)] == entries, "a kill loses nothing that was done"
+            before = after
+            if finished or (after and bench.run_folder().result.exists()):
+                break
+            killed += 1
+            note(
+                case="harness killed",
+                moment_seconds=round(moment, 2),
+                done=sum(map(len, after.values())),
+                left=len(bench.left_on(docker_client)) if after else 0,
+            )
+        if not before or not bench.run_folder().result.exists():
+            code, said = bench.run()
+            assert code == 0, said
+        bench.reap(docker_client)
+        assert_resumed(bench, docker_client, expected, before)
+        note(case="harness killed: resumed run", runs=len(list((bench.root / "runs").iterdir())))
+
+
+def test_a_wall_clock_that_jumps_changes_nothing(
+    bench: Bench, undisturbed: tuple[Outcomes, float], docker_client: docker.DockerClient
+) -> None:
+    bench.fresh("jumps")
+    code, said = bench.run(clock_jumps=True)
+    assert code == 0, said
+    assert_resumed(bench, docker_client, undisturbed[0], {})
+    for one in read_result(bench.run_folder().result).sets.values():
+        assert one.clocks.video_longest_seconds is not None
+        assert 0.15 <= one.clocks.video_longest_seconds < 20
+    note(case="wall clock jumps")
+
+
+class Line:
+    """A socket in front of the engine's, whose lines can be cut."""
+
+    def __init__(self, path: Path, engine: str) -> None:
+        self._engine = engine.removeprefix("unix://")
+        self._lines: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(64)
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with self._listener, suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._engine)
+                with self._lock:
+                    self._lines += [near, far]
+                self._threads.append(threading.Thread(target=self._carry, args=(near, far)))
+                self._threads[-1].start()
+
+    def _carry(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far, suppress(OSError):
+            others = {near: far, far: near}
+            while others:
+                for source in select.select(list(others), [], [])[0]:
+                    if data := source.recv(65536):
+                        others[source].sendall(data)
+                    else:
+                        others.pop(source).shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        """Cut every line there is; new ones may be made."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+        for line in lines:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Cut every line, and make no more."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self.cut()
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+
+def test_a_line_to_the_engine_that_drops_is_tried_once_more_and_costs_nobody_anything(
+    bench: Bench, undisturbed: tuple[Outcomes, float], docker_client: docker.DockerClient
+) -> None:
+    bench.fresh("dropped")
+    line = Line(bench.temporary / "drops.sock", MAIN_ENGINE)
+    process = bench.start(engine=f"unix://{bench.temporary}/drops.sock")
+    bench.wait_for(3)
+    before = bench.lines()
+    line.cut()
+    said, _ = process.communicate(timeout=600)
+    line.close()
+    assert process.returncode == 0, said
+    assert_resumed(bench, docker_client, undisturbed[0], before)
+    note(case="socket dropped", done=sum(map(len, before.values())))
+
+
+def test_a_socket_that_is_gone_for_good_is_our_error_and_the_next_run_resumes(
+    bench: Bench, undisturbed: tuple[Outcomes, float], docker_client: docker.DockerClient
+) -> None:
+    bench.fresh("gone")
+    line = Line(bench.temporary / "gone.sock", MAIN_ENGINE)
+    process = bench.start(engine=f"unix://{bench.temporary}/gone.sock")
+    bench.wait_for(3)
+    line.close()
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == OUR_ERROR, said
+    assert "Remedy:" in said
+    before = bench.lines()
+    code, said = bench.run()
+    assert code == 0, said
+    assert_resumed(bench, docker_client, undisturbed[0], before)
+    note(case="socket gone", done=sum(map(len, before.values())))
+
+
+def test_an_image_that_disappears_is_our_error_and_the_next_run_resumes(
+    bench: Bench, undisturbed: tuple[Outcomes, float], docker_client: docker.DockerClient
+) -> None:
+    expected, _ = undisturbed
+    bench.fresh("image")
+    dockerfile = f"FROM {bench.image}\nLABEL made-for=test-faults-{os.getpid()}\n"
+    context = bench.folder / "image"
+    context.mkdir()
+    (context / "Dockerfile").write_text(dockerfile)
+    image, _ = docker_client.images.build(path=str(context), rm=True, forcerm=True, pull=False)
+    own = str(image.id)
+    saved = b"".join(docker_client.images.get(own).save())
+    process = bench.start(image=own)
+    bench.wait_for(1)
+    removed = False
+    while not removed and process.poll() is None:  # refused while a container runs: between two of them
+        with suppress(docker.errors.APIError):
+            docker_client.images.remove(own, force=True)
+            removed = True
+    said, _ = process.communicate(timeout=600)
+    assert removed
+    assert process.returncode == OUR_ERROR, said
+    assert "ImageError" in said
+    assert "Remedy:" in said
+    before = bench.lines()
+    docker_client.images.load(saved)
+    try:
+        code, said = bench.run(image=own)
+        assert code == 0, said
+        assert_resumed(bench, docker_client, expected, before)
+    finally:
+        docker_client.images.remove(own, force=True)
+    note(case="image removed", done=sum(map(len, before.values())))
+
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="mounting a small disk, or starting an engine of its own, takes root"
+)
+
+
+@contextmanager
+def small_disk(path: Path, size: str) -> Iterator[Path]:
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", str(path)], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def fill_until(process: subprocess.Popen[str], disk: Path) -> Path:
+    """Leave no room at all on a disk, what is freed on it included, until the process has ended."""
+    ballast = disk / "ballast"
+    deadline = time.monotonic() + 300
+    with ballast.open("ab", buffering=0) as stream:
+        while process.poll() is None:
+            assert time.monotonic() < deadline
+            with suppress(OSError):
+                while stream.write(bytes(4096)):
+                    pass
+            time.sleep(0.005)
+    return ballast
+
+
+@needs_root
+def test_a_full_disk_for_runs_is_our_error_and_the_next_run_resumes(
+    bench: Bench, undisturbed: tuple[Outcomes, float], docker_client: docker.DockerClient
+) -> None:
+    bench.fresh("full")
+    with small_disk(bench.folder / "disk", "24m") as disk:
+        process = bench.start(runs=str(disk / "runs"))
+        bench.wait_for(3, runs=disk / "runs")
+        ballast = fill_until(process, disk)
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == OUR_ERROR, said
+        assert "No space left" in said
+        assert "Make room on the disk" in said
+        before = bench.lines(disk / "runs")
+        ballast.unlink()
+        code, said = bench.run(runs=str(disk / "runs"))
+        assert code == 0, said
+        assert_resumed(bench, docker_client, undisturbed[0], before, runs=disk / "runs")
+    note(case="disk full, runs", done=sum(map(len, before.values())))
+
+
+@needs_root
+def test_a_full_disk_for_staging_is_our_error_and_the_next_run_resumes(
+    bench: Bench, undisturbed: tuple[Outcomes, float], docker_client: docker.DockerClient
+) -> None:
+    bench.fresh("staging")
+    with small_disk(bench.folder / "staging-disk", "4m") as disk:
+        process = bench.start(temporary=str(disk))
+        bench.wait_for(3)
+        ballast = fill_until(process, disk)
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == OUR_ERROR, said
+        assert "No space left" in said
+        assert "Make room on the disk" in said
+        before = bench.lines()
+        ballast.unlink()
+        code, said = bench.run(temporary=str(disk))
+        assert code == 0, said
+        assert_resumed(bench, docker_client, undisturbed[0], before)
+        assert list(disk.glob("stage-*")) == []
+    note(case="disk full, staging", done=sum(map(len, before.values())))
+
+
+class OwnEngine:
+    """A second engine, whose death harms nobody else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.address = f"unix://{folder}/s"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        arguments = ["--host", self.address, "--data-root", f"{self.folder}/data"]
+        arguments += ["--exec-root", f"{self.folder}/x", "--pidfile", f"{self.folder}/pid"]
+        arguments += ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
+        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+        program = shutil.which("dockerd", path=path)
+        assert program is not None, "an engine to kill: dockerd is not installed"
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, *arguments],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=os.environ | {"PATH": path},
+            )
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            # By hand: the SDK leaves its sockets open where nobody answers.
+            with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
+                line.connect(f"{self.folder}/s")
+                line.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
+                if b"200 OK" in line.recv(4096):
+                    return
+            assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
+            time.sleep(0.1)
+        pytest.fail("the second engine does not answer:\n" + (self.folder / "log").read_text()[-2000:])
+
+    @contextmanager
+    def client(self) -> Iterator[docker.DockerClient]:
+        client = docker.DockerClient(base_url=self.address, version="auto", timeout=60)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def end(self, how: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=60)
+
+
+@pytest.fixture
+def own_engine(docker_client: docker.DockerClient, light_image: str) -> Iterator[OwnEngine]:
+    folder = Path(tempfile.mkdtemp(prefix="he-", dir="/tmp"))  # short: the names of sockets are
+    engine = OwnEngine(folder)
+    try:
+        engine.start()
+        with engine.client() as client:
+            client.images.load(b"".join(docker_client.images.get(light_image).save()))
+        yield engine
+    finally:
+        engine.end(signal.SIGTERM)
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        for mount in sorted((line.split()[1] for line in mounts if str(folder) in line), reverse=True):
+            subprocess.run(["umount", "-l", mount], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@needs_root
+def test_an_engine_that_is_killed_at_any_moment_is_our_error_and_the_next_run_resumes(
+    bench: Bench, undisturbed: tuple[Outcomes, float], own_engine: OwnEngine
+) -> None:
+    expected, seconds = undisturbed
+    moments = random.Random(SEED + 1)
+    killed = 0
+    while killed < ENGINE_KILLS:
+        bench.fresh("engine")
+        before: dict[str, tuple[Any, ...]] = {}
+        while killed < ENGINE_KILLS:
+            moment = moments.uniform(0, seconds)
+            process = bench.start(engine=own_engine.address)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(moment)
+            own_engine.end(signal.SIGKILL)
+            said, _ = process.communicate(timeout=600)
+            after = bench.lines()
+            for name, entries in before.items():
+                assert after[name][: len(entries)] == entries, "the engine's end loses nothing that was done"
+            before = after
+            own_engine.start()
+            if process.returncode == 0:  # it had no more need of an engine
+                break
+            assert process.returncode == OUR_ERROR, said
+            assert "Remedy:" in said
+            killed += 1
+            note(
+                case="engine killed",
+                moment_seconds=round(moment, 2),
+                done=sum(map(len, after.values())),
+                said=said.strip().splitlines()[0][:160],
+            )
+        if process.returncode != 0:
+            code, said = bench.run(engine=own_engine.address)
+            assert code == 0, said
+        with own_engine.client() as client:
+            bench.reap(client)
+            assert_resumed(bench, client, expected, before)
