@@ -21,25 +21,23 @@ import cv2
 from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
-from av.filter import Graph
 from av.video.stream import VideoStream
 
 from harness.errors import VideoError
 from harness.perturb.plans import Encoding, Plan
+from harness.perturb.sound import Sound
 from harness.perturb.steps import Canvas
 from harness.perturb.streams import (
     LIMITED_RANGE,
+    LONGEST_GAP_SECONDS,
     TIME_BASE,
     Frames,
-    add_filter,
     apply_step,
     filtered,
     upright,
 )
 from harness.probe import VideoInfo, audio_streams, reason, video_stream
 
-AAC_FRAME = 1024
-LONGEST_GAP_SECONDS = 10  # a longer one is a broken clock: filling it could take hours and gigabytes
 SUPPLEMENTARY_UNIT = 6  # H.264 SEI: x264 writes all its settings there, which would tell the severity
 BT709 = 1  # AVColorSpace
 BT709_TAGS, BT601_TAGS = (1, 1, 1), (5, 5, 6)  # matrix, primaries, transfer, as ITU-T H.273 counts them
@@ -131,7 +129,7 @@ class _Reader:
         origin = 0.0 if start is None or not self._video.time_base else float(start * self._video.time_base)
         self._origin = origin
         audio = audio_streams(container)
-        self._audio = _Sound(audio[0], output, plan, origin) if audio and plan.expected.has_audio else None
+        self._audio = Sound(audio[0], output, plan, origin) if audio and plan.expected.has_audio else None
 
     def frames(self) -> Frames:
         """Decoded pictures with rising timestamps from 0 in `TIME_BASE`; damaged packets are skipped."""
@@ -194,93 +192,6 @@ class _Reader:
     def has_audio(self) -> bool:
         """Whether any sound was written."""
         return self._audio is not None and self._audio.wrote
-
-
-class _Sound:
-    """The first audio track, through its filters, as 48 kHz stereo AAC in step with the picture."""
-
-    def __init__(self, stream: AudioStream, output: OutputContainer, plan: Plan, origin: float) -> None:
-        self.stream = stream
-        self.wrote = self._ended = False
-        self._next = 0  # where the next samples should lie, in samples of the source
-        self._output, self._origin = output, origin
-        encoding = plan.encoding
-        self._filters = tuple(text for item in plan.steps for text in item.step.audio)
-        self._rate = encoding.audio_rate
-        # Declared before anything is known of the sound: every file of a set has the same tracks.
-        self._target = output.add_stream("aac", rate=self._rate, options={"flags": "+bitexact"})
-        self._target.codec_context.layout = "stereo"
-        self._target.codec_context.bit_rate = encoding.audio_bits_per_second
-        self._target.codec_context.thread_count = 1
-        self._graph: Graph | None = None
-
-    def take(self, packet: av.Packet[Any]) -> int:
-        """Decode, filter, encode and write; returns the number of damaged packets, 0 or 1."""
-        try:
-            frames = self.stream.codec_context.decode(packet)
-        except av.error.FFmpegError:
-            return 1
-        for frame in frames:
-            self._push(frame)
-        return 0
-
-    def _push(self, frame: av.AudioFrame) -> None:
-        if self._graph is None:
-            self._graph = self._build(frame)
-        if frame.pts is not None and frame.time_base:
-            pts = round((frame.pts * frame.time_base - Fraction(self._origin)) * frame.sample_rate)
-            if abs(pts - self._next) > LONGEST_GAP_SECONDS * frame.sample_rate:
-                pts = self._next
-            frame.pts, frame.time_base = pts, Fraction(1, frame.sample_rate)
-            self._next = pts + frame.samples
-        if self._ended:
-            return
-        try:
-            self._graph.push(frame)
-        except av.error.EOFError:  # a filter has cut the rest off
-            self._ended = True
-        self._drain()
-
-    def _build(self, frame: av.AudioFrame) -> Graph:
-        graph = Graph()
-        graph.threads = 1
-        source = graph.add_abuffer(
-            sample_rate=frame.sample_rate,
-            format=frame.format,
-            layout=frame.layout,
-            time_base=Fraction(1, frame.sample_rate),
-        )
-        shape = f"sample_fmts=fltp:sample_rates={self._rate}:channel_layouts=stereo"
-        # Gaps are filled and the start is trimmed or padded to 0, where the picture starts.
-        texts = (f"aresample={self._rate}:async=1:first_pts=0", *self._filters, f"aformat={shape}")
-        nodes = [source, *(add_filter(graph, text) for text in texts), graph.add("abuffersink")]
-        graph.link_nodes(*nodes).configure()
-        graph.set_audio_frame_size(AAC_FRAME)
-        return graph
-
-    def _drain(self) -> None:
-        if self._graph is None:
-            return
-        while True:
-            try:
-                frame = self._graph.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
-            if isinstance(frame, av.AudioFrame):
-                self._output.mux(self._target.encode(frame))
-                self.wrote = True
-
-    def finish(self) -> None:
-        """Flush decoder, filters and encoder."""
-        try:
-            for frame in self.stream.codec_context.decode(None):
-                self._push(frame)
-        except av.error.FFmpegError:
-            pass  # nothing more can be had of a damaged track
-        if self._graph is not None and not self._ended:
-            self._graph.push(None)
-        self._drain()
-        self._output.mux(self._target.encode(None))
 
 
 class _Writer:

@@ -21,6 +21,7 @@ from harness.perturb.steps import Canvas, FrameOperation, Generation, Step
 Frames = Iterator[av.VideoFrame]
 
 TIME_BASE = Fraction(1, 90_000)  # of every picture on its way and of every output file, whatever the source's
+LONGEST_GAP_SECONDS = 10  # a longer one is a broken clock: filling it could take hours and gigabytes
 LIMITED_RANGE, FULL_RANGE = 1, 2  # AVColorRange
 START_CODE = b"\0\0\1"
 X265_WIDTH_MIN = 64  # between 34 and 48 pixels of width, x265 (in PyAV 18.1) writes past its buffers
