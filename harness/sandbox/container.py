@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import docker
 import docker.errors
+import requests
 import urllib3.exceptions
 
 from harness.errors import ImageError, ProcessEnded, SandboxError
@@ -27,9 +28,6 @@ END_SECONDS = 30
 CHUNK_BYTES = 64 * 1024
 STDOUT = 1
 KILLED = 137  # 128 + SIGKILL
-NO_TOOLKIT = (
-    "Install NVIDIA's container toolkit and restart the engine, or run without a GPU (`limits.gpus = 0`)."
-)
 
 
 @contextlib.contextmanager
@@ -49,9 +47,22 @@ def engine_errors(doing: str) -> Iterator[None]:
         ) from error
     except (docker.errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:
         raise SandboxError(
-            f"the container engine could not {doing}: {error}",
-            remedy=NO_TOOLKIT if "could not select device driver" in str(error) else "See `harness doctor`.",
+            f"the container engine could not {doing}: {error}", remedy=_remedy(error)
         ) from error
+
+
+def _remedy(error: Exception) -> str:
+    if "could not select device driver" in str(error):
+        return (
+            "Install NVIDIA's container toolkit and restart the engine, or run without a GPU "
+            "(`limits.gpus = 0`)."
+        )
+    if isinstance(error, requests.ConnectionError):
+        return (
+            "Start the engine (`harness doctor` helps), then run again: the run resumes, and what was left "
+            "is removed."
+        )
+    return "See `harness doctor`."
 
 
 class ContainerProcess:
