@@ -20,8 +20,8 @@ from pathlib import Path
 from queue import Full, Queue
 
 # Torch's threads wait for each other by spinning, which takes the cores from the decoder and, where cores are
-# shared, from themselves: on two busy cores 2.7 to 7.7 s per video spinning, 1.1 s sleeping, for a third of the
-# CPU time. Read when torch is loaded, so it must stand before that.
+# shared, from themselves: on two busy cores 2.7 to 7.7 s per video spinning, 1.1 s sleeping, for a third of
+# the CPU time. Read when torch is loaded, so it must stand before that.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import cv2
