@@ -22,7 +22,7 @@ MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-submission check pack image test lint format types benchmark train clean
+.PHONY: help setup run-submission check pack image doctor audit self-check test lint format types benchmark train clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,15 @@ pack: $(STAMP) ## Make the zip of SUBMISSION that is handed in
 
 image: $(STAMP) ## Find or build the runtime image, starting a container engine where it must
 	@$(BIN)/harness image $(ARGS)
+
+doctor: $(STAMP) ## Look whether this machine is fit to run packages
+	@$(BIN)/harness doctor $(ARGS)
+
+audit: $(STAMP) ## Ask whether anything but the picture predicts the labels of CHALLENGE
+	@$(BIN)/harness audit "$(CHALLENGE)" $(ARGS)
+
+self-check: $(STAMP) ## Attack this machine's sandbox with the core of the hostile suite
+	@$(BIN)/harness self-check $(ARGS)
 
 test: $(TRAIN_STAMP) ## Run the whole test suite, real containers and a real browser included
 	@$(BIN)/harness image

@@ -15,9 +15,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 from typer.exceptions import TyperException
 
-from harness import __version__, cli_checks, cli_organiser
+from harness import __version__, cli_checks, cli_organiser, cli_security
 from harness.backends import (
     NO_ISOLATION_WARNING,
     SandboxKind,
@@ -201,6 +202,7 @@ def _version(
 app.add_typer(perturb_app, name="perturb")
 cli_organiser.add_to(app)
 cli_checks.add_to(app)
+app.command(name="self-check")(cli_security.self_check)
 
 
 def main() -> None:
@@ -213,14 +215,14 @@ def run_command(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False)
     except TyperException as error:
-        _err.print(f"[bold red]error:[/bold red] {_escaped(error)}", highlight=False)
+        _complain("error", error)
         _err.print("`harness --help` lists the commands; each has a --help of its own.")
         return USAGE
     except (ConfigError, SubmissionError) as error:
-        _err.print(f"[bold red]error:[/bold red] {_escaped(error)}", highlight=False)
+        _complain("error", error)
         return NOT_WELL if isinstance(error, SubmissionError) else USAGE
     except HarnessError as error:
-        _err.print(f"[bold red]{Verdict.HARNESS_ERROR}:[/bold red] {_escaped(error)}", highlight=False)
+        _complain(Verdict.HARNESS_ERROR, error)
         _err.print("This is no verdict on the package. What was done is kept; run the same command again.")
         return OUR_FAULT
     if code == INTERRUPTED:
@@ -228,8 +230,9 @@ def run_command(arguments: list[str]) -> int:
     return code if isinstance(code, int) else OK
 
 
-def _escaped(error: Exception) -> str:
-    return (error.format_message() if isinstance(error, TyperException) else str(error)).replace("[", "\\[")
+def _complain(title: str, error: Exception) -> None:
+    text = error.format_message() if isinstance(error, TyperException) else str(error)
+    _err.print(Text.assemble((f"{title}:", "bold red"), f" {text}"))
 
 
 def _show(evaluated: Evaluated) -> None:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
+from rich.text import Text
 from tqdm import tqdm
 
 from harness.limits import bytes_in_words, seconds_in_words
@@ -42,17 +43,17 @@ class ConsoleObserver:
     def step(self, text: str) -> None:
         """Say that the next step has begun."""
         self._close()
-        self.console.print(f"[bold]{_plain(text)}[/bold]", highlight=False)
+        self.console.print(Text(text, "bold"))
 
     def say(self, text: str) -> None:
         """Say something about the current step."""
         self._close()
-        self.console.print(f"  {_plain(text)}", highlight=False)
+        self.console.print(Text(f"  {text}"))
 
     def warn(self, text: str) -> None:
         """Say something that a person should not miss."""
         self._close()
-        self.console.print(f"[yellow]warning:[/yellow] {_plain(text)}", highlight=False)
+        self.console.print(Text.assemble(("warning:", "yellow"), f" {text}"))
 
     def preparing(self, name: SetName, progress: PrepareProgress) -> None:
         """Show how far the perturbing of one set is."""
@@ -104,8 +105,3 @@ class ConsoleObserver:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _plain(text: str) -> str:
-    """Escape what rich would take for markup."""
-    return text.replace("[", "\\[")
