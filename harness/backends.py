@@ -10,6 +10,7 @@ from harness.evaluate import Backend
 from harness.host import ensure_engine
 from harness.image import ensure_image
 from harness.result import NO_ISOLATION, ImageFacts
+from harness.sandbox.container import engine_errors
 from harness.sandbox.docker import DockerSandbox, reap
 from harness.sandbox.gpu import find_gpus
 from harness.sandbox.process import ProcessSandbox
@@ -48,7 +49,8 @@ def docker_backend(say: Callable[[str], None], *, runtime: str | None = None) ->
         say(f"removed {path}, which a dead harness left")
     image = ensure_image(client, variant=None, say=say)
     gpus = find_gpus() if image.variant == "cuda" else ()  # the CPU image could not use one
-    version = client.version()
+    with engine_errors("say its version"):
+        version = client.version()
     return Backend(
         gpu_uuids=tuple(gpu.uuid for gpu in gpus),
         gpu_names=tuple(gpu.name for gpu in gpus),

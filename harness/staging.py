@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from harness.types import PreparedVideo
 FIXED_TIME = 1_577_836_800  # 2020-01-01: every staged file is as old as every other
 STAGE_PREFIX = "stage-"
 _OWNER = "owner"
+UNCLAIMED_SECONDS = 3600.0  # long enough for any start, also where the wall clock was set
 _PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 
@@ -48,13 +50,18 @@ class Stage:
     def __init__(self, parent: Path | None = None) -> None:
         with _disk(Path(parent or tempfile.gettempdir())):
             self._root = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=parent))
+        self.videos = self._root / "videos"
+        self.sample_submission = self._root / SAMPLE_SUBMISSION
+        try:
             claim(self._root)
-            self.videos = self._root / "videos"
-            self.videos.mkdir()
-            self.videos.chmod(0o755)
-            self.sample_submission = self._root / SAMPLE_SUBMISSION
-            self.sample_submission.touch()
-            self.sample_submission.chmod(0o644)
+            with _disk(self._root.parent):
+                self.videos.mkdir()
+                self.videos.chmod(0o755)
+                self.sample_submission.touch()
+                self.sample_submission.chmod(0o644)
+        except SandboxError:
+            shutil.rmtree(self._root, ignore_errors=True)  # without an owner nobody would
+            raise
 
     def __enter__(self) -> Stage:
         return self
@@ -118,8 +125,13 @@ def _disk(folder: Path) -> Iterator[None]:
 
 
 def claim(folder: Path) -> None:
-    """Say whose folder this is: where this process is killed, `reap_stages` removes it."""
-    (folder / _OWNER).write_text(str(Owner.current()), encoding="utf-8")
+    """Say whose folder this is: where this process is killed, `reap_stages` removes it.
+
+    Raises:
+        SandboxError: the disk refuses.
+    """
+    with _disk(folder.parent):
+        (folder / _OWNER).write_text(str(Owner.current()), encoding="utf-8")
 
 
 def shuffled(videos: Iterable[PreparedVideo], order_seed: int) -> tuple[PreparedVideo, ...]:
@@ -141,9 +153,15 @@ def reap_stages(parent: Path | None = None) -> tuple[Path, ...]:
     for root in sorted(Path(parent or tempfile.gettempdir()).glob(f"{STAGE_PREFIX}*")):
         try:
             owner = Owner.parse((root / _OWNER).read_text(encoding="utf-8"))
+            if owner is None:
+                continue  # not ours
+        except FileNotFoundError:
+            if not _was_never_claimed(root):
+                continue  # not ours
+            owner = None
         except (OSError, UnicodeDecodeError):
-            continue  # not ours, or not for us to read
-        if owner is not None and owner.is_dead():
+            continue  # not for us to read
+        if owner is None or owner.is_dead():
             mine = root.with_name(f"{root.name}-{secrets.token_hex(4)}")
             try:
                 root.rename(mine)  # of two harnesses that clear up at the same time, one does
@@ -158,3 +176,11 @@ def reap_stages(parent: Path | None = None) -> tuple[Path, ...]:
                 ) from error
             removed.append(root)
     return tuple(removed)
+
+
+def _was_never_claimed(root: Path) -> bool:
+    """Tell whether a harness was killed between making a folder and claiming it: empty, and not just made."""
+    try:
+        return not any(root.iterdir()) and time.time() - root.stat().st_mtime > UNCLAIMED_SECONDS
+    except OSError:
+        return False

@@ -7,18 +7,18 @@ run, with 3 after one of our own errors, which it prints with its remedy; anythi
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import docker
-
 from harness.challenge import load_challenge
 from harness.errors import HarnessError
 from harness.evaluate import Evaluation, evaluate
 from harness.gateway import SetProgress
+from harness.host import connect
 from harness.perturb.prepare import PrepareProgress
 from harness.result import ImageFacts
 from harness.sandbox.docker import DockerSandbox, reap
@@ -47,11 +47,12 @@ def main() -> int:
     asked = json.loads(sys.argv[1])
     root = Path(asked["root"])
     tempfile.tempdir = asked["temporary"]
+    os.environ["DOCKER_HOST"] = asked["engine"]
     if asked.get("clock_jumps"):
         make_the_wall_clock_jump()
 
     def backend() -> Backend:
-        client = docker.DockerClient(base_url=asked["engine"], version="auto", timeout=60)
+        client = connect()
         reap(client)
         reap_stages()
         image = ImageFacts(label="light", digest=asked["image"], variant="cpu")

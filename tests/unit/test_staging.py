@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.errors import VideoError
+from harness.errors import SandboxError, VideoError
 from harness.sandbox.owner import Owner
 from harness.staging import FIXED_TIME, Stage, claim, reap_stages, shuffled
 from harness.types import PreparedVideo
@@ -137,3 +139,29 @@ def test_a_claimed_folder_of_a_dead_harness_goes_although_what_is_in_it_is_read_
     (folder / "owner").write_text(str(replace(Owner.current(), process_id=2**22 + 1)))
     assert reap_stages(tmp_path) == (folder,)
     assert not folder.exists()
+
+
+def test_an_empty_folder_that_nobody_claimed_goes_when_it_is_old(tmp_path: Path) -> None:
+    old, fresh, full = (tmp_path / f"stage-{name}" for name in ("old", "fresh", "full"))
+    for folder in (old, fresh, full):
+        folder.mkdir()
+    (full / "somebody's").touch()
+    for folder in (old, full):
+        os.utime(folder, (1, 1))
+    assert reap_stages(tmp_path) == (old,)
+    assert fresh.exists()
+    assert full.exists()
+
+
+def test_a_folder_that_cannot_be_claimed_is_not_left_behind(tmp_path: Path) -> None:
+    # What a full disk does, on every machine: the kernel refuses to let a file grow.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(SandboxError, match="cannot be staged"):
+            Stage(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
