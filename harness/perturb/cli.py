@@ -19,7 +19,7 @@ from harness.perturb.recipes import actual_shares, expected_shares, load_recipe
 from harness.perturb.registry import catalogue, find
 from harness.perturb.table import markdown_table, strengths
 
-UNREADABLE_EXIT = 3
+UNREADABLE_EXIT = 1
 VIDEO_SUFFIXES = {
     ".mp4",
     ".mov",
@@ -108,7 +108,7 @@ def render(
 ) -> None:
     """Render every video of a folder by a recipe. Resumable: call it again and it goes on.
 
-    Ends with code 3 where some videos could not be read; they are listed, and the rest is done.
+    Ends with code 1 where some videos could not be read; they are listed, and the rest is done.
     """
     law = load_recipe(recipe)
     sources = _sources(videos, labels)
