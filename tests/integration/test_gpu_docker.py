@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from harness.types import FailureRule, GpuLevel, OutcomeKind, PreparedVideo, San
 
 pytestmark = pytest.mark.docker
 GPU = "gpu GPU-a Big 80000000000 1000000 50 0"
-RUN = "gpu-test"
+RUN = f"gpu-test-{os.getpid()}"  # other workers run these tests too
 
 
 def _stub() -> ModuleType:
