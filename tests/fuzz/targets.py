@@ -13,7 +13,7 @@ import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -137,8 +137,7 @@ def archive(data: bytes) -> None:
 
 def package(data: bytes) -> None:
     """A file that is handed in is surveyed to the end: findings, never an exception."""
-    path = _scratch(data, ".zip")
-    with survey(path, limits=LIMITS) as looked:
+    with _scratch(data, ".zip") as path, survey(path, limits=LIMITS) as looked:
         for entry in looked.contents.members[:50]:
             if looked.errors or entry.size_bytes > UNZIPPED_BYTES_MAX:
                 break
@@ -187,7 +186,8 @@ def labels(data: bytes) -> None:
 def recipe(data: bytes) -> None:
     """A recipe is read, or its faults are named; one that is read can be drawn from."""
     try:
-        found = load_recipe(_scratch(data, ".toml"))
+        with _scratch(data, ".toml") as path:
+            found = load_recipe(path)
     except RecipeError:
         return
     for seed in range(3):
@@ -208,7 +208,8 @@ def table(data: bytes) -> None:
 def journal(data: bytes) -> None:
     """A journal is read up to its last whole line, or is said to be damaged."""
     try:
-        header, entries = read_entries(_scratch(data, ".jsonl"))
+        with _scratch(data, ".jsonl") as path:
+            header, entries = read_entries(path)
     except ResultError:
         return
     assert header is not None or not entries
@@ -234,7 +235,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 }  # fmt: skip
 
 
-def _scratch(data: bytes, suffix: str) -> Path:
+@contextlib.contextmanager
+def _scratch(data: bytes, suffix: str) -> Iterator[Path]:
     path = Path(tempfile.gettempdir()) / f"fuzz-{os.getpid()}{suffix}"
     path.write_bytes(data)
-    return path
+    try:
+        yield path
+    finally:
+        path.unlink()
