@@ -141,9 +141,11 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
                 f"cannot be read: {error}", place=place, remedy=f"give a TOML file, or one of {known}"
             ) from error
     try:
-        content = _RecipeFile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
         raise RecipeError(f"is not TOML: {error}", place=place, remedy="correct that line") from error
+    try:
+        content = _RecipeFile.model_validate(document)
     except ValidationError as error:
         faults = "; ".join(f"{_key(item['loc'])}: {item['msg']}" for item in error.errors())
         raise RecipeError(faults, place=place, remedy="correct the named keys") from error

@@ -141,6 +141,7 @@ def test_no_zip_of_hostile_names_is_a_fault(
 TOML_VALUES = st.sampled_from(
     [
         "1",
+        "9" * 5000,
         "-1",
         "0",
         "1e400",
