@@ -12,9 +12,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRAIN_STAMP := $(VENV)/.installed-train
 
-# What the tests need beyond Python: a browser for the reports, PostgreSQL for the index of runs. Root on Debian or
+# What the tests need beyond Python: a browser for the reports, PostgreSQL for the index of runs, a compiler for
+# the stand-in of a GPU's driver. Root on Debian or
 # Ubuntu gets it installed; elsewhere, where it is missing, those tests fail and say so.
 TEST_PACKAGES = $(strip \
+	$(if $(shell command -v gcc),,gcc libc6-dev) \
 	$(if $(shell command -v chromium),,chromium) \
 	$(if $(shell command -v chromedriver),,chromium-driver) \
 	$(if $(shell command -v initdb)$(wildcard /usr/lib/postgresql/*/bin/initdb),,postgresql))
