@@ -71,7 +71,7 @@ format: $(STAMP) ## Repair style and formatting
 types: $(TRAIN_STAMP) ## Check types
 	@$(BIN)/mypy
 
-benchmark: $(STAMP) ## Run every benchmark; each prints JSON with a ratio against a named baseline
+benchmark: $(TRAIN_STAMP) ## Run every benchmark; each prints JSON with a ratio against a named baseline
 	@set -e; for script in tests/benchmarks/*.py; do echo "# $$script" >&2; $(BIN)/python "$$script" $(ARGS); done
 
 train: $(TRAIN_STAMP) ## Train one member of the reference entry; ARGS goes to submission/training/train.py
