@@ -164,7 +164,7 @@ def test_a_harness_killed_at_any_moment_loses_at_most_the_video_in_flight(
     make_videos: Callable[..., tuple[PreparedVideo, ...]],
     tmp_path: Path,
 ) -> None:
-    package = make_package(BY_NUMBER + "time.sleep(0.05)\nreturn number / 100")
+    package = make_package(BY_NUMBER + "time.sleep(0.15)\nreturn number / 100")
     videos = make_videos(20, size=100_000)
     journal_path = tmp_path / "outcomes.jsonl"
     arguments = [light_image, str(package), str(videos[0].path.parent), str(journal_path), "kill-test"]
