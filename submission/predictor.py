@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 import torch
 from detector import decoding, faces, models, pooling, tracking
+from numpy.typing import NDArray
 
 THREADS = 2  # the default limit; on a host of many cores torch would start as many threads and be throttled
 DETECT_EVERY = 2  # frames of a stretch; the boxes between are interpolated
@@ -95,7 +96,7 @@ class Predictor:
         if not sightings:
             self.counts.without_face += 1
             self._tell("no face: judged by whole frames")
-            logits = self._logits([[picture] for picture in spare], whole=True)
+            logits = self._logits([(picture, None) for picture in spare])
             return pooling.clip(_pool((logits * WHOLE_FRAME_TRUST).tolist()))
         return pooling.clip(pooling.pool_persons(_persons(sightings)))
 
@@ -114,17 +115,17 @@ class Predictor:
             sightings.append(Sighting(stretch=stretch, box=mean_box, logits=tuple(logits.tolist())))
         return sightings
 
-    def _logits(self, seen: Sequence[Sequence[object]], *, whole: bool = False) -> np.ndarray:
-        """The ensemble's calibrated log-odds of each crop, (n,)."""
+    def _logits(self, seen: Sequence[tuple[faces.Picture, faces.Box | None]]) -> NDArray[np.float64]:
+        """Calibrated log-odds of each (picture, box) by the ensemble, (n,); whole pictures where no box."""
         total = np.zeros(len(seen))
         for model, config in self._members:
             size = config.input_size
-            if whole:
-                crops = [faces.whole_frame(picture, size) for (picture,) in seen]
-            else:
-                crops = [
-                    faces.cut(picture, faces.square_around(box, config.margin), size) for picture, box in seen
-                ]
+            crops = [
+                faces.whole_frame(picture, size)
+                if box is None
+                else faces.cut(picture, faces.square_around(box, config.margin), size)
+                for picture, box in seen
+            ]
             for start in range(0, len(crops), BATCH):
                 batch = models.to_tensor(np.stack(crops[start : start + BATCH])).to(self._device)
                 with (

@@ -209,6 +209,6 @@ def _decoded(
 
 
 def _upright(frame: av.VideoFrame) -> Picture:
-    picture: Picture = frame.to_ndarray(format="rgb24")
+    picture: Picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     quarter_turns = round(frame.rotation / 90) % 4  # PyAV counts as NumPy does: counter-clockwise
     return np.ascontiguousarray(np.rot90(picture, quarter_turns)) if quarter_turns else picture

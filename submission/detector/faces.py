@@ -108,7 +108,7 @@ def cut(picture: Picture, square: tuple[float, float, float], size: int) -> Pict
     inside = picture[y0:y1, x0:x1]
     borders = (max(0, y0 - top), max(0, top + side - y1), max(0, x0 - left), max(0, left + side - x1))
     if any(borders):
-        inside = cv2.copyMakeBorder(inside, *borders, cv2.BORDER_REPLICATE)
+        inside = np.asarray(cv2.copyMakeBorder(inside, *borders, cv2.BORDER_REPLICATE), np.uint8)
     how = cv2.INTER_AREA if inside.shape[0] > size else cv2.INTER_LINEAR
     resized = cv2.resize(inside, (size, size), interpolation=how)
     return np.asarray(resized, np.uint8)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -43,22 +44,27 @@ class MemberConfig:
     bias: float = 0.0  # and this is added
 
 
+def _backbone(**options: Any) -> Any:  # timm's models have attributes that no type knows
+    return timm.create_model(BACKBONE, **options)
+
+
 class Plain(nn.Module):
     """An EfficientNet with one output."""
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
-        self.backbone = timm.create_model(BACKBONE, num_classes=0, drop_rate=0.0)
+        self.backbone = _backbone(num_classes=0, drop_rate=0.0)
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(self.backbone.num_features, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns logits, (batch,)."""
-        return self.head(self.dropout(self.backbone(images)))[:, 0]
+        logits: Tensor = self.head(self.dropout(self.backbone(images)))[:, 0]
+        return logits
 
     def predict(self, images: Tensor) -> Tensor:
         """The logits to use at test: here the same."""
-        return self(images)
+        return self.forward(images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +83,7 @@ class WsDan(nn.Module):
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
-        self.backbone = timm.create_model(BACKBONE, num_classes=0, global_pool="")
+        self.backbone = _backbone(num_classes=0, global_pool="")
         channels = self.backbone.num_features
         self.attention = nn.Sequential(
             nn.Conv2d(channels, config.attention_maps, 1, bias=False),
@@ -142,7 +148,7 @@ class Noise(nn.Module):
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
         # The third stage: stride 16, a view of some 100 pixels; later ones would only know objects.
-        self.backbone = timm.create_model(BACKBONE, features_only=True, out_indices=(3,))
+        self.backbone = _backbone(features_only=True, out_indices=(3,))
         channels = self.backbone.feature_info.channels()[-1]
         self.mix = nn.Conv2d(9, 3, 1)
         # mean and maximum: a seam is local, a smoothed face is everywhere
@@ -151,17 +157,20 @@ class Noise(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Returns logits, (batch,)."""
         features = self.backbone(self.mix(residuals(images)))[-1]
-        return self.head(torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1))[:, 0]
+        pooled = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
+        logits: Tensor = self.head(pooled)[:, 0]
+        return logits
 
     def predict(self, images: Tensor) -> Tensor:
         """The logits to use at test: here the same."""
-        return self(images)
+        return self.forward(images)
 
 
-KINDS: dict[str, type[Plain | WsDan | Noise]] = {"plain": Plain, "wsdan": WsDan, "noise": Noise}
+Member = Plain | WsDan | Noise
+KINDS: dict[str, type[Member]] = {"plain": Plain, "wsdan": WsDan, "noise": Noise}
 
 
-def build(config: MemberConfig) -> Plain | WsDan | Noise:
+def build(config: MemberConfig) -> Member:
     """Builds a member with random weights."""
     return KINDS[config.kind](config)
 
@@ -179,7 +188,7 @@ def save(model: nn.Module, config: MemberConfig, path: Path) -> None:
     partial.rename(path)
 
 
-def load(path: Path) -> tuple[Plain | WsDan | Noise, MemberConfig]:
+def load(path: Path) -> tuple[Member, MemberConfig]:
     """Reads what `save` wrote; the model is ready to predict (eval mode, channels last, 32-bit floats).
 
     Raises:
@@ -193,8 +202,13 @@ def load(path: Path) -> tuple[Plain | WsDan | Noise, MemberConfig]:
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise RuntimeError(f"{path.name} does not fit {config.kind}: lacks {missing}, has also {unexpected}")
-    model = model.eval().to(memory_format=torch.channels_last)  # 1.2 to 1.5 times faster on a CPU
-    return model, config
+    return channels_last(model.eval()), config
+
+
+def channels_last(model: Member) -> Member:
+    """The same model, laid out for pictures with channels last: 1.2 to 1.5 times faster on a CPU."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    return model
 
 
 def to_tensor(crops: NDArray[np.uint8]) -> Tensor:

@@ -25,18 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 PACKAGE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PACKAGE), str(PACKAGE / "training")]
+sys.path[:0] = [str(PACKAGE), str(PACKAGE / "training"), str(PACKAGE.parent)]
 
-import shim  # noqa: E402, F401, I001  (before timm: see there)
+import shim  # noqa: E402, F401  (before timm: see there)
 import torch  # noqa: E402
-from data import FOLDS, TEST_MARGIN, Rendered, finish, read_cache, read_identities  # noqa: E402
-from data import read_rendered, split  # noqa: E402
+from data import FOLDS, METHOD_SHARES, read_cache, split  # noqa: E402
 from detector import models, pooling  # noqa: E402
-from train import Member, auc, logits_of  # noqa: E402
+from figures import auc, logits_of  # noqa: E402
+from rendered import Rendered, finish, read_rendered  # noqa: E402
 
 PRIOR = 2.0  # how much Platt's slope is held at 1, in clips: there are few
 RESAMPLES = 1000
-METHOD_ORDER = ("self_blended", "swapped", "resynthesis", "warped")
 
 Floats = NDArray[np.float64]
 
@@ -51,15 +50,16 @@ class Judged:
     identities: tuple[str, ...]
 
 
-def judge(model: Member, size: int, rendered: Sequence[Rendered], identities: dict[str, str]) -> Judged:
+def judge(
+    model: models.Member, size: int, rendered: Sequence[Rendered], identities: dict[str, str]
+) -> Judged:
     """Runs a member over every rendered clip, cut as the entry cuts."""
     logits, labels, methods, names = [], [], [], []
     for one in rendered:
         for label, crops in ((0.0, one.real), (1.0, one.fake)):
             clips, frames = crops.shape[:2]
             flat = [
-                finish(crop, TEST_MARGIN, np.zeros(2), mirrored=False, size=size)
-                for crop in crops.reshape(-1, *crops.shape[2:])
+                finish(np.asarray(crop, np.uint8), size=size) for crop in crops.reshape(-1, *crops.shape[2:])
             ]
             logits.append(logits_of(model, np.stack(flat)).reshape(clips, frames))
             labels += [label] * clips
@@ -149,7 +149,7 @@ def describe(p: Floats, judged: Judged) -> dict[str, object]:
     return {
         "log_loss": interval(log_loss, p, judged.labels, judged.identities),
         "auc": interval(area, p, judged.labels, judged.identities),
-        "auc_by_method": {m: auc(real, p[names == m]) for m in METHOD_ORDER if (names == m).any()},
+        "auc_by_method": {m: auc(real, p[names == m]) for m in METHOD_SHARES if (names == m).any()},
         "clips": len(p),
         "identities": len(set(judged.identities)),
     }
@@ -160,15 +160,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rendered", type=Path, required=True)
     parser.add_argument("--crops", type=Path, required=True)
-    parser.add_argument("--identities", type=Path)
+    parser.add_argument("--trained", nargs="+", default=[], help="identities held out of no fold")
     parser.add_argument("--members", type=Path, nargs="+", required=True)
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--report", type=Path, required=True)
     parser.add_argument("--write", action="store_true", help="calibrate the members' files in place")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    identities = read_identities(arguments.identities)
-    _, held_out = split(read_cache(arguments.crops, identities), fold=arguments.fold, folds=FOLDS, seed=0)
+    persons = read_cache(arguments.crops)
+    identities = {p.clip: p.identity for p in persons}
+    _, held_out = split(persons, fold=arguments.fold, folds=FOLDS, seed=0, trained=arguments.trained)
     out = {p.clip for p in held_out}
     rendered = read_rendered(arguments.rendered)
     sides = {

@@ -7,27 +7,34 @@ Not covered: anything that needs more than one frame.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from fakes import METHODS, Crop, RealFace, Resynthesis, compress
+from augment import MARGINS, SHIFT, TEST_MARGIN, cut_out, cut_square, resize, wear, wear_source
+from fakes import METHODS, Crop, RealFace, Resynthesis
 from numpy.typing import NDArray
+from studio import WITH_DONOR_SPACE, WITH_FACE, WITH_OWN_SPACE, FaceSpaces
 
-CACHE_MARGIN = 1.9  # prepare.py's
-RENDERED_MARGIN = 1.65  # render.py's
-TEST_MARGIN = 1.35  # the entry's: detector.models.MemberConfig.margin
 FOLDS = 5
-MARGINS = (1.2, 1.55)  # of the squares cut for training, in units of the face box
-SHIFT = 0.06  # of the square's side
-NATIVE = (48, 224)  # side in pixels to which half of the squares are shrunk: faces in small videos
-JPEG_QUALITY = (30, 95)
+FEWEST_FACES = 4  # of a clip that is used
 CUT_OUT = 0.15  # of the pairs lose an eye, the nose or the mouth: no single part may carry the answer
 MIX = 0.15  # of the pairs: the fake is mixed with its real twin, and so is its label
-METHOD_SHARES = {"self_blended": 0.4, "swapped": 0.3, "resynthesis": 0.15, "warped": 0.15}
+POOR_SOURCE = 0.5  # of the pairs are forged on a recording made poorer first
+TWIN_WEAR = 0.7  # of the pairs are worn alike, and differ by the forgery alone; the others each in its way
+METHOD_SHARES = {
+    "self_blended": 0.15,
+    "swapped": 0.12,
+    "resynthesis": 0.06,
+    "warped": 0.07,
+    "studio_self_blend": 0.18,
+    "studio_warp": 0.17,
+    "studio_swap": 0.13,
+    "studio_pca_swap": 0.06,
+    "studio_pca_resynthesis": 0.06,
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,16 +45,7 @@ class Person:
     identity: str
     faces: tuple[RealFace, ...]
     resynthesis: Resynthesis
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Rendered:
-    """render.py's pairs of one clip: real and fake are (pairs, frames, side, side, 3) RGB uint8."""
-
-    clip: str
-    real: NDArray[np.uint8]
-    fake: NDArray[np.uint8]
-    methods: tuple[str, ...]
+    spaces: FaceSpaces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,62 +61,50 @@ class Batch:
     clips: tuple[str, ...]
 
 
-def read_identities(path: Path | None) -> dict[str, str]:
-    """Clip name to identity, from JSON; empty where every clip shows somebody else."""
-    return {} if path is None else dict(json.loads(path.read_text()))
+def person_of(clip: str, identity: str, faces: Sequence[RealFace]) -> Person:
+    """A person with everything that forging needs of them."""
+    return Person(
+        clip=clip,
+        identity=identity,
+        faces=tuple(faces),
+        resynthesis=Resynthesis(faces),
+        spaces=FaceSpaces(faces),
+    )
 
 
-def read_cache(folder: Path, identities: Mapping[str, str]) -> list[Person]:
-    """Reads what prepare.py wrote.
-
-    Args:
-        folder: of .npz files.
-        identities: clip name to identity; a clip that is not named is an identity of its own.
+def read_cache(folder: Path) -> list[Person]:
+    """Reads what prepare.py wrote, in order of clip.
 
     Raises:
-        ValueError: fewer than two clips with faces: a swap needs two persons.
+        ValueError: fewer than two people with faces: a swap needs two.
     """
     persons = []
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as file:
-            faces = tuple(
+            faces = [
                 RealFace(crop=crop, landmarks=points)
                 for crop, points in zip(file["crops"], file["landmarks"], strict=True)
-            )
-        if len(faces) >= 4:
-            identity = identities.get(path.stem, path.stem)
-            persons.append(
-                Person(clip=path.stem, identity=identity, faces=faces, resynthesis=Resynthesis(faces))
-            )
+            ]
+            if len(faces) >= FEWEST_FACES:
+                persons.append(person_of(path.stem, str(file["identity"]), faces))
     if len({p.identity for p in persons}) < 2:
         raise ValueError(f"{folder} holds fewer than two persons: run prepare.py on more clips")
     return persons
 
 
-def read_rendered(folder: Path) -> list[Rendered]:
-    """Reads what render.py wrote, one entry per clip and round."""
-    out = []
-    for path in sorted(folder.glob("*.*.npz")):
-        if path.stem.endswith(".part"):
-            continue
-        with np.load(path) as file:
-            if len(file["real"]):
-                out.append(
-                    Rendered(
-                        clip=path.stem.rsplit(".", 1)[0],
-                        real=file["real"],
-                        fake=file["fake"],
-                        methods=tuple(str(m) for m in file["methods"]),
-                    )
-                )
-    return out
-
-
 def split(
-    persons: Sequence[Person], *, fold: int, folds: int, seed: int
+    persons: Sequence[Person], *, fold: int, folds: int, seed: int, trained: Sequence[str] = ()
 ) -> tuple[list[Person], list[Person]]:
-    """(training, held out): every identity is held out in exactly one of the folds."""
-    identities = sorted({p.identity for p in persons})
+    """(training, held out): every identity is held out in exactly one of the folds.
+
+    Args:
+        persons: of all identities.
+        fold: which one to hold out.
+        folds: how many there are.
+        seed: shuffles the identities into folds.
+        trained: identities that are on the training side of every fold.
+    """
+    identities = sorted({p.identity for p in persons} - set(trained))
     np.random.default_rng(seed).shuffle(identities)
     held_out = set(identities[fold % folds :: folds])
     return (
@@ -127,56 +113,26 @@ def split(
     )
 
 
+def draw_person(persons: Sequence[Person], rng: np.random.Generator) -> Person:
+    """An identity, each as likely as any other, and one of its clips."""
+    identities = sorted({p.identity for p in persons})
+    identity = identities[rng.integers(len(identities))]
+    clips = [p for p in persons if p.identity == identity]
+    return clips[rng.integers(len(clips))]
+
+
 def forge(
     person: Person, face: RealFace, others: Sequence[Person], method: str, rng: np.random.Generator
 ) -> Crop:
-    """Makes a fake twin of a face by a named method."""
+    """Makes a fake twin of a face by a named method; donors come from `others`."""
     if method == "resynthesis":
         return person.resynthesis(face, rng)
-    strangers = [p for p in others if p.identity != person.identity] or [person]
-    donor = strangers[rng.integers(len(strangers))]
-    return METHODS[method](face, donor.faces[rng.integers(len(donor.faces))], rng)
-
-
-def cut_square(crop: Crop, margin: float, shift: NDArray[np.float64], *, of: float = CACHE_MARGIN) -> Crop:
-    """A smaller square out of a crop of margin `of`; `shift` (2,) is in units of its side."""
-    size = crop.shape[0]
-    side = min(size, round(size * margin / of))
-    left, top = ((size - side) / 2 + shift * side).round().astype(int).clip(0, size - side)
-    return crop[top : top + side, left : left + side]
-
-
-def cut_out(face: RealFace, rng: np.random.Generator) -> tuple[slice, slice]:
-    """A square around one landmark, half as wide as the eyes are apart or a little more, to be blanked."""
-    reach = float(np.linalg.norm(face.landmarks[1] - face.landmarks[0])) * rng.uniform(0.25, 0.5)
-    x, y = face.landmarks[rng.integers(5)]
-    return (
-        slice(max(0, round(y - reach)), max(0, round(y + reach))),
-        slice(max(0, round(x - reach)), max(0, round(x + reach))),
-    )
-
-
-def degrade(crop: Crop, size: int, rng: np.random.Generator) -> Crop:
-    """What happens to any video on its way, real or fake alike; ends at `size` pixels."""
-    out = crop
-    if rng.random() < 0.5:
-        side = round(float(np.exp(rng.uniform(*np.log(NATIVE)))))
-        if side < out.shape[0]:
-            out = np.asarray(cv2.resize(out, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    if rng.random() < 0.2:
-        out = np.asarray(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.4)), np.uint8)
-    if rng.random() < 0.2:
-        noise = rng.normal(0, rng.uniform(1, 8), out.shape)
-        out = np.asarray((out + noise).clip(0, 255), np.uint8)
-    if rng.random() < 0.3:
-        gain, offset = rng.uniform(0.75, 1.25), rng.uniform(-25, 25)
-        out = np.asarray(((out.astype(np.float32) - 128) * gain + 128 + offset).clip(0, 255), np.uint8)
-    if rng.random() < 0.1:
-        out = np.repeat(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2).astype(np.uint8)
-    if rng.random() < 0.8:
-        out = compress(out, int(rng.integers(*JPEG_QUALITY)))
-    how = cv2.INTER_AREA if out.shape[0] > size else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(out, (size, size), interpolation=how), np.uint8)
+    if method in WITH_OWN_SPACE:
+        return WITH_OWN_SPACE[method](face, person.spaces, rng)
+    donor = draw_person([p for p in others if p.identity != person.identity] or [person], rng)
+    if method in WITH_DONOR_SPACE:
+        return WITH_DONOR_SPACE[method](face, donor.spaces, rng)
+    return {**METHODS, **WITH_FACE}[method](face, donor.faces[rng.integers(len(donor.faces))], rng)
 
 
 def make_batch(
@@ -196,8 +152,8 @@ def make_batch(
         pairs: the batch has twice as many rows.
         size: of the crops, in pixels.
         key: seeds the draw; the same key gives the same batch.
-        augment: whether to degrade; the two of a pair are degraded independently, or the difference between
-            them would be the forgery alone and the network would learn to need a clean picture.
+        augment: whether pictures are worn, and squares cut and mirrored at random, rather than the entry's
+            own square of the clean picture.
         mix: whether to mix twins and to cut parts out; not where a batch is to be scored.
         methods: share of each method; `METHOD_SHARES` where not given.
     """
@@ -207,8 +163,10 @@ def make_batch(
     crops, used, clips = [], [], []
     labels: list[float] = []
     for _ in range(pairs):
-        person = persons[rng.integers(len(persons))]
+        person = draw_person(persons, rng)
         face = person.faces[rng.integers(len(person.faces))]
+        if augment and rng.random() < POOR_SOURCE:
+            face = replace(face, crop=wear_source(face.crop, rng))
         method = str(rng.choice(names, p=weights / weights.sum()))
         fake, label = forge(person, face, persons, method, rng), 1.0
         if augment and mix and rng.random() < MIX:
@@ -222,16 +180,15 @@ def make_batch(
                 twin[part] = grey
         labels += [0.0, label]
         margin, shift = float(rng.uniform(*MARGINS)), rng.uniform(-SHIFT, SHIFT, 2)
-        mirrored = rng.random() < 0.5
-        for twin in twins:
+        mirrored, alike = rng.random() < 0.5, rng.random() < TWIN_WEAR
+        seeds = rng.integers(2**32, size=2)
+        for twin, seed in zip(twins, (seeds[0], seeds[0] if alike else seeds[1]), strict=True):
+            if not augment:
+                crops.append(resize(cut_square(twin, TEST_MARGIN, np.zeros(2)), size))
+                continue
             square = cut_square(twin, margin, shift)
-            if mirrored:
-                square = square[:, ::-1]
-            if augment:
-                crops.append(degrade(np.ascontiguousarray(square), size, rng))
-            else:
-                resized = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
-                crops.append(np.asarray(resized, np.uint8))
+            square = square[:, ::-1] if mirrored else square
+            crops.append(wear(np.ascontiguousarray(square), size, np.random.default_rng(seed)))
         used += ["real", method]
         clips += [person.clip] * 2
     return Batch(
@@ -240,51 +197,6 @@ def make_batch(
         methods=tuple(used),
         clips=tuple(clips),
     )
-
-
-def rendered_batch(
-    rendered: Sequence[Rendered], *, pairs: int, size: int, key: Sequence[int], augment: bool = True
-) -> Batch:
-    """Draws `pairs` rendered pairs, one frame of each; what a video goes through is in them already.
-
-    Args:
-        rendered: to draw from.
-        pairs: the batch has twice as many rows.
-        size: of the crops, in pixels.
-        key: seeds the draw; the same key gives the same batch.
-        augment: whether squares are cut and mirrored at random, rather than the entry's own square.
-    """
-    rng = np.random.default_rng(list(key))
-    weights = np.array([len(r.methods) for r in rendered], np.float64)
-    crops, used, clips = [], [], []
-    for _ in range(pairs):
-        one = rendered[rng.choice(len(rendered), p=weights / weights.sum())]
-        pair, frame = rng.integers(len(one.methods)), rng.integers(one.real.shape[1])
-        margin, shift = float(rng.uniform(*MARGINS)), rng.uniform(-SHIFT, SHIFT, 2)
-        mirrored = rng.random() < 0.5
-        for twin in (one.real[pair, frame], one.fake[pair, frame]):
-            crops.append(
-                finish(
-                    twin,
-                    margin if augment else TEST_MARGIN,
-                    shift * augment,
-                    mirrored=mirrored and augment,
-                    size=size,
-                )
-            )
-        used += ["real", one.methods[pair]]
-        clips += [one.clip] * 2
-    labels = np.tile(np.array([0, 1], np.float32), pairs)
-    return Batch(crops=np.stack(crops), labels=labels, methods=tuple(used), clips=tuple(clips))
-
-
-def finish(crop: Crop, margin: float, shift: NDArray[np.float64], *, mirrored: bool, size: int) -> Crop:
-    """Cuts a square of `margin` out of a rendered crop and scales it to `size`."""
-    square = cut_square(crop, margin, shift, of=RENDERED_MARGIN)
-    if mirrored:
-        square = square[:, ::-1]
-    how = cv2.INTER_AREA if square.shape[0] > size else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(np.ascontiguousarray(square), (size, size), interpolation=how), np.uint8)
 
 
 def join(a: Batch, b: Batch) -> Batch:

@@ -113,7 +113,10 @@ def change_detail(crop: Crop, rng: np.random.Generator) -> Crop:
 def compress(crop: Crop, quality: int) -> Crop:
     """Through JPEG and back."""
     data = cv2.imencode(".jpg", crop[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise AssertionError("OpenCV does not read the JPEG that it wrote")
+    return np.ascontiguousarray(decoded[..., ::-1], np.uint8)
 
 
 def match_colour(crop: Crop, like: Crop, mask: Mask) -> Crop:

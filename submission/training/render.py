@@ -18,9 +18,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -38,18 +40,18 @@ from data import (  # noqa: E402  (the package is no installed module)
     Person,
     forge,
     read_cache,
-    read_identities,
     split,
 )
 from detector.decoding import UndecodableVideoError, read_frames  # noqa: E402
 from detector.faces import Face, FaceFinder, cut, square_around  # noqa: E402
-from fakes import Crop, RealFace  # noqa: E402
+from fakes import Crop, RealFace, compress  # noqa: E402
+from rendered import RENDERED_MARGIN  # noqa: E402
 
 from harness.perturb.recipes import Recipe, load_recipe, plan  # noqa: E402
 from harness.perturb.render import render  # noqa: E402
 from harness.probe import probe  # noqa: E402
 
-ROUNDS = 4
+ROUNDS = 6
 PAIRS = 6  # per clip and round
 RUN_FRAMES = 14  # of a short clip
 FRAMES_KEPT = 3
@@ -60,8 +62,9 @@ STEPS = (1, 1, 2, 2, 3)  # every n-th source frame
 RATES = (12, 15, 20, 24, 25, 30)
 CRF = (17.0, 27.0)
 CROP = 160
-MARGIN = 1.65  # of the crops kept: room for squares of 1.2 to 1.55 around the face
 FORGED_MARGIN = 1.9  # of the square that is forged
+POOR_SOURCE = 0.4  # of the runs are forged on a recording made poorer first
+FORGED_LARGER = (1.0, 2.0)  # half of the runs are forged at up to twice their size, and shrunk after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +82,7 @@ def read_source(video: Path, person: Person, finder: FaceFinder) -> Source:
     faces: list[Face | None] = []
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
-            picture = np.asarray(frame.to_ndarray(format="rgb24"))
+            picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
             finder.start_video()
             pictures.append(picture)
             faces.append(next(iter(finder.find(picture)), None))
@@ -111,21 +114,45 @@ def make_runs(
         int(np.clip(c - w / 2, 0, limit - w))
         for c, w, limit in zip(centre, window, (width, height), strict=True)
     )
+    centres = boxes[:, :2] + boxes[:, 2:] / 2 - (left, top)
+    if (centres < 0).any() or (centres > window).any():
+        return None  # walked out of the window that stands still
     size = tuple(max(64, int(w * scale) // 2 * 2) for w in window)
-    to_small = np.array(size) / np.array(window)
-    donor_key = int(rng.integers(2**32))
-    real, fake = [], []
+    larger = float(rng.uniform(*FORGED_LARGER)) if rng.random() < 0.5 else 1.0
+    work_size = tuple(round(s * larger) for s in size)
+    to_small = np.array(work_size) / np.array(window)
+    poorer = _draw_poorer(rng)
+    forge_key = int(rng.integers(2**32))
+    real: list[Crop] = []
+    fake: list[Crop] = []
     for number, face in zip(numbers, seen, strict=True):
         part = source.pictures[number][top : top + int(window[1]), left : left + int(window[0])]
-        small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
-        real.append(small)
+        small = poorer(np.asarray(cv2.resize(part, work_size, interpolation=cv2.INTER_AREA), np.uint8))
         if face is None:
             raise AssertionError("checked above")
         box = np.concatenate([(face.box[:2] - (left, top)) * to_small, face.box[2:] * to_small])
         points = (face.landmarks - (left, top)) * to_small
         # The same key for every frame: the same donor, mask, colours and sharpness throughout the run.
-        fake.append(_forge_in(small, box, points, source.person, others, method, donor_key))
+        forged = _forge_in(small, box, points, source.person, others, method, forge_key)
+        for twin, run in ((small, real), (forged, fake)):
+            run.append(np.asarray(cv2.resize(twin, size, interpolation=cv2.INTER_AREA), np.uint8))
     return real, fake
+
+
+def _draw_poorer(rng: np.random.Generator) -> Callable[[Crop], Crop]:
+    """A poorer recording, the same for each frame of a run: small, compressed, enlarged again; or nothing."""
+    share, quality = float(rng.uniform(0.35, 0.8)), int(rng.integers(50, 95))
+    how = int(rng.choice([cv2.INTER_LANCZOS4, cv2.INTER_CUBIC, cv2.INTER_LINEAR]))
+    if rng.random() >= POOR_SOURCE:
+        return lambda picture: picture
+
+    def poorer(picture: Crop) -> Crop:
+        height, width = picture.shape[:2]
+        to = (max(16, round(width * share)), max(16, round(height * share)))
+        small = compress(np.asarray(cv2.resize(picture, to, interpolation=cv2.INTER_AREA), np.uint8), quality)
+        return np.asarray(cv2.resize(small, (width, height), interpolation=how), np.uint8)
+
+    return poorer
 
 
 def _forge_in(  # noqa: PLR0917
@@ -174,7 +201,7 @@ def look(video: Path, finder: FaceFinder) -> Crop | None:
             faces = finder.find(frame.picture)
             if not faces:
                 return None
-            crops.append(cut(frame.picture, square_around(faces[0].box, MARGIN), CROP))
+            crops.append(cut(frame.picture, square_around(faces[0].box, RENDERED_MARGIN), CROP))
     except UndecodableVideoError:
         return None
     return np.stack(crops) if len(crops) == FRAMES_KEPT else None
@@ -228,40 +255,94 @@ def make_round(
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every clip is rendered by."""
+
+    crops: Path
+    cache: Path
+    recipe: Recipe
+    rounds: int
+    seed: int
+    fold: int
+    trained: tuple[str, ...]
+
+
+_people = lru_cache(maxsize=1)(read_cache)  # once per process, not once per clip
+
+
+def render_clip(video: Path, job: Job) -> int:
+    """Renders the rounds of one clip that are not there yet; returns the number of pairs made."""
+    cv2.setNumThreads(1)
+    targets = [job.cache / f"{video.stem}.{number}.npz" for number in range(job.rounds)]
+    if all(target.exists() for target in targets):
+        return 0
+    persons = _people(job.crops)
+    index = next(i for i, p in enumerate(persons) if p.clip == video.stem)
+    # Donors come from the same side of the fold: a held-out face must not be seen as a part of a training
+    # fake.
+    sides = split(persons, fold=job.fold, folds=FOLDS, seed=0, trained=job.trained)
+    others = next(side for side in sides if persons[index] in side)
+    finder = FaceFinder(PACKAGE)
+    source = read_source(video, persons[index], finder)
+    pairs = 0
+    for number, target in enumerate(targets):
+        if target.exists():
+            continue
+        key = (job.seed, index, number)
+        made = make_round(source, others, recipe=job.recipe, finder=finder, key=key)
+        part = target.with_suffix(".part.npz")
+        np.savez(part, allow_pickle=False, **made)
+        part.rename(target)
+        pairs += len(made["real"])
+    return pairs
+
+
+def find_clips(folders: Sequence[Path], persons: Sequence[Person]) -> list[Path]:
+    """The video of each person, in their order.
+
+    Raises:
+        FileNotFoundError: a clip of the cache is in none of the folders.
+    """
+    videos = {path.stem: path for folder in folders for path in sorted(folder.iterdir())}
+    missing = [p.clip for p in persons if p.clip not in videos]
+    if missing:
+        raise FileNotFoundError(f"no video in --videos for the crops of {', '.join(missing)}")
+    return [videos[p.clip] for p in persons]
+
+
 def main() -> None:
-    """Renders every clip of a folder, round by round."""
+    """Renders every clip whose crops are in the cache."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--videos", type=Path, required=True, help="folder of real clips")
+    parser.add_argument("--videos", type=Path, nargs="+", required=True, help="folders given to prepare.py")
     parser.add_argument("--crops", type=Path, required=True, help="folder that prepare.py filled from them")
     parser.add_argument(
         "--cache", type=Path, required=True, help="where the pairs go: outside the repository"
     )
     parser.add_argument("--recipe", type=Path, required=True, help="the public recipe of the challenge")
-    parser.add_argument("--identities", type=Path, help="JSON: clip name to identity, where clips share one")
+    parser.add_argument("--trained", nargs="+", default=[], help="identities held out of no fold")
     parser.add_argument("--fold", type=int, default=0, help=f"that train.py will hold out, of {FOLDS}")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of {PAIRS} pairs per clip")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2, help="processes, of about 2 GB each")
     arguments = parser.parse_args()
-    cv2.setNumThreads(1)
     arguments.cache.mkdir(parents=True, exist_ok=True)
-    persons = read_cache(arguments.crops, read_identities(arguments.identities))
-    # Donors come from the same side of the fold: a held-out face must not be seen as a part of a training
-    # fake.
-    sides = split(persons, fold=arguments.fold, folds=FOLDS, seed=0)
-    recipe = load_recipe(arguments.recipe)
-    finder = FaceFinder(PACKAGE)
-    for round_number in range(arguments.rounds):
-        for index, person in enumerate(tqdm(persons, desc=f"round {round_number}", unit="clip")):
-            target = arguments.cache / f"{person.clip}.{round_number}.npz"
-            if target.exists():
-                continue
-            source = read_source(arguments.videos / f"{person.clip}.mp4", person, finder)
-            key = (arguments.seed, index, round_number)
-            others = next(side for side in sides if person in side)
-            made = make_round(source, others, recipe=recipe, finder=finder, key=key)
-            partial = target.with_suffix(".part.npz")
-            np.savez(partial, **made)  # type: ignore[arg-type]  # mypy reads ** as its other keywords
-            partial.rename(target)
+    job = Job(
+        crops=arguments.crops,
+        cache=arguments.cache,
+        recipe=load_recipe(arguments.recipe),
+        rounds=arguments.rounds,
+        seed=arguments.seed,
+        fold=arguments.fold,
+        trained=tuple(arguments.trained),
+    )
+    clips = find_clips(arguments.videos, read_cache(arguments.crops))
+    pairs = 0
+    with ProcessPoolExecutor(arguments.workers) as pool:
+        waiting = [pool.submit(render_clip, video, job) for video in clips]
+        for done in (bar := tqdm(as_completed(waiting), total=len(waiting), unit="clip")):
+            pairs += done.result()
+            bar.set_postfix(pairs=pairs)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from data import Person
-from fakes import TEMPLATE, Crop, Points, RealFace, Resynthesis
+from data import Person, person_of
+from fakes import TEMPLATE, Crop, Points, RealFace
+from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
 SIDE = 96
 FACE = (22, 74)  # where the 100 x 100 template lies in the crop, in pixels
 
@@ -21,20 +23,15 @@ def toy_person(number: int, *, pictures: int = 8) -> Person:
         scale = (FACE[1] - FACE[0]) / 100
         points: Points = (TEMPLATE * scale + FACE[0] + rng.uniform(-3, 3, 2)).astype(np.float32)
         faces.append(RealFace(crop=_draw(points, skin, back, hair, texture, rng), landmarks=points))
-    return Person(
-        clip=f"toy_{number}",
-        identity=f"toy_{number}",
-        faces=tuple(faces),
-        resynthesis=Resynthesis(faces),
-    )
+    return person_of(f"toy_{number}", f"toy_{number}", faces)
 
 
 def _draw(  # noqa: PLR0917
     points: Points,
-    skin: np.ndarray,
-    back: np.ndarray,
-    hair: np.ndarray,
-    texture: np.ndarray,
+    skin: Floats,
+    back: Floats,
+    hair: Floats,
+    texture: Floats,
     rng: np.random.Generator,
 ) -> Crop:
     canvas = np.broadcast_to(back, (SIDE, SIDE, 3)).astype(np.float32).copy()
