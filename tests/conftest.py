@@ -7,20 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import io
+import secrets
 import signal
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness.staging import Stage
 from harness.types import Limits, Mode, Mount, PreparedVideo, SandboxSpec
 
 RUNNER = Path(__file__).parent.parent / "harness" / "runtime" / "runner.py"
 MEGABYTE = 1_000_000
+# How long to wait for what must come: far longer than the slowest machine needs, and never waited out by a
+# test that passes. What a test measures is never compared with it.
+PATIENCE_SECONDS = 120.0
 
+# Inputs are judged by what they do to the code, not by how long this machine took to make or read them.
+settings.register_profile(
+    "patient", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
+
+Eventually = Callable[[Callable[[], object]], bool]
 MakePackage = Callable[..., Path]
 MakeSpec = Callable[..., SandboxSpec]
 MakeVideos = Callable[..., tuple[PreparedVideo, ...]]
@@ -34,8 +47,21 @@ def _interruptible() -> None:
 
 
 @pytest.fixture(scope="session")
+def eventually() -> Eventually:
+    """Wait until something is so that comes about by itself; tells whether it ever was."""
+
+    def wait(condition: Callable[[], object]) -> bool:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (met := bool(condition())) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return met
+
+    return wait
+
+
+@pytest.fixture(scope="session")
 def docker_client() -> Iterator[docker.DockerClient]:
-    client = docker.from_env()
+    client = docker.from_env(timeout=300)
     try:
         client.ping()
     except Exception as error:  # whatever is wrong with the engine, this is what the developer must read
@@ -138,13 +164,17 @@ def stage() -> Iterator[Stage]:
 
 @pytest.fixture
 def make_spec(stage: Stage) -> MakeSpec:
-    """Describe a run of a package under small limits; keyword arguments replace single limits."""
+    """Describe a run of a package under small limits; keyword arguments replace single limits.
+
+    The clocks are generous: a test that is about one sets it. Each run has a name of its own, so that what a
+    test finds on the engine is not another worker's.
+    """
 
     def make(package: Path, *, image: str = "none", mode: Mode = Mode.STREAM, **limits: float) -> SandboxSpec:
         small = {
-            "startup_seconds": 20.0,
-            "video_seconds": 5.0,
-            "mean_video_seconds": 8.0,
+            "startup_seconds": PATIENCE_SECONDS,
+            "video_seconds": PATIENCE_SECONDS,
+            "mean_video_seconds": PATIENCE_SECONDS,
             "cpus": 1.0,
             "memory_bytes": 128 * MEGABYTE,
             "pids": 64,
@@ -158,7 +188,7 @@ def make_spec(stage: Stage) -> MakeSpec:
             "gpus": 0,
         }
         return SandboxSpec(
-            run_id="test-run",
+            run_id=f"test-{secrets.token_hex(6)}",
             image=image,
             package=Mount(source=package, target="/package"),
             videos=Mount(source=stage.videos, target="/videos"),

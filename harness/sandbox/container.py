@@ -24,6 +24,8 @@ from harness.sandbox.stream import Inbox, frame_cap
 from harness.types import SandboxFacts, SandboxSpec
 
 SEND_SECONDS = 5.0
+OOM_NEWS_SECONDS = 2.0  # by which the engine's word of a kill for memory may come after that of the end
+ENDED_SECONDS = 15.0  # for a busy engine to write down an end that its streams have told
 END_SECONDS = 30
 CHUNK_BYTES = 64 * 1024
 STDOUT = 1
@@ -223,7 +225,7 @@ class ContainerProcess:
 
     def _ended_state(self) -> dict[str, Any]:
         """Read the state; the streams end a moment before the engine has written down the end."""
-        deadline = time.monotonic() + SEND_SECONDS
+        deadline = time.monotonic() + ENDED_SECONDS
         state = self._state()
         while state["Running"] and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -231,8 +233,15 @@ class ContainerProcess:
         return state
 
     def _oom_was_announced(self) -> bool:
-        # An engine may mark the state after the end has been told; its list of events has it by then. From
-        # the beginning of time, for the wall clock may have been set back since the container was started.
+        # An engine may mark the state after the end has been told; its list of events has it by then, or a
+        # moment later where the engine is busy: its two sources of such news are not in step.
+        deadline = time.monotonic() + OOM_NEWS_SECONDS
+        while not (announced := self._knows_of_oom()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return announced
+
+    def _knows_of_oom(self) -> bool:
+        # From the beginning of time: the wall clock may have been set back since the container was started.
         events = self._api.events(
             since=0,
             until=int(time.time()) + 1,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ LABEL = "black-box-video-harness"
 OWNER_LABEL = f"{LABEL}.owner"
 RUN_LABEL = f"{LABEL}.run"
 CPUSET_LABEL = f"{LABEL}.cpuset"
+_REMOVAL_SECONDS = 30.0  # for a removal that another harness has begun
 
 
 class DockerSandbox:
@@ -137,17 +139,24 @@ def remove(api: docker.APIClient, container: str) -> None:
         SandboxError: it is still there.
         docker.errors.APIError: the engine refused.
     """
+    patience_seconds = 0.0
     try:
         api.remove_container(container, force=True, v=True)
     except docker.errors.NotFound:
         return
     except docker.errors.APIError as error:
-        if error.status_code != 409:  # "removal is already in progress": the look below tells how it went
+        if error.status_code != 409:
             raise
-    try:
-        state = api.inspect_container(container)["State"]
-    except docker.errors.NotFound:
-        return
+        patience_seconds = _REMOVAL_SECONDS  # "removal is already in progress": by a harness beside us
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            state = api.inspect_container(container)["State"]
+        except docker.errors.NotFound:
+            return
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.05)
     raise SandboxError(
         f"container {container} is still there after its removal ({state.get('Status')})",
         remedy="Remove it by hand; if it cannot be removed, restart the engine.",

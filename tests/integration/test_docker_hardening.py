@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from harness.protocol import Ready, decode_reply, encode_predict
-from harness.sandbox.docker import DockerSandbox
+from harness.sandbox.docker import RUN_LABEL, DockerSandbox
 from harness.sandbox.hardening import USERS
 from harness.staging import Stage
 from harness.types import PreparedVideo, SandboxSpec
@@ -189,9 +189,9 @@ def inside(
             limits=limits,
         )
         with DockerSandbox(docker_client).start(spec) as process:
-            assert isinstance(decode_reply(process.receive(30)), Ready)
+            assert isinstance(decode_reply(process.receive(120)), Ready)
             process.send(encode_predict(request_id="1", video=name))
-            process.receive(60)
+            process.receive(300)
             process.kill()
             log = process.facts().log_tail
     found = json.loads(log.partition("FOUND ")[2].splitlines()[0])
@@ -318,9 +318,7 @@ def test_what_cannot_be_seen_inside_is_asked_of_the_engine(
 ) -> None:
     spec = make_spec(make_package(), image=light_image)
     with DockerSandbox(docker_client).start(spec):
-        (container,) = docker_client.containers.list(
-            filters={"label": "black-box-video-harness.run=test-run"}
-        )
+        (container,) = docker_client.containers.list(filters={"label": f"{RUN_LABEL}={spec.run_id}"})
         host = container.attrs["HostConfig"]
         assert host["Memory"] == host["MemorySwap"] == spec.limits.memory_bytes
         assert host["NanoCpus"] == 1_000_000_000

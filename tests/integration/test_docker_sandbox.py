@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,8 @@ from harness.types import SandboxSpec
 
 pytestmark = pytest.mark.docker
 MEGABYTE = 1_000_000
+PATIENCE_SECONDS = 120.0  # for what must come; a test that passes never waits it out
+Eventually = Callable[[Callable[[], object]], bool]
 
 
 @pytest.fixture
@@ -42,13 +44,13 @@ def sandbox(docker_client: docker.DockerClient) -> DockerSandbox:
     return DockerSandbox(docker_client)
 
 
-def ask(process: SandboxProcess, timeout_seconds: float = 30) -> Reply:
+def ask(process: SandboxProcess, timeout_seconds: float = PATIENCE_SECONDS) -> Reply:
     process.send(encode_predict(request_id="1", video="none"))
     return decode_reply(process.receive(timeout_seconds))
 
 
 def ready(process: SandboxProcess) -> None:
-    assert isinstance(decode_reply(process.receive(30)), Ready)
+    assert isinstance(decode_reply(process.receive(PATIENCE_SECONDS)), Ready)
 
 
 def test_a_package_that_takes_too_much_memory_is_told_as_that(
@@ -109,19 +111,22 @@ def test_memory_and_cpu_are_measured_from_outside(
     sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
 ) -> None:
     predict = (
-        "hog = bytearray(b'x') * 60_000_000\nend = time.process_time() + 1\n"
-        "while time.process_time() < end: pass\nreturn 0.5"
+        "began = time.process_time()\nhog = bytearray(b'x') * 60_000_000\n"
+        "while time.process_time() < began + 1: pass\nreturn (time.process_time() - began) / 100"
     )
     with sandbox.start(spec_of(predict)) as process:
         ready(process)
         before = process.facts().cpu_seconds
-        ask(process)
+        answer = ask(process)
         after = process.facts().cpu_seconds
         process.kill()
         facts = process.facts()
     assert before is not None
     assert after is not None
-    assert 1.0 <= after - before < 1.6
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.probability, float)
+    inside = 100 * answer.probability  # by the package's own count; the rest is the runner's, for one request
+    assert 1.0 <= inside <= after - before + 0.01 < inside + 0.5
     assert facts.peak_memory_bytes is not None
     assert 60 * MEGABYTE < facts.peak_memory_bytes < 90 * MEGABYTE
     assert len(facts.samples) >= 2
@@ -131,29 +136,34 @@ def test_memory_and_cpu_are_measured_from_outside(
 def test_an_engine_elsewhere_measures_the_same(
     docker_client: docker.DockerClient, sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
 ) -> None:
-    with sandbox.start(replace(spec_of(), run_id="meter-test")) as process:
+    spec = spec_of()
+    with sandbox.start(spec) as process:
         ready(process)
-        (container,) = docker_client.containers.list(filters={"label": f"{RUN_LABEL}=meter-test"})
+        (container,) = docker_client.containers.list(filters={"label": f"{RUN_LABEL}={spec.run_id}"})
+        before = process.facts()
         reading = EngineMeter(api=docker_client.api, container_id=str(container.id)).read()
         facts = process.facts()
     assert reading.cpu_seconds is not None
+    assert before.cpu_seconds is not None
     assert facts.cpu_seconds is not None
-    assert abs(reading.cpu_seconds - facts.cpu_seconds) < 0.1
+    assert before.cpu_seconds - 0.01 <= reading.cpu_seconds <= facts.cpu_seconds + 0.01
     assert reading.memory_bytes is not None
     assert facts.peak_memory_bytes is not None
     assert abs(reading.memory_bytes - facts.peak_memory_bytes) < 20 * MEGABYTE
 
 
 def test_a_process_that_leaves_its_session_dies_with_the_container(
-    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+    sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec], eventually: Eventually
 ) -> None:
     marker = f"sleep 6{os.getpid()}"
     predict = f"subprocess.Popen({marker.split()!r}, start_new_session=True)\nreturn 0.5"
     with sandbox.start(spec_of(predict)) as process:
         ready(process)
         ask(process)
-        assert is_running(marker)
+        # The answer may be here before the kernel shows the child's new command line.
+        assert eventually(lambda: is_running(marker))
         process.kill()
+        # At once: a namespace's first process is not reported dead before every other one in it is gone.
         assert not is_running(marker)
 
 
@@ -165,9 +175,7 @@ def test_a_fork_bomb_is_stopped_by_its_own_limit(
         ready(process)
         with pytest.raises(ReceiveTimeout):
             ask(process, timeout_seconds=1.5)
-        started = time.monotonic()
-        process.kill()
-        assert time.monotonic() - started < 10
+        process.kill()  # raises where the container does not end
         assert not process.facts().running
 
 
@@ -182,10 +190,10 @@ def test_an_image_that_is_not_there_is_our_fault(
 def test_a_runtime_that_is_not_there_is_our_fault_and_leaves_nothing(
     docker_client: docker.DockerClient, sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
 ) -> None:
-    spec = replace(spec_of(), runtime="no-such-runtime", run_id="no-runtime")
+    spec = replace(spec_of(), runtime="no-such-runtime")
     with pytest.raises(SandboxError, match="no-such-runtime"):
         enter(sandbox, spec)
-    assert docker_client.containers.list(all=True, filters={"label": f"{RUN_LABEL}=no-runtime"}) == []
+    assert docker_client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={spec.run_id}"}) == []
 
 
 def test_more_cores_than_the_engine_has_are_refused_with_the_remedy(
@@ -196,23 +204,36 @@ def test_more_cores_than_the_engine_has_are_refused_with_the_remedy(
 
 
 def test_two_runs_at_once_get_different_cores(
-    docker_client: docker.DockerClient, sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
+    docker_client: docker.DockerClient,
+    sandbox: DockerSandbox,
+    spec_of: Callable[..., SandboxSpec],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if int(docker_client.info()["NCPU"]) < 2:
         pytest.fail("this test needs an engine with two cores")
-    spec = replace(spec_of(), run_id="cores-test")
+    spec = spec_of()
+    mine = f"{RUN_LABEL}={spec.run_id}"
+    containers = docker_client.api.containers
+
+    def of_this_test(*, filters: dict[str, str]) -> object:
+        return containers(filters={"label": [filters["label"], mine]})
+
+    # Other workers' containers come and go between our two starts, and would shift what is least used.
+    monkeypatch.setattr(docker_client.api, "containers", of_this_test)
     with sandbox.start(spec), sandbox.start(spec):
-        containers = docker_client.containers.list(filters={"label": f"{RUN_LABEL}=cores-test"})
-        assert len({container.attrs["HostConfig"]["CpusetCpus"] for container in containers}) == 2
+        found = [one["Id"] for one in containers(filters={"label": mine})]
+        held = {docker_client.api.inspect_container(one)["HostConfig"]["CpusetCpus"] for one in found}
+        assert (len(found), len(held)) == (2, 2)
 
 
 def test_a_container_that_vanishes_under_us_is_our_fault(
     docker_client: docker.DockerClient, sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
 ) -> None:
     def run() -> None:
-        with sandbox.start(replace(spec_of("time.sleep(60)"), run_id="vanishing")) as process:
+        spec = spec_of("time.sleep(600)")
+        with sandbox.start(spec) as process:
             ready(process)
-            (container,) = docker_client.containers.list(filters={"label": f"{RUN_LABEL}=vanishing"})
+            (container,) = docker_client.containers.list(filters={"label": f"{RUN_LABEL}={spec.run_id}"})
             container.remove(force=True)
             ask(process)
 
@@ -224,10 +245,10 @@ def test_a_line_that_the_engine_drops_is_our_fault_not_the_package_s(
     sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
 ) -> None:
     def run() -> None:
-        with sandbox.start(spec_of("time.sleep(60)")) as process:
+        with sandbox.start(spec_of()) as process:
             ready(process)
             drop_line(process)
-            process.receive(30)
+            process.receive(PATIENCE_SECONDS)
 
     with pytest.raises(SandboxError, match="dropped the connection"):
         run()
@@ -249,7 +270,7 @@ with Stage() as stage:
     )
     with DockerSandbox(docker.from_env()).start(spec):
         print("started", flush=True)
-        time.sleep(120)
+        time.sleep(3600)
 """
 
 
@@ -269,26 +290,35 @@ def test_the_reaper_removes_what_a_killed_harness_left_and_nothing_else(
         return len(docker_client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={run_id}"}))
 
     package = make_package()
-    dead = start_harness(light_image, package, "reap-dead")
-    alive = start_harness(light_image, package, "reap-alive")
+    names = [f"reap-{kind}-{secrets.token_hex(6)}" for kind in ("dead", "alive")]
+    dead, alive = (start_harness(light_image, package, name) for name in names)
     elsewhere = str(replace(Owner.current(), machine="elsewhere"))
     stranger = docker_client.containers.create(light_image, command=["true"], labels={OWNER_LABEL: elsewhere})
     try:
+        assert [left(name) for name in names] == [1, 1]
         dead.send_signal(signal.SIGKILL)
         dead.wait()
-        assert left("reap-dead") == 1
-        names = reap(docker_client)
-        assert len(names) >= 1
-        assert (left("reap-dead"), left("reap-alive")) == (0, 1)
+        reap(docker_client)  # another worker's harness may have done it before us
+        assert [left(name) for name in names] == [0, 1]
         stranger.reload()
     finally:
         stranger.remove(force=True)
         for harness in (dead, alive):
             harness.send_signal(signal.SIGINT)
-            harness.wait(timeout=30)
+            harness.wait(timeout=PATIENCE_SECONDS)
             if harness.stdout:
                 harness.stdout.close()
-    assert left("reap-alive") == 0  # a harness that is interrupted cleans up itself
+    assert left(names[1]) == 0  # a harness that is interrupted cleans up itself
+
+
+def test_the_reaper_names_what_it_removed(docker_client: docker.DockerClient, light_image: str) -> None:
+    nobody = str(replace(Owner.current(), started="0"))
+
+    def told() -> bool:
+        left = docker_client.containers.create(light_image, command=["true"], labels={OWNER_LABEL: nobody})
+        return left.name in reap(docker_client)
+
+    assert any(told() for _ in range(5))  # a harness of another worker may be quicker, but hardly every time
 
 
 def test_a_failed_package_is_answered_for_and_goes_on(
