@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import struct
@@ -31,6 +32,8 @@ from harness.sandbox.process import ProcessSandbox
 from harness.staging import Stage
 from harness.types import PreparedVideo, SandboxSpec
 
+# For what must come, and for what must not take as long as a package that hangs: those sleep for ten minutes.
+PATIENCE_SECONDS = 120.0
 WRITE_TO_EVERY_PIPE = """
 def write(data):
     for name in os.listdir('/proc/self/fd'):
@@ -68,7 +71,7 @@ class Conversation:
 
     def answer(self) -> object:
         request_id = self.ask()
-        reply = decode_reply(self.process.receive(20))
+        reply = decode_reply(self.process.receive(PATIENCE_SECONDS))
         assert isinstance(reply, Answer)
         assert reply.request_id == request_id
         return reply.probability
@@ -100,7 +103,7 @@ def talk_to(
     @contextmanager
     def begin(predict: str = "return 0.5", **limits: float) -> Iterator[Conversation]:
         with sandbox.start(spec_of(predict, **limits)) as process:
-            assert isinstance(decode_reply(process.receive(20)), Ready)
+            assert isinstance(decode_reply(process.receive(PATIENCE_SECONDS)), Ready)
             yield Conversation(process, video)
 
     return begin
@@ -108,12 +111,12 @@ def talk_to(
 
 def receive_many(process: SandboxProcess, count: int) -> None:
     for _ in range(count):
-        process.receive(20)
+        process.receive(PATIENCE_SECONDS)
 
 
 def wait_for_end(process: SandboxProcess) -> None:
     with pytest.raises(ProcessEnded):
-        process.receive(20)
+        process.receive(PATIENCE_SECONDS)
 
 
 def test_an_honest_package_is_ready_and_answers(talk_to: TalkTo) -> None:
@@ -138,12 +141,16 @@ def test_prints_go_to_the_log_and_never_to_the_conversation(talk_to: TalkTo) -> 
 
 
 def test_silence_is_a_timeout_and_the_package_still_runs(talk_to: TalkTo) -> None:
-    with talk_to("time.sleep(60)") as talk:
+    with talk_to("time.sleep(600)") as talk:
         talk.ask()
-        started = time.monotonic()
-        with pytest.raises(ReceiveTimeout):
-            talk.process.receive(0.3)
-        assert 0.3 <= time.monotonic() - started < 2
+        waited = []
+        for _ in range(3):
+            started = time.monotonic()
+            with pytest.raises(ReceiveTimeout):
+                talk.process.receive(0.3)
+            waited.append(time.monotonic() - started)
+        assert min(waited) >= 0.3
+        assert min(waited) < 2, "one that waits for more than the time waits for it every time"
         assert talk.process.facts().running
         talk.process.kill()
         assert not talk.process.facts().running
@@ -178,16 +185,16 @@ def test_an_end_is_told_with_its_exit_code(talk_to: TalkTo, predict: str, exit_c
     ids=["empty frame", "one byte too many", "4 GB", "text"],
 )
 def test_bytes_that_are_no_frame_are_a_violation(talk_to: TalkTo, data: bytes) -> None:
-    predict = f"{WRITE_TO_EVERY_PIPE}\nwrite({data!r})\ntime.sleep(60)"
+    predict = f"{WRITE_TO_EVERY_PIPE}\nwrite({data!r})\ntime.sleep(600)"
     with talk_to(predict) as talk:
         talk.ask()
         with pytest.raises(ProtocolViolation):
-            talk.process.receive(20)
+            talk.process.receive(PATIENCE_SECONDS)
 
 
 def test_a_flood_of_frames_is_a_violation(talk_to: TalkTo) -> None:
     frame = struct.pack(">I", 2) + b"{}"
-    predict = f"{WRITE_TO_EVERY_PIPE}\nwrite({frame!r} * 1000)\ntime.sleep(60)"
+    predict = f"{WRITE_TO_EVERY_PIPE}\nwrite({frame!r} * 1000)\ntime.sleep(600)"
     with talk_to(predict) as talk:
         talk.ask()
         with pytest.raises(ProtocolViolation, match="nobody asked for"):
@@ -227,18 +234,24 @@ def test_a_package_that_ignores_signals_is_killed_with_its_children(talk_to: Tal
     predict = (
         "for number in range(1, 32):\n"
         "    if number not in (9, 19): signal.signal(number, signal.SIG_IGN)\n"
-        "if os.fork() == 0: time.sleep(60)\n"
-        "time.sleep(60)"
+        "if os.fork() == 0: time.sleep(600)\n"
+        "time.sleep(600)"
     )
-    with talk_to(predict) as talk:
-        talk.ask()
-        with pytest.raises(ReceiveTimeout):
-            talk.process.receive(0.3)
-        started = time.monotonic()
-        talk.process.kill()
-        assert time.monotonic() - started < 5
-        talk.process.kill()
-        assert not talk.process.facts().running
+    # A busy machine may be slow once. An end asked for politely takes the engine's ten seconds every time.
+    seconds = math.inf
+    for _ in range(3):
+        with talk_to(predict) as talk:
+            talk.ask()
+            with pytest.raises(ReceiveTimeout):
+                talk.process.receive(0.3)
+            started = time.monotonic()
+            talk.process.kill()
+            seconds = min(seconds, time.monotonic() - started)
+            talk.process.kill()
+            assert not talk.process.facts().running
+        if seconds < 8:
+            break
+    assert seconds < 8
 
 
 def test_facts_after_the_end_do_not_change(talk_to: TalkTo) -> None:
@@ -263,18 +276,18 @@ def test_sending_to_what_is_gone_makes_no_noise(talk_to: TalkTo) -> None:
 
 
 def test_sending_to_what_does_not_read_ends_in_bounded_time(talk_to: TalkTo) -> None:
-    with talk_to("time.sleep(60)") as talk:
+    with talk_to("time.sleep(600)") as talk:
         talk.ask()
         started = time.monotonic()
         for _ in range(40):  # more than any pipe on the way can hold
             if time.monotonic() - started > 3:
                 break
             talk.process.send(encode_predict(request_id="x" * 60_000, video=talk.video))
-        assert time.monotonic() - started < 12
+        assert time.monotonic() - started < PATIENCE_SECONDS
 
 
 def test_a_package_that_closes_every_pipe_does_not_hang_the_gateway(talk_to: TalkTo) -> None:
-    with talk_to("os.closerange(0, 256)\ntime.sleep(60)") as talk:
+    with talk_to("os.closerange(0, 256)\ntime.sleep(600)") as talk:
         talk.ask()
         with pytest.raises((ProcessEnded, ReceiveTimeout)):
             talk.process.receive(1)
@@ -288,7 +301,7 @@ def test_an_empty_package_is_told_from_a_broken_one(
     empty = tmp_path / "empty"
     empty.mkdir()
     with sandbox.start(make_spec(empty, image=image)) as process:
-        reply = decode_reply(process.receive(20))
+        reply = decode_reply(process.receive(PATIENCE_SECONDS))
     assert isinstance(reply, Failed)
     assert reply.package_missing
 
@@ -300,7 +313,7 @@ def test_a_failing_import_is_told_with_its_traceback(
     make_spec: Callable[..., SandboxSpec],
 ) -> None:
     with sandbox.start(make_spec(make_package(module="import no_such_module"), image=image)) as process:
-        reply = decode_reply(process.receive(20))
+        reply = decode_reply(process.receive(PATIENCE_SECONDS))
     assert isinstance(reply, Failed)
     assert reply.request_id is None
     assert "no_such_module" in reply.message
@@ -311,14 +324,14 @@ def test_leaving_by_an_exception_leaves_nothing_behind(
     spec_of: Callable[..., SandboxSpec],
 ) -> None:
     marker = f"test-{secrets.token_hex(6)}"
-    spec = replace(spec_of("time.sleep(60)"), run_id=marker)
+    spec = replace(spec_of("time.sleep(600)"), run_id=marker)
 
     class BoomError(Exception):
         pass
 
     def interrupted() -> None:
         with sandbox.start(spec) as process:
-            process.receive(20)
+            process.receive(PATIENCE_SECONDS)
             raise BoomError
 
     with pytest.raises(BoomError):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -319,6 +320,28 @@ def test_the_reaper_names_what_it_removed(docker_client: docker.DockerClient, li
         return left.name in reap(docker_client)
 
     assert any(told() for _ in range(5))  # a harness of another worker may be quicker, but hardly every time
+
+
+def test_harnesses_that_clear_up_at_the_same_time_do_not_disturb_each_other(
+    docker_client: docker.DockerClient, light_image: str
+) -> None:
+    nobody = str(replace(Owner.current(), started="0"))
+    left = [
+        docker_client.api.create_container(light_image, command=["true"], labels={OWNER_LABEL: nobody})["Id"]
+        for _ in range(8)
+    ]
+
+    def clear_up(_: int) -> tuple[str, ...]:
+        client = docker.from_env(timeout=300)
+        try:
+            return reap(client)
+        finally:
+            client.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(clear_up, range(4)))  # raises where one of them failed
+    there = {one["Id"] for one in docker_client.api.containers(all=True)}
+    assert not there & set(left)
 
 
 def test_a_failed_package_is_answered_for_and_goes_on(

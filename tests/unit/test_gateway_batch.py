@@ -102,20 +102,21 @@ def test_the_names_in_the_folder_say_nothing(bench: Bench) -> None:
 
 
 def test_time_runs_out_and_the_rows_so_far_count(bench: Bench) -> None:
-    run = bench.run("write(rows[:2]); time.sleep(60)", mean_video_seconds=0.3)
+    run = bench.run("write(rows[:2]); time.sleep(600)", mean_video_seconds=1.0)
     assert sorted(kinds(run)) == sorted([K.PREDICTED, K.PREDICTED, K.NOT_REACHED, K.NOT_REACHED])
     assert run.verdict is Verdict.TIME_LIMIT
-    assert run.billed_seconds == pytest.approx(1.2, abs=0.3)
+    assert run.billed_seconds + 1e-6 >= 4.0
+    assert run.billed_seconds < 60, "it would have taken ten minutes"
 
 
 def test_a_half_written_last_row_does_not_count(bench: Bench) -> None:
-    script = "output.write_text(f'filename,label\\n{names[0]},0.5\\n{names[1]},0.9'); time.sleep(60)"
-    run = bench.run(script, mean_video_seconds=0.3)
+    script = "output.write_text(f'filename,label\\n{names[0]},0.5\\n{names[1]},0.9'); time.sleep(600)"
+    run = bench.run(script, mean_video_seconds=1.0)
     assert sorted(kinds(run)) == sorted([K.PREDICTED, K.NOT_REACHED, K.NOT_REACHED, K.NOT_REACHED])
 
 
 def test_time_runs_out_without_a_table(bench: Bench) -> None:
-    run = bench.run("time.sleep(60)", mean_video_seconds=0.3)
+    run = bench.run("time.sleep(600)", mean_video_seconds=0.3)
     assert set(kinds(run)) == {K.NOT_REACHED}
     assert run.verdict is Verdict.TIME_LIMIT
 

@@ -25,6 +25,7 @@ CONTAINER = "c" * 64
 A = "gpu GPU-a Big 80000000000 1000000 50 0"
 B = "gpu GPU-b Small 8000000000 0 0 0"
 OWN, CHILD, STRANGER, ZOMBIE = 101, 102, 103, 104
+PATIENCE_SECONDS = 60.0  # for what must come; a test that passes never waits it out
 
 
 def _stub() -> ModuleType:
@@ -91,7 +92,7 @@ class Watch:
             **options,
         )
 
-    def until(self, condition: Callable[[GpuFacts], bool], seconds: float = 20.0) -> GpuFacts:
+    def until(self, condition: Callable[[GpuFacts], bool], seconds: float = PATIENCE_SECONDS) -> GpuFacts:
         deadline = time.monotonic() + seconds
         while not condition(facts := self.meter.facts()):
             assert time.monotonic() < deadline, facts
@@ -100,8 +101,10 @@ class Watch:
 
 
 @pytest.fixture
-def watch(world: Any, proc: Path) -> Iterator[Callable[..., Watch]]:
+def watch(world: Any, proc: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watch]]:
     made: list[Watch] = []
+    # On a busy machine a gap between two readings is nobody's fault; the test about gaps sets its own.
+    monkeypatch.setattr("harness.sandbox.gpu.LONGEST_GAP_SECONDS", PATIENCE_SECONDS)
 
     def start(*statements: str, **options: Any) -> Watch:
         world.write(*statements)
@@ -245,7 +248,7 @@ def test_over_the_limit_the_container_is_ended_within_two_readings(
     watching.until(lambda facts: facts.peak_bytes is not None)
     assert not watching.ended.is_set()
     world.write(A, f"process GPU-a {OWN} 16000000001 C")
-    assert watching.ended.wait(10)
+    assert watching.ended.wait(PATIENCE_SECONDS)
     facts = watching.meter.facts()
     assert (facts.limit_exceeded, facts.fault, facts.peak_bytes) == (True, "", 16_000_000_001)
 
@@ -268,7 +271,7 @@ def test_where_the_driver_tells_no_share_all_that_was_not_there_before_counts(
     watch: Callable[..., Watch],
 ) -> None:
     watching = watch("gpu GPU-a Big 80000000000 17001000000 0 0", f"process GPU-a {OWN} -1 C")
-    assert watching.ended.wait(10)
+    assert watching.ended.wait(PATIENCE_SECONDS)
     assert watching.meter.facts().peak_bytes == 17 * GIGABYTE
 
 
@@ -288,7 +291,7 @@ def test_a_gpu_that_falls_off_the_bus_ends_the_container_and_is_our_fault(
     watching = watch(A, f"process GPU-a {OWN} 20000000 C")
     watching.until(lambda facts: facts.peak_bytes is not None)
     world.write("gpu GPU-a Big 80000000000 1000000 50 15")
-    assert watching.ended.wait(10)
+    assert watching.ended.wait(PATIENCE_SECONDS)
     facts = watching.meter.facts()
     assert "lost" in facts.fault
     assert not facts.limit_exceeded
@@ -298,13 +301,17 @@ def test_a_gpu_that_disappears_is_lost_too(world: Any, watch: Callable[..., Watc
     watching = watch(A)
     watching.until(lambda facts: facts.peak_bytes is not None)
     world.write(B)
-    assert watching.ended.wait(10)
+    assert watching.ended.wait(PATIENCE_SECONDS)
     assert "lost" in watching.meter.facts().fault
 
 
-def test_a_passing_error_is_waited_out(world: Any, watch: Callable[..., Watch]) -> None:
+def test_a_passing_error_is_waited_out(
+    world: Any, watch: Callable[..., Watch], monkeypatch: pytest.MonkeyPatch
+) -> None:
     watching = watch(A)
     watching.until(lambda facts: facts.peak_bytes is not None)
+    # A busy machine may keep this thread waiting for longer than the error is allowed to last.
+    monkeypatch.setattr("harness.sandbox.gpu.TROUBLES_MAX", 10_000)
     world.write("gpu GPU-a Big 80000000000 1000000 50 10")
     time.sleep(0.5)
     world.write(A, f"process GPU-a {OWN} 2000000000 C")
@@ -316,7 +323,7 @@ def test_a_passing_error_is_waited_out(world: Any, watch: Callable[..., Watch]) 
 def test_an_error_that_does_not_pass_is_a_fault(world: Any, watch: Callable[..., Watch]) -> None:
     known = (nvml.Gpu(uuid="GPU-a", name="Big", memory_bytes=80 * GIGABYTE),)
     watching = watch("gpu GPU-a Big 80000000000 1000000 50 10", gpus=known)
-    assert watching.ended.wait(20)
+    assert watching.ended.wait(PATIENCE_SECONDS)
     facts = watching.meter.facts()
     assert "lost" in facts.fault
     assert facts.level is GpuLevel.NONE  # not one reading: nothing was in force
@@ -329,19 +336,24 @@ def test_a_strangers_computation_during_the_run_is_our_fault(world: Any, watch: 
     time.sleep(0.6)
     assert not watching.ended.is_set()
     world.write(A, f"process GPU-a {OWN} 20000000 C", f"process GPU-a {STRANGER} 20000000 C")
-    assert watching.ended.wait(10)
+    assert watching.ended.wait(PATIENCE_SECONDS)
     facts = watching.meter.facts()
     assert f"process {STRANGER}" in facts.fault
     assert not facts.limit_exceeded
 
 
 def test_busy_seconds_are_time_times_utilisation(watch: Callable[..., Watch]) -> None:
-    started = time.monotonic()
-    watching = watch(A, "gpu GPU-c Big 80000000000 0 100 0")  # half of one, all of the other
-    time.sleep(1.0)
-    facts = watching.meter.facts()
-    assert facts.busy_seconds is not None
-    assert 0.5 < facts.busy_seconds <= 1.5 * (time.monotonic() - started)
+    for _ in range(3):  # a busy machine may hold the readings up once; what counts too little does so always
+        started = time.monotonic()
+        watching = watch(A, "gpu GPU-c Big 80000000000 0 100 0")  # half of one, all of the other
+        time.sleep(1.0)
+        busy_seconds = watching.meter.facts().busy_seconds
+        assert busy_seconds is not None
+        assert busy_seconds <= 1.5 * (time.monotonic() - started)
+        if busy_seconds > 0.5:
+            break
+    assert busy_seconds is not None
+    assert busy_seconds > 0.5
 
 
 def test_a_gpu_with_no_more_memory_than_the_limit_is_a_hard_limit(watch: Callable[..., Watch]) -> None:
@@ -383,7 +395,10 @@ def test_a_driver_that_says_yes_and_sets_nothing_is_not_believed(watch: Callable
     assert watching.until(lambda facts: facts.peak_bytes is not None).level is GpuLevel.SAMPLED
 
 
-def test_nothing_is_claimed_of_a_time_when_nobody_looked(watch: Callable[..., Watch]) -> None:
+def test_nothing_is_claimed_of_a_time_when_nobody_looked(
+    watch: Callable[..., Watch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.sandbox.gpu.LONGEST_GAP_SECONDS", 2.0)
     watching = watch(A, "sleep 2500")
     facts = watching.until(lambda facts: facts.peak_bytes is not None)
     assert facts.level is GpuLevel.NONE

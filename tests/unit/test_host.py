@@ -134,7 +134,7 @@ from socketserver import ThreadingUnixStreamServer
 print("it starts", sys.argv[1:], flush=True)
 time.sleep(0.5)
 server = ThreadingUnixStreamServer({str(path)!r}, Handler)
-threading.Timer(5, server.shutdown).start()
+threading.Timer(20, server.shutdown).start()
 server.serve_forever()
 """
     fake_dockerd(tmp_path, body, monkeypatch)

@@ -45,6 +45,6 @@ def test_harnesses_that_clear_up_at_the_same_time_do_not_disturb_each_other(tmp_
         assert reaper.stdin is not None
         reaper.stdin.write("go\n")
         reaper.stdin.flush()
-    told = [reaper.communicate(timeout=60) for reaper in reapers]
+    told = [reaper.communicate(timeout=300) for reaper in reapers]
     assert [reaper.returncode for reaper in reapers] == [0, 0, 0], told
     assert list(tmp_path.iterdir()) == []

@@ -46,7 +46,7 @@ def postgresql() -> Iterator[str]:
 
         def run(*command: str) -> None:
             done = subprocess.run(
-                command, user=user, cwd=home, capture_output=True, text=True, check=False, timeout=120
+                command, user=user, cwd=home, capture_output=True, text=True, check=False, timeout=300
             )
             assert done.returncode == 0, done.stdout + done.stderr
 
@@ -64,7 +64,7 @@ def postgresql() -> Iterator[str]:
         )
         settings = f"-k {home} -c listen_addresses= -c fsync=off"
         log = str(home / "log")
-        run(str(programs / "pg_ctl"), "-D", str(data), "-o", settings, "-l", log, "-w", "start")
+        run(str(programs / "pg_ctl"), "-D", str(data), "-o", settings, "-l", log, "-w", "-t", "240", "start")
         try:
             yield f"postgresql+psycopg://harness@/postgres?host={home}"
         finally:
