@@ -26,6 +26,7 @@ SETTLE_SECONDS = 10.0  # the kernel takes a moment to clear away what has ended
 HASHED_BYTES_MAX = 8 << 20  # some hostile files are a terabyte of nothing
 _PAUSE_SECONDS = 0.05
 _INIT_PLACES = ("/usr/sbin/docker-init", "/sbin/docker-init", "/dev/init", "/dev/shm", "/tmp")  # noqa: S108
+_PORTS_TRIED = 20
 _EVERYWHERE = ""  # every address of this host, the engine's bridge included
 
 
@@ -41,12 +42,10 @@ class Listener:
     def __init__(self, name: str) -> None:
         self.heard = 0
         self.abstract_name = name
-        self._tcp = socket.create_server((_EVERYWHERE, 0))
+        self._tcp, self._udp = _same_port()
         self.port = int(self._tcp.getsockname()[1])
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._udp.bind((_EVERYWHERE, self.port))
             self._unix.bind(f"\0{name}")
             self._unix.listen()
         except OSError:
@@ -90,6 +89,23 @@ class Listener:
                 if not data:  # the socket was shut
                     return
                 self.heard += 1
+
+
+def _same_port() -> tuple[socket.socket, socket.socket]:
+    """Open a TCP and a UDP socket on one port: one picked for the first may be taken for the other."""
+    for left in reversed(range(_PORTS_TRIED)):
+        tcp = socket.create_server((_EVERYWHERE, 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind((_EVERYWHERE, tcp.getsockname()[1]))
+        except OSError:
+            tcp.close()
+            udp.close()
+            if not left:
+                raise
+        else:
+            return tcp, udp
+    raise AssertionError("no port was tried")
 
 
 def host_addresses() -> tuple[str, ...]:
