@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +22,14 @@ import pytest
 
 from harness.report.example import example_run
 
+PATIENCE_SECONDS = 180.0  # for a browser on a busy machine; nothing here is about speed
+STARTS = 3  # chromedriver gives a browser a minute to come up, and no more
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -47,13 +51,23 @@ class Browser:
     def __init__(self, base: str, capabilities: dict[str, Any]) -> None:
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
         self._base = base
-        session = self._send("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
+        session = self._session({"capabilities": {"alwaysMatch": capabilities}})
         self._base = f"{base}/session/{session['sessionId']}"
+
+    def _session(self, wanted: dict[str, Any]) -> Any:
+        for last in (*[False] * (STARTS - 1), True):
+            try:
+                return self._send("POST", "/session", wanted)
+            except urllib.error.HTTPError as error:
+                said = error.read().decode(errors="replace")
+                if last:
+                    pytest.fail(f"no browser: {said}")
+        return None
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._base + path, data=data, method=method)
-        with self._open(request, timeout=60) as reply:
+        with self._open(request, timeout=PATIENCE_SECONDS) as reply:
             return json.load(reply)["value"]
 
     def open(self, page: Path) -> None:
@@ -101,7 +115,7 @@ def driver() -> Iterator[str]:
         yield f"http://127.0.0.1:{found[1]}"
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_SECONDS)
         if process.stdout is not None:
             process.stdout.close()
 

@@ -59,11 +59,12 @@ labels = "private/labels.csv"
 recipe = "original"
 seed = 2
 [limits]
-video_seconds = 20
+video_seconds = 120
+mean_video_seconds = 120
 memory_bytes = 256_000_000
 tmp_bytes = 16_000_000
 shm_bytes = 16_000_000
-startup_seconds = 60
+startup_seconds = 300
 cpus = 1
 [scoring]
 bootstrap_samples = 100
@@ -152,7 +153,7 @@ class Bench:
 
     def wait_for(self, outcomes: int, *, runs: Path | None = None) -> None:
         """Wait until a run that goes on has so many outcomes on the disk."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while sum(map(len, self.lines(runs).values())) < outcomes:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -282,7 +283,7 @@ def test_a_wall_clock_that_jumps_changes_nothing(
     assert_resumed(bench, docker_client, undisturbed[0], {})
     for one in read_result(bench.run_folder().result).sets.values():
         assert one.clocks.video_longest_seconds is not None
-        assert 0.15 <= one.clocks.video_longest_seconds < 20
+        assert 0.15 <= one.clocks.video_longest_seconds < 120
     note(case="wall clock jumps")
 
 
@@ -375,7 +376,6 @@ def test_an_image_that_disappears_is_our_error_and_the_next_run_resumes(
     bench: Bench, undisturbed: tuple[Outcomes, float], docker_client: docker.DockerClient
 ) -> None:
     expected, _ = undisturbed
-    bench.fresh("image")
     dockerfile = f"FROM {bench.image}\nLABEL made-for=test-faults-{os.getpid()}\n"
     context = bench.folder / "image"
     context.mkdir()
@@ -383,21 +383,25 @@ def test_an_image_that_disappears_is_our_error_and_the_next_run_resumes(
     image, _ = docker_client.images.build(path=str(context), rm=True, forcerm=True, pull=False)
     own = str(image.id)
     saved = b"".join(docker_client.images.get(own).save())
-    process = bench.start(image=own)
-    bench.wait_for(1)
-    removed = False
-    while not removed and process.poll() is None:  # refused while a container runs: between two of them
-        with suppress(docker.errors.APIError):
-            docker_client.images.remove(own, force=True)
-            removed = True
-    said, _ = process.communicate(timeout=600)
-    assert removed
-    assert process.returncode == OUR_ERROR, said
-    assert "ImageError" in said
-    assert "Remedy:" in said
-    before = bench.lines()
-    docker_client.images.load(saved)
     try:
+        for _ in range(5):  # a run that was done before the image could be had away needed it no more
+            bench.fresh("image")
+            process = bench.start(image=own)
+            bench.wait_for(1)
+            removed = False
+            # Refused while a container runs: it goes between two of them.
+            while not removed and process.poll() is None:
+                with suppress(docker.errors.APIError):
+                    docker_client.images.remove(own, force=True)
+                    removed = True
+            said, _ = process.communicate(timeout=600)
+            before = bench.lines()
+            docker_client.images.load(saved)
+            if process.returncode != 0:
+                break
+        assert process.returncode == OUR_ERROR, said
+        assert "ImageError" in said
+        assert "Remedy:" in said
         code, said = bench.run(image=own)
         assert code == 0, said
         assert_resumed(bench, docker_client, expected, before)
@@ -478,6 +482,14 @@ def test_a_full_disk_for_staging_is_our_error_and_the_next_run_resumes(
     note(case="disk full, staging", done=sum(map(len, before.values())))
 
 
+def is_running(process_id: int) -> bool:
+    """Tell whether a process is more than an entry that nobody has asked for yet."""
+    with suppress(OSError):
+        state = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
+        return state.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    return False
+
+
 class OwnEngine:
     """A second engine, whose death harms nobody else."""
 
@@ -509,10 +521,11 @@ class OwnEngine:
                 start_new_session=True,
                 env=os.environ | {"PATH": path},
             )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             # By hand: the SDK leaves its sockets open where nobody answers.
             with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
+                line.settimeout(30)
                 line.connect(f"{self.folder}/s")
                 line.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
                 if b"200 OK" in line.recv(4096):
@@ -524,7 +537,7 @@ class OwnEngine:
 
     @contextmanager
     def client(self) -> Iterator[docker.DockerClient]:
-        client = docker.DockerClient(base_url=self.address, version="auto", timeout=60)
+        client = docker.DockerClient(base_url=self.address, version="auto", timeout=300)
         try:
             yield client
         finally:
@@ -533,13 +546,14 @@ class OwnEngine:
     def end(self, how: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=180)
         if how is signal.SIGKILL:  # its other half may outlive it, and then keeps the next one out
             with suppress(OSError, ValueError):
                 other_half = int((self.folder / "x" / "containerd" / "containerd.pid").read_text())
                 if str(self.folder) in Path(f"/proc/{other_half}/cmdline").read_text():
                     os.kill(other_half, signal.SIGKILL)
-                    while Path(f"/proc/{other_half}").exists():
+                    deadline = time.monotonic() + 60
+                    while is_running(other_half) and time.monotonic() < deadline:
                         time.sleep(0.01)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import docker
@@ -31,7 +30,7 @@ HONEST = "import ctypes\nreturn float(ctypes.CDLL(None).inotify_init() >= 0)"
 
 def answer(process: SandboxProcess, name: str) -> object:
     process.send(encode_predict(request_id="0" * 32, video=name))
-    reply = decode_reply(process.receive(60))
+    reply = decode_reply(process.receive(120))
     assert isinstance(reply, Answer), reply
     return reply.probability
 
@@ -46,12 +45,12 @@ def test_what_the_kernel_counts_per_user_is_not_shared_with_other_entries(
 ) -> None:
     name = stage.put(make_videos(1)[0])
     sandbox = DockerSandbox(docker_client)
-    limits = {"open_files": 4096, "startup_seconds": 60.0}
+    limits = {"open_files": 4096, "startup_seconds": 120.0}
     hog = make_spec(make_package(HOG), image=light_image, **limits)
-    honest = replace(make_spec(make_package(HONEST), image=light_image, **limits), run_id="another")
+    honest = make_spec(make_package(HONEST), image=light_image, **limits)
     with sandbox.start(hog) as one, sandbox.start(honest) as other:
         for process in (one, other):
-            assert isinstance(decode_reply(process.receive(60)), Ready)
+            assert isinstance(decode_reply(process.receive(120)), Ready)
         taken = answer(one, name)
         assert isinstance(taken, float)
         assert taken > 0

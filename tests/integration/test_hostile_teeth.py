@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def broken(behaviour: Behaviour, target: Target) -> set[str]:
     """Attack, and return what did not hold. Processes that got away are ended."""
     observed = attack(behaviour, target)
     for process in observed.processes:
-        os.kill(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
     return {check.name for check in judge(behaviour, observed) if not check.held}
 
 

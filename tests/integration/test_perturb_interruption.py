@@ -55,7 +55,7 @@ def test_a_set_killed_at_any_time_ends_the_same(tmp_path: Path) -> None:
     for wanted in (1, 4):
         command = [sys.executable, str(program), str(folder), str(broken)]
         process = subprocess.Popen(command, start_new_session=True)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while len(hashes(broken)) < wanted and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         if process.poll() is None:

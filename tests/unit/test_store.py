@@ -68,7 +68,7 @@ def postgresql() -> Iterator[str]:
         try:
             yield f"postgresql+psycopg://harness@/postgres?host={home}"
         finally:
-            run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
+            run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "-t", "240", "stop")
     finally:
         shutil.rmtree(home)
 
