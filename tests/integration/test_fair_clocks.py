@@ -90,7 +90,7 @@ def test_cpu_time_and_what_kept_the_package_from_it_are_recorded(
     make_package: Callable[..., Path],
     make_videos: Callable[..., tuple[PreparedVideo, ...]],
 ) -> None:
-    # So small a share that the busiest machine gives more: one that gave less would have nothing to hold back.
+    # So small a share that the busiest machine gives more: one that gave less would hold nothing back.
     spin = "end = time.process_time() + 0.15\nwhile time.process_time() < end: pass\nreturn 0.5"
     run = run_of(make_package(spin), make_videos(1), cpus=0.03)
     assert run.cpu_seconds is not None
