@@ -106,10 +106,11 @@ class Predictor:
             for number, picture in enumerate(pictures)
             if number % DETECT_EVERY == 0 or number == len(pictures) - 1
         ]
+        upright = [self._finder.turned(picture) for picture in pictures]
         sightings = []
         for track in tracking.link(found):
             boxes = [(number, track.box_at(number)) for number in range(len(pictures))]
-            seen = [(pictures[number], box) for number, box in boxes if box is not None]
+            seen = [(upright[number], box) for number, box in boxes if box is not None]
             logits = self._logits(seen)
             mean_box = np.mean([box for _, box in seen], axis=0)
             sightings.append(Sighting(stretch=stretch, box=mean_box, logits=tuple(logits.tolist())))

@@ -110,7 +110,7 @@ def read_frames(video: Path, *, frames: int = FRAMES, stretches: int = STRETCHES
         stream.codec_context.thread_count = THREADS
         keys, end_seconds = _key_frames(container, stream)
         starts = plan_stretches(keys, end_seconds=end_seconds, stretches=stretches)
-        found = 0
+        found, last = 0, -math.inf
         for stretch, (start, between, share) in enumerate(
             plan_picks(starts, end_seconds=end_seconds, frames=frames)
         ):
@@ -118,7 +118,13 @@ def read_frames(video: Path, *, frames: int = FRAMES, stretches: int = STRETCHES
                 continue
             for seconds, picture in _pick(container, stream, between=between, share=share):
                 found += 1
+                last = seconds if not stretch else last
                 yield Frame(seconds=seconds, stretch=stretch, picture=picture)
+        if 0 < found < frames and len(starts) > 1 and _seek(container, stream, starts[0]):
+            # A truncated or damaged file has lost stretches: what follows the first one stands in for them.
+            lost = _pick(container, stream, between=SECONDS_BETWEEN, share=frames - found, after=last)
+            for seconds, picture in lost:
+                yield Frame(seconds=seconds, stretch=len(starts), picture=picture)
         if not found and _seek(container, stream, starts[0]):
             # No key frame in any stretch: take whatever the decoder makes of the file.
             for seconds, picture in _pick(container, stream, between=0.0, share=frames, need_key=False):
@@ -169,17 +175,22 @@ def _pick(
     between: float,
     share: int,
     need_key: bool = True,
+    after: float = -math.inf,
 ) -> Iterator[tuple[float, Picture]]:
-    """Decodes from where the container stands; yields `share` (seconds, picture), `between` seconds apart."""
+    """Decodes from where the container stands; yields `share` (seconds, picture), `between` seconds apart.
+
+    Nothing up to and including the time `after` is yielded.
+    """
     step = 1.0 / float(stream.average_rate or 25)
     first = seconds = -math.inf
-    due = -math.inf
-    picked = 0
+    due = after + between if between and math.isfinite(after) else -math.inf
+    picked, begun = 0, not need_key
     for frame in _decoded(container, stream):
-        if need_key and not picked and not frame.key_frame:
+        begun = begun or bool(frame.key_frame)
+        if not begun:
             continue  # shown before the key frame, and built on frames that we have not decoded
         seconds = frame.time if frame.time is not None else max(seconds, 0.0) + step
-        if seconds < due - step / 2:
+        if seconds <= after or seconds < due - step / 2:
             continue
         yield seconds, _upright(frame)
         picked += 1

@@ -22,6 +22,10 @@ MODEL_FILE = "weights/face_detection_yunet_2023mar.onnx"
 LADDER: tuple[tuple[int, float], ...] = ((640, 0.8), (960, 0.6), (1280, 0.45))
 ENLARGE_AT_MOST = 2.0  # enlarging a 240p frame helps YuNet; beyond this it only costs time
 NMS_THRESHOLD = 0.3
+# YuNet finds a face that lies on its side or stands on its head as well, a little less surely, and guesses
+# its landmarks as if it stood upright. So only the score tells. On 54 clips, as they were and blurred and
+# noisy, the upright picture had the best score wherever there was a face (103 of 103), half above this.
+SURELY_UPRIGHT = 0.93
 FULL_CLIMBS = 3  # per video: frames on which the whole ladder may be climbed in vain
 
 Picture = NDArray[np.uint8]
@@ -49,22 +53,45 @@ class FaceFinder:
         """Forgets how hard the last video was."""
         self._level = 0
         self._climbs = 0
+        self._seen = False
+        self._quarter_turns = 0
+
+    def turned(self, picture: Picture) -> Picture:
+        """The picture with its faces upright, as far as is known of this video; boxes are in that one."""
+        return _turn(picture, self._quarter_turns)
 
     def find(self, picture: Picture) -> list[Face]:
         """Finds faces in an RGB picture, the largest first; an empty list where there is none.
 
         The ladder is climbed from the step that last worked in this video, and to its top at most
-        `FULL_CLIMBS` times per video, so that a video without faces cannot eat the time limit.
+        `FULL_CLIMBS` times per video, so that a video without faces cannot eat the time limit. Where the
+        first face of a video is not a sure one, the picture is looked at on its sides and on its head as
+        well; if it looks more like a face there, all of this video is looked at turned (see `turned`).
         """
+        upright = self.turned(picture)
         if self._climbs >= FULL_CLIMBS:
-            return self._detect(picture, *LADDER[0])
+            return self._detect(upright, *LADDER[0])
         for level in range(self._level, len(LADDER)):
-            faces = self._detect(picture, *LADDER[level])
+            faces = self._detect(upright, *LADDER[level])
+            if faces and not self._seen and faces[0].score < SURELY_UPRIGHT:
+                faces = self._set_upright(picture, faces, level)
             if faces:
-                self._level = level
+                self._level, self._seen = level, True
                 return faces
+        if not self._seen and (faces := self._set_upright(picture, [], 0)):
+            self._seen = True
+            return faces
         self._climbs += 1
         return []
+
+    def _set_upright(self, picture: Picture, faces: list[Face], level: int) -> list[Face]:
+        """Turns the video to where there is a better face than the first of `faces`; the faces there."""
+        best = faces
+        for quarter_turns in (2, 1, 3):
+            found = self._detect(_turn(picture, quarter_turns), *LADDER[level])
+            if found and found[0].score > (best[0].score if best else 0.0):
+                best, self._quarter_turns = found, quarter_turns
+        return best
 
     def _detect(self, picture: Picture, long_side: int, threshold: float) -> list[Face]:
         height, width = picture.shape[:2]
@@ -83,6 +110,10 @@ class FaceFinder:
             if np.isfinite(row).all() and numbers[2] >= 1 and numbers[3] >= 1:
                 faces.append(Face(box=numbers[:4], landmarks=numbers[4:].reshape(5, 2), score=float(row[14])))
         return sorted(faces, key=lambda face: -float(face.box[2] * face.box[3]))
+
+
+def _turn(picture: Picture, quarter_turns: int) -> Picture:
+    return np.ascontiguousarray(np.rot90(picture, quarter_turns)) if quarter_turns else picture
 
 
 def square_around(box: Sequence[float] | Box, margin: float) -> tuple[float, float, float]:

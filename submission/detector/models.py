@@ -2,7 +2,7 @@
 
 plain   a timm EfficientNet with one output
 wsdan   the same backbone under WS-DAN's attention (Hu et al. 2019), refined at test by a second look
-noise   fixed high-pass filters and a shallow network that sees nothing but their residuals
+noise   the same backbone on nothing but the residuals of fixed high-pass filters, and their local levels
 
 All take (batch, 3, size, size), RGB scaled to [-1, 1].
 """
@@ -127,6 +127,8 @@ _SRM = (
 )
 _SRM_SCALE = (12.0, 4.0, 2.0)
 RESIDUAL_CLIP = 8.0 / 127.5  # larger residuals are edges, not noise
+LEVEL_WINDOW = 9  # pixels, odd
+LEVEL_FLOOR = 1e-4  # of the mean square: a residual of 0.08 grey levels, below what eight bits can hold
 
 
 def residuals(images: Tensor) -> Tensor:
@@ -138,27 +140,40 @@ def residuals(images: Tensor) -> Tensor:
     return (nnf.conv2d(padded, weight, groups=3) / RESIDUAL_CLIP).clamp(-1, 1)
 
 
-class Noise(nn.Module):
-    """Residuals and the early half of the backbone; colours and smooth shapes never reach it.
+def noise_levels(noise: Tensor) -> Tensor:
+    """How strong residuals are around each pixel: the log of their mean square in a window.
 
-    A small network of our own from random weights did not learn in the steps that we can afford;
-    ImageNet's early filters are a start for residuals too.
+    A face from another camera, or smoothed by a warp, stands out as a patch of another level (Mahdian and
+    Saic 2009 find splices so); the logarithm makes that a difference, whatever the level.
+
+    Args:
+        noise: (batch, channels, h, w), as `residuals` gives it.
+
+    Returns:
+        The same shape.
     """
+    reach = LEVEL_WINDOW // 2
+    padded = nnf.pad(noise.square(), (reach, reach, reach, reach), mode="reflect")
+    return (nnf.avg_pool2d(padded, LEVEL_WINDOW, stride=1) + LEVEL_FLOOR).log()
+
+
+class Noise(nn.Module):
+    """Residuals and their local levels under the backbone; colours and smooth shapes never reach it."""
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
-        # The third stage: stride 16, a view of some 100 pixels; later ones would only know objects.
-        self.backbone = _backbone(features_only=True, out_indices=(3,))
-        channels = self.backbone.feature_info.channels()[-1]
-        self.mix = nn.Conv2d(9, 3, 1)
-        # mean and maximum: a seam is local, a smoothed face is everywhere
-        self.head = nn.Linear(2 * channels, 1)
+        self.backbone = _backbone(num_classes=0, drop_rate=0.0)
+        # To the mean and spread that ImageNet's pictures have, or the backbone's first filters see nothing.
+        self.scale = nn.BatchNorm2d(18)
+        self.mix = nn.Conv2d(18, 3, 1)
+        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Linear(self.backbone.num_features, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns logits, (batch,)."""
-        features = self.backbone(self.mix(residuals(images)))[-1]
-        pooled = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
-        logits: Tensor = self.head(pooled)[:, 0]
+        noise = residuals(images)
+        evidence = self.scale(torch.cat([noise, noise_levels(noise)], dim=1))
+        logits: Tensor = self.head(self.dropout(self.backbone(self.mix(evidence))))[:, 0]
         return logits
 
     def predict(self, images: Tensor) -> Tensor:

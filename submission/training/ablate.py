@@ -1,13 +1,15 @@
-"""The table of members, produced by the harness itself.
+r"""The table of members, produced by the harness itself.
 
     python submission/training/ablate.py --members plain wsdan noise --output table.json
+    python submission/training/ablate.py --members plain wsdan noise --output table.json \
+        --also "plain, no augmentation=RUN/plain.safetensors" --challenge PEOPLE/challenge.toml
 
 For each member alone, for the ensemble without each, and for the whole ensemble, a package is laid out in a
-temporary folder and scored by `harness run` on a challenge: control, public and private, with the harness's
-own intervals, in its real container. Nothing here computes a score.
+temporary folder and scored by `harness run` on every set of a challenge, with the harness's own intervals, in
+its real container. Nothing here computes a score. Rows that the output already has are not run again. Beside
+the JSON a table in Markdown is written.
 
-Not covered: members that are not in `weights/` (no augmentation, other seeds): train them, put them there,
-name them. One perturbation at a time: name a challenge whose recipe is a grid.
+Not covered: one perturbation at a time: see curves.py.
 """
 
 from __future__ import annotations
@@ -18,36 +20,46 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent
-METRICS = ("log_loss", "roc_auc")
+METRICS = ("log_loss", "roc_auc", "accuracy")
+
+Row = dict[str, dict[str, Any]]  # set to verdict and metrics, each metric as result.json has it
 
 
-def variants(members: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """(name, members) of every row: each alone, all but each where that is something else, and all."""
+def variants(members: Sequence[str], also: Mapping[str, Path]) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """(name, weights) of every row: each alone, all but each where that is something else, all; `also`."""
+    files = {member: PACKAGE / "weights" / f"{member}.safetensors" for member in members}
     for member in members:
-        yield f"{member} alone", (member,)
+        yield f"{member} alone", (files[member],)
     if len(members) > 2:
         for member in members:
-            yield f"without {member}", tuple(m for m in members if m != member)
+            yield f"without {member}", tuple(files[m] for m in members if m != member)
     if len(members) > 1:
-        yield "ensemble", tuple(members)
+        yield "ensemble", tuple(files.values())
+    for name, path in also.items():
+        yield name, (path,)
 
 
-def lay_out(members: Sequence[str], folder: Path) -> Path:
-    """A copy of the package with some of its members."""
+def lay_out(weights: Sequence[Path], folder: Path) -> Path:
+    """A copy of the package with other weights.
+
+    Raises:
+        FileNotFoundError: a file of weights is not there.
+    """
     package = folder / "package"
     ignore = shutil.ignore_patterns("training", "__pycache__", "*.safetensors")
     shutil.copytree(PACKAGE, package, ignore=ignore)
-    for member in members:
-        shutil.copy2(PACKAGE / "weights" / f"{member}.safetensors", package / "weights")
+    for file in weights:
+        shutil.copy2(file, package / "weights")
     return package
 
 
-def score(package: Path, challenge: Path, runs: Path) -> dict[str, object]:
+def score(package: Path, challenge: Path, runs: Path) -> Row:
     """Runs the harness and reads the figures out of its result."""
     harness = Path(sys.executable).with_name("harness")
     command = [
@@ -65,26 +77,64 @@ def score(package: Path, challenge: Path, runs: Path) -> dict[str, object]:
     return {
         name: {
             "verdict": one["verdict"],
+            "videos": one["score"]["videos"],
             **{metric: one["score"]["metrics"][metric] for metric in METRICS},
         }
         for name, one in result["sets"].items()
     }
 
 
+def markdown(table: Mapping[str, Row]) -> str:
+    """The table as people read it: a row for each variant, log loss and AUC of each set with its interval."""
+    sets = list(next(iter(table.values())))
+    lines = [
+        "| members | " + " | ".join(f"{name}: log loss | AUC" for name in sets) + " |",
+        "|---" * (1 + 2 * len(sets)) + "|",
+    ]
+    for name, row in table.items():
+        cells = [f"{_cell(row[s]['log_loss'])} | {_cell(row[s]['roc_auc'], 2)}" for s in sets]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(metric: Mapping[str, Any], decimals: int = 3) -> str:
+    interval = metric["interval"]
+    if interval is None:
+        return f"{metric['value']:.{decimals}f}"
+    return f"{metric['value']:.{decimals}f} ({interval['low']:.2f}-{interval['high']:.2f})"
+
+
+def named(text: str) -> tuple[str, Path]:
+    """`NAME=PATH` as a row of its own.
+
+    Raises:
+        ValueError: there is no `=` in it, or no such file.
+    """
+    name, separator, path = text.rpartition("=")
+    if not separator or not Path(path).is_file():
+        raise ValueError(f"{text}: write NAME=PATH of a .safetensors file")
+    return name, Path(path)
+
+
 def main() -> None:
     """Scores every variant and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--members", nargs="+", required=True, help="names in weights/, without the ending")
+    parser.add_argument("--also", nargs="+", type=named, default=[], help="NAME=PATH of further weights")
     parser.add_argument("--challenge", type=Path, default=ROOT / "sample_videos" / "challenge.toml")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ablation")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    table = {}
-    for name, members in variants(arguments.members):
+    output: Path = arguments.output
+    table: dict[str, Row] = json.loads(output.read_text()) if output.exists() else {}
+    for name, weights in variants(arguments.members, dict(arguments.also)):
+        if name in table:
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            table[name] = score(lay_out(members, Path(folder)), arguments.challenge, arguments.runs)
-        arguments.output.write_text(json.dumps(table, indent=1) + "\n")
-        print(name, json.dumps(table[name]))
+            table[name] = score(lay_out(weights, Path(folder)), arguments.challenge, arguments.runs)
+        output.write_text(json.dumps(table, indent=1) + "\n")
+        output.with_suffix(".md").write_text(markdown(table))
+    print(markdown(table))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from augment import MARGINS, SHIFT, TEST_MARGIN, cut_out, cut_square, resize, wear, wear_source
+from augment import MARGINS, SHIFT, TEST_MARGIN, Disguise, cut_out, cut_square, resize, wear, wear_source
 from fakes import METHODS, Crop, RealFace, Resynthesis
 from numpy.typing import NDArray
 from studio import WITH_DONOR_SPACE, WITH_FACE, WITH_OWN_SPACE, FaceSpaces
@@ -22,6 +22,7 @@ FOLDS = 5
 FEWEST_FACES = 4  # of a clip that is used
 CUT_OUT = 0.15  # of the pairs lose an eye, the nose or the mouth: no single part may carry the answer
 MIX = 0.15  # of the pairs: the fake is mixed with its real twin, and so is its label
+DISGUISED = 0.85  # of the pairs show somebody who does not exist
 POOR_SOURCE = 0.5  # of the pairs are forged on a recording made poorer first
 TWIN_WEAR = 0.7  # of the pairs are worn alike, and differ by the forgery alone; the others each in its way
 METHOD_SHARES = {
@@ -165,6 +166,8 @@ def make_batch(
     for _ in range(pairs):
         person = draw_person(persons, rng)
         face = person.faces[rng.integers(len(person.faces))]
+        if augment and rng.random() < DISGUISED:
+            face = Disguise.draw(rng).put_on_face(face)
         if augment and rng.random() < POOR_SOURCE:
             face = replace(face, crop=wear_source(face.crop, rng))
         method = str(rng.choice(names, p=weights / weights.sum()))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from augment import MARGINS, SHIFT, TEST_MARGIN, cut_square, resize
-from data import Batch
+from augment import MARGINS, SHIFT, TEST_MARGIN, Disguise, cut_square, resize
+from data import DISGUISED, Batch
 from fakes import Crop
 from numpy.typing import NDArray
 
@@ -63,10 +63,12 @@ def rendered_batch(
         one = rendered[rng.choice(len(rendered), p=weights / weights.sum())]
         pair, frame = rng.integers(len(one.methods)), rng.integers(one.real.shape[1])
         margin, shift = float(rng.uniform(*MARGINS)), rng.uniform(-SHIFT, SHIFT, 2)
-        mirrored = bool(rng.random() < 0.5)
+        mirrored, disguised = bool(rng.random() < 0.5), rng.random() < DISGUISED
+        disguise = Disguise.draw(rng)
         for twin in (one.real[pair, frame], one.fake[pair, frame]):
             if augment:
-                crops.append(finish(twin, margin, shift, mirrored=mirrored, size=size))
+                shown = disguise.put_on(twin) if disguised else twin
+                crops.append(finish(shown, margin, shift, mirrored=mirrored, size=size))
             else:
                 crops.append(finish(twin, size=size))
         used += ["real", one.methods[pair]]

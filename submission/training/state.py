@@ -12,7 +12,7 @@ import torch
 from detector import models
 from torch import Tensor, nn
 
-LEARNING_RATE = {"plain": 4e-4, "wsdan": 3e-4, "noise": 1e-3}
+LEARNING_RATE = {"plain": 4e-4, "wsdan": 3e-4, "noise": 5e-4}
 WEIGHT_DECAY = 0.02
 WARM_UP = 0.05  # share of the steps
 # What is kept is the average of the weights over about the last 1/(1 - this) steps: steps of few pictures of

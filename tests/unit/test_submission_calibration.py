@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "submission"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "submission" / "training"))
 
-from ablate import lay_out, variants
+from ablate import PACKAGE, lay_out, markdown, named, variants
 from calibrate import Judged, cross_calibrated, interval, log_loss, platt, pooled
 
 
@@ -71,20 +71,43 @@ def test_an_interval_holds_its_figure_and_widens_when_few_people_carry_it() -> N
     assert few[2] - few[1] > high - low
 
 
+def _rows(members: list[str], also: dict[str, Path] | None = None) -> dict[str, list[str]]:
+    return {name: [file.stem for file in files] for name, files in variants(members, also or {})}
+
+
 def test_rows_of_the_table() -> None:
-    assert dict(variants(["a"])) == {"a alone": ("a",)}
-    assert dict(variants(["a", "b"])) == {
-        "a alone": ("a",),
-        "b alone": ("b",),
-        "ensemble": ("a", "b"),
-    }
-    three = dict(variants(["a", "b", "c"]))
-    assert three["without b"] == ("a", "c")
-    assert three["ensemble"] == ("a", "b", "c")
+    assert _rows(["a"]) == {"a alone": ["a"]}
+    assert _rows(["a", "b"]) == {"a alone": ["a"], "b alone": ["b"], "ensemble": ["a", "b"]}
+    three = _rows(["a", "b", "c"], {"bare": Path("x/d.safetensors")})
+    assert three["without b"] == ["a", "c"]
+    assert three["ensemble"] == ["a", "b", "c"]
+    assert three["bare"] == ["d"]
+
+
+def test_further_weights_are_named_and_must_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "a=b.safetensors"
+    file.touch()
+    with pytest.raises(ValueError, match="NAME=PATH"):
+        named(str(tmp_path / "c.safetensors"))
+    with pytest.raises(ValueError, match="NAME=PATH"):
+        named(f"bare={tmp_path / 'none.safetensors'}")
+    plain = tmp_path / "d.safetensors"
+    plain.touch()
+    assert named(f"no, really none={plain}") == ("no, really none", plain)
+
+
+def test_the_table_shows_values_and_intervals_of_every_set() -> None:
+    loss = {"value": 0.61234, "interval": {"low": 0.5, "high": 0.7}}
+    one = {"verdict": "OK", "videos": 8, "log_loss": loss, "roc_auc": {"value": 0.75, "interval": None}}
+    text = markdown({"plain alone": {"public": one, "private": one}})
+    header, rule, row = text.splitlines()
+    assert header == "| members | public: log loss | AUC | private: log loss | AUC |"
+    assert rule.count("|") == header.count("|") == row.count("|")
+    assert row.startswith("| plain alone | 0.612 (0.50-0.70) | 0.75 |")
 
 
 def test_a_variant_holds_the_members_named_and_no_others(tmp_path: Path) -> None:
-    package = lay_out(["plain"], tmp_path)
+    package = lay_out([PACKAGE / "weights" / "plain.safetensors"], tmp_path)
     assert [f.name for f in (package / "weights").glob("*.safetensors")] == ["plain.safetensors"]
     assert (package / "weights" / "face_detection_yunet_2023mar.onnx").is_file()
     assert (package / "submission.toml").is_file()

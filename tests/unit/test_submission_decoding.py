@@ -118,6 +118,22 @@ def test_a_truncated_tail_costs_the_tail_only(tmp_path: Path) -> None:
     got = _numbers(clip)
     assert got[:8] == [0, 4, 8, 12, 75, 79, 83, 87]
     assert max(got) < 200
+    # The two stretches that are lost are made up for by what follows the first.
+    assert got[-4:] != got[:4]
+    assert len(got) == len(set(got)) == 16
+
+
+def test_stretches_that_hold_less_than_their_share_are_made_up_for(tmp_path: Path) -> None:
+    clip = _write(tmp_path / "clip.mp4", _steady(300), key_every=75, faststart=True)
+    data = bytearray(clip.read_bytes())
+    begin = data.index(b"mdat") + 8
+    start = begin + (len(data) - begin) * 55 // 100
+    data[start:] = bytes(len(data) - start)
+    clip.write_bytes(bytes(data))
+    got = _numbers(clip)
+    assert got[:8] == [0, 4, 8, 12, 75, 79, 83, 87]
+    assert [n for n in got[8:] if 12 < n < 75][:2] == [16, 20]
+    assert len(got) == len(set(got)) == 16
 
 
 def test_damage_in_the_middle_is_stepped_over(tmp_path: Path) -> None:

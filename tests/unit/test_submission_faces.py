@@ -62,7 +62,40 @@ def test_there_is_no_face_in_noise_and_the_ladder_is_not_climbed_for_ever() -> N
     finder.start_video()
     tried.clear()
     finder.find(picture)
-    assert tried == [side for side, _ in faces.LADDER]
+    turned = [faces.LADDER[0][0]] * 3
+    assert tried == [*(side for side, _ in faces.LADDER), *turned]
+
+
+@pytest.mark.parametrize("quarter_turns", [1, 2, 3])
+def test_a_video_on_its_side_or_head_is_looked_at_upright(quarter_turns: int) -> None:
+    upright = _a_face()
+    finder = faces.FaceFinder(PACKAGE)
+    expected = finder.find(upright)[0]
+    lying = np.ascontiguousarray(np.rot90(upright, -quarter_turns))
+    finder.start_video()
+    found = finder.find(lying)[0]
+    np.testing.assert_array_equal(finder.turned(lying), upright)
+    np.testing.assert_allclose(found.box, expected.box, atol=0.1 * expected.box[2])
+    # The next frame costs one look, and the next video begins upright again.
+    np.testing.assert_array_equal(finder.find(lying)[0].box, found.box)
+    finder.start_video()
+    np.testing.assert_array_equal(finder.turned(lying), lying)
+
+
+def test_a_video_is_not_turned_once_an_upright_face_was_seen() -> None:
+    upright = _a_face()
+    finder = faces.FaceFinder(PACKAGE)
+    assert finder.find(upright)
+    finder.find(np.ascontiguousarray(np.rot90(upright, 2)))
+    np.testing.assert_array_equal(finder.turned(upright), upright)
+
+
+def _a_face() -> faces.Picture:
+    clip = min((PACKAGE.parent / "sample_videos" / "public").glob("*.mp4"))
+    capture = cv2.VideoCapture(str(clip))
+    picture = capture.read()[1][..., ::-1]
+    capture.release()
+    return np.ascontiguousarray(picture, np.uint8)
 
 
 def test_boxes_and_landmarks_are_in_pixels_of_the_picture_at_any_size() -> None:

@@ -11,12 +11,13 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "submission" / "training"))
 
 import torch
 import train
-from augment import cut_square
-from data import Batch, Person, make_batch, person_of, split
+from augment import Disguise, cut_square, wear, wear_source
+from data import METHOD_SHARES, Batch, Person, draw_person, forge, make_batch, person_of, split
 from detector import models
 from fakes import METHODS, TEMPLATE, RealFace, align, face_mask
 from figures import auc, figures
 from losses import loss_of
+from prepare import real_clips
 from state import State
 from toy import toy_person
 
@@ -77,6 +78,82 @@ def test_a_fake_differs_inside_the_face_and_nowhere_else(persons: list[Person], 
         assert difference[border].max() <= 3
         changed = changed + difference.max(axis=1)
     assert changed[len(changed) // 2] > 0
+
+
+@pytest.mark.parametrize("method", sorted(METHOD_SHARES))
+def test_every_method_forges_and_the_same_seed_forges_the_same(persons: list[Person], method: str) -> None:
+    person, face = persons[0], persons[0].faces[0]
+    one, same = (forge(person, face, persons, method, np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(one, same)
+    assert one.shape == face.crop.shape
+    assert one.dtype == np.uint8
+    assert (np.abs(one.astype(int) - face.crop).max(axis=2) > 2).sum() > 20
+
+
+def test_an_identity_with_many_clips_is_drawn_no_more_often(persons: list[Person]) -> None:
+    shared = [persons[0], *(_same_identity(p, "many") for p in persons[1:6])]
+    rng = np.random.default_rng(0)
+    drawn = [draw_person(shared, rng).identity for _ in range(400)]
+    assert 160 < drawn.count("many") < 240
+
+
+def test_a_disguise_moves_the_landmarks_with_the_face() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        crop = np.zeros((200, 200, 3), np.uint8)
+        points = (TEMPLATE * 0.8 + 60).round()
+        for x, y in points.astype(int):
+            crop[y - 2 : y + 3, x - 2 : x + 3] = 255
+        worn = Disguise.draw(rng).put_on_face(RealFace(crop=crop, landmarks=points))
+        bright = worn.crop.min(axis=2) > 60
+        for x, y in worn.landmarks:
+            near = bright[
+                round(float(y)) - 3 : round(float(y)) + 4, round(float(x)) - 3 : round(float(x)) + 4
+            ]
+            assert near.any(), "the landmark is not where its pixels went"
+
+
+def test_a_disguise_is_the_same_for_both_twins(persons: list[Person]) -> None:
+    crop = persons[0].faces[0].crop
+    disguise = Disguise.draw(np.random.default_rng(1))
+    np.testing.assert_array_equal(disguise.put_on(crop), disguise.put_on(crop.copy()))
+    assert np.abs(disguise.put_on(crop).astype(int) - crop).mean() > 1
+
+
+def test_wear_keeps_type_and_gives_the_size_asked_for(persons: list[Person]) -> None:
+    crop = persons[0].faces[0].crop
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        poorer = wear_source(crop, rng)
+        assert poorer.shape == crop.shape
+        assert poorer.dtype == np.uint8
+        worn = wear(crop, 48, rng)
+        assert worn.shape == (48, 48, 3)
+        assert worn.dtype == np.uint8
+
+
+def test_only_real_clips_of_the_people_named_are_prepared(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4", "d.mp4", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [(v.name, who) for v, who in real_clips(tmp_path, {"c": "x"})] == [
+        ("a.mp4", "a"),
+        ("b.mp4", "b"),
+        ("c.mp4", "x"),
+        ("d.mp4", "d"),
+    ]
+    (tmp_path / "labels.csv").write_text(
+        "filename,label,method,identity\na.mp4,0,,p\nb.mp4,1,swap,p\nc.mp4,0,,q\n"
+    )
+    # d.mp4 is labelled by nobody: whether it is real is not known
+    assert [(v.name, who) for v, who in real_clips(tmp_path, {})] == [("a.mp4", "p"), ("c.mp4", "q")]
+    assert [v.name for v, _ in real_clips(tmp_path, {}, ["q"])] == ["c.mp4"]
+
+
+def test_people_trained_on_are_held_out_of_no_fold(persons: list[Person]) -> None:
+    for fold in range(3):
+        training, held_out = split(persons, fold=fold, folds=3, seed=0, trained=["toy_2"])
+        assert "toy_2" in {p.identity for p in training}
+        assert held_out
 
 
 def test_a_resynthesis_changes_the_face(persons: list[Person]) -> None:
@@ -183,6 +260,21 @@ def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(
     other, _ = models.load(tmp_path / "broken" / "noise.safetensors")
     for name, tensor in one.state_dict().items():
         torch.testing.assert_close(other.state_dict()[name], tensor, msg=name)
+
+
+def test_noise_levels_find_the_patch_of_another_noise_whatever_its_colour() -> None:
+    generator = torch.Generator().manual_seed(4)
+    images = 0.02 * torch.randn(1, 3, 64, 64, generator=generator) + 0.3
+    images[..., 20:44, 20:44] = 0.005 * torch.randn(1, 3, 24, 24, generator=generator) - 0.5
+    levels = models.noise_levels(models.residuals(images)).mean(dim=1)[0]
+    inside, outside = levels[26:38, 26:38].mean(), levels[:10].mean()
+    # A quarter of the noise: 2 ln 4 = 2.77 in the log of the mean square.
+    assert float(outside - inside) == pytest.approx(2 * np.log(4), abs=0.35)
+
+
+def test_residuals_do_not_see_flat_colour_or_slopes() -> None:
+    slope = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
+    assert float(models.residuals(slope)[..., 3:-3].abs().max()) < 1e-4
 
 
 def test_wsdan_loss_reaches_every_weight() -> None:
