@@ -10,8 +10,8 @@ from harness.evaluate import Backend
 from harness.host import ensure_engine
 from harness.image import ensure_image
 from harness.result import NO_ISOLATION, ImageFacts
-from harness.sandbox.container import engine_errors
 from harness.sandbox.docker import DockerSandbox, reap
+from harness.sandbox.engine_errors import engine_errors
 from harness.sandbox.gpu import find_gpus
 from harness.sandbox.process import ProcessSandbox
 from harness.staging import reap_stages

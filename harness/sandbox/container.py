@@ -8,16 +8,15 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, cast
 
 import docker
 import docker.errors
-import requests
-import urllib3.exceptions
 
-from harness.errors import ImageError, ProcessEnded, SandboxError
+from harness.errors import ProcessEnded, SandboxError
 from harness.protocol import frame
+from harness.sandbox.engine_errors import engine_errors
 from harness.sandbox.gpu import GpuFacts, GpuMeter, Lease
 from harness.sandbox.meter import CgroupMeter, EngineMeter, Sampler, StealMeter
 from harness.sandbox.stream import Inbox, frame_cap
@@ -30,41 +29,6 @@ END_SECONDS = 30
 CHUNK_BYTES = 64 * 1024
 STDOUT = 1
 KILLED = 137  # 128 + SIGKILL
-
-
-@contextlib.contextmanager
-def engine_errors(doing: str) -> Iterator[None]:
-    """Turn whatever the engine's client raises into our own error, for none of it is the package's fault.
-
-    Raises:
-        ImageError: the image is not there.
-        SandboxError: anything else.
-    """
-    try:
-        yield
-    except docker.errors.ImageNotFound as error:
-        raise ImageError(
-            f"the engine does not have the image: {error.explanation}",
-            remedy="Build the runtime image; images are never pulled.",
-        ) from error
-    except (docker.errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise SandboxError(
-            f"the container engine could not {doing}: {error}", remedy=_remedy(error)
-        ) from error
-
-
-def _remedy(error: Exception) -> str:
-    if "could not select device driver" in str(error):
-        return (
-            "Install NVIDIA's container toolkit and restart the engine, or run without a GPU "
-            "(`limits.gpus = 0`)."
-        )
-    if isinstance(error, requests.ConnectionError):
-        return (
-            "Start the engine (`harness doctor` helps), then run again: the run resumes, and what was left "
-            "is removed."
-        )
-    return "See `harness doctor`."
 
 
 class ContainerProcess:

@@ -17,7 +17,8 @@ import docker
 import docker.errors
 
 from harness.errors import SandboxError
-from harness.sandbox.container import ContainerProcess, engine_errors
+from harness.sandbox.container import ContainerProcess
+from harness.sandbox.engine_errors import engine_errors
 from harness.sandbox.gpu import Lease, leased
 from harness.sandbox.hardening import USERS, cdi_name, container_options
 from harness.sandbox.owner import Owner

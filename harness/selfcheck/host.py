@@ -18,8 +18,8 @@ import docker
 import docker.errors
 
 from harness.sandbox import Sandbox, SandboxProcess
-from harness.sandbox.container import engine_errors
 from harness.sandbox.docker import RUN_LABEL
+from harness.sandbox.engine_errors import engine_errors
 from harness.types import SandboxSpec
 
 SETTLE_SECONDS = 10.0  # the kernel takes a moment to clear away what has ended

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("sandbox.owner", "sandbox.stream", "sandbox.hardening", "sandbox.meter", "sandbox.gpu"),
-        *("sandbox.container", "sandbox.docker", "sandbox.process"),
+        *("sandbox.container", "sandbox.docker", "sandbox.engine_errors", "sandbox.process"),
         *("setrun", "set_record", "journal", "staging", "startup", "batch", "gateway", "perturb"),
     ),
     (
