@@ -27,6 +27,7 @@ from harness.cli_options import (
 )
 from harness.console import ConsoleObserver
 from harness.host import connect
+from harness.leaderboard import Choice, LeaderboardRow
 from harness.perturb.manifest import PreparedSet
 from harness.report import score_summary
 from harness.runfolder import RunFolder
@@ -35,7 +36,7 @@ from harness.scoring.score import score_set
 from harness.scoring.scored import read_predictions_csv
 from harness.sets import ready_set
 from harness.staging import reap_stages
-from harness.store import Choice, LeaderboardRow, Store
+from harness.store import Store
 from harness.types import FailureRule, PreparedVideo, SetName, Verdict
 from harness.videos import read_labels
 

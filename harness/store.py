@@ -7,13 +7,10 @@ PostgreSQL by URL (`postgresql+psycopg://…`). Both hold the same rows; one tes
 
 from __future__ import annotations
 
-import json
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,13 +18,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from harness.entries import RunRow, enter, read_row
 from harness.errors import ConfigError, ResultError, StoreError
-from harness.result import NO_ISOLATION, Result, read_result
-from harness.runfolder import RunFolder, write_text
+from harness.leaderboard import Choice, LeaderboardRow, ranked
+from harness.result import NO_ISOLATION
+from harness.runfolder import RunFolder
 from harness.types import SetName
 
-SCHEMA_VERSION = 1
-TEAM_CHARACTERS_MAX = 80
+SCHEMA_VERSION = 1  # of the tables
 _SQLITE_WAIT_SECONDS = 30
 _ATTEMPTS = 3  # to make the tables, which another harness may be making too
 
@@ -53,47 +51,6 @@ _RUNS = sa.Table(
     sa.Column("team", sa.Text, index=True),  # none: a run that was not submitted
     sa.Column("submitted", sa.String(40)),
 )
-
-
-class Choice(StrEnum):
-    """Which of a team's entries stands for it."""
-
-    BEST = "best"
-    LAST = "last"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRow:
-    """One run as the index has it."""
-
-    run_id: str
-    created: str
-    challenge: str
-    challenge_sha256: str
-    package: str
-    package_sha256: str
-    image_digest: str
-    isolation: str
-    public_verdict: str | None
-    private_verdict: str | None
-    public_log_loss: float | None
-    private_log_loss: float | None
-    eligible: bool
-    team: str | None = None
-    submitted: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeaderboardRow:
-    """One team's place. Teams whose rounded scores are equal share a rank."""
-
-    rank: int
-    team: str
-    log_loss: float  # rounded
-    run_id: str
-    package: str
-    submitted: str
-    entries: int  # of this team that count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,19 +112,7 @@ class Store:
             ResultError: the folder holds no result that can be read.
             StoreError: the database cannot be written.
         """
-        name = _team(team)
-        read_result(folder.result)
-        before = _read_entry(folder)
-        if before is not None and before["team"] != name:
-            raise ConfigError(
-                f"was entered by {before['team']!r} already",
-                place=folder.path,
-                remedy="Run the package again.",
-            )
-        if before is None:
-            moment = (submitted or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
-            document = {"schema_version": SCHEMA_VERSION, "team": name, "submitted": moment}
-            write_text(entry_path(folder), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        enter(folder, team=team, submitted=submitted)
         return self.record(folder)
 
     def rebuild(self, runs_root: Path) -> Rebuilt:
@@ -223,7 +168,7 @@ class Store:
         with self._connection() as connection:
             query = sa.select(_RUNS).where(_RUNS.c.challenge_sha256 == challenge_sha256, *_COUNTS)
             rows = [RunRow(**row) for row in connection.execute(query).mappings()]
-        return _ranked(rows, by, choice, decimals)
+        return ranked(rows, by=by, choice=choice, decimals=decimals)
 
     def _create(self, connection: sa.Connection) -> None:
         for table in _METADATA.sorted_tables:
@@ -276,107 +221,6 @@ _COUNTS = (
 )
 
 
-def entry_path(folder: RunFolder) -> Path:
-    """Return where a run says by which team it was entered."""
-    return folder.path / "entry.json"
-
-
-def _ranked(rows: Sequence[RunRow], by: SetName, choice: Choice, decimals: int) -> tuple[LeaderboardRow, ...]:
-    def loss(row: RunRow) -> float:
-        exact = row.public_log_loss if by is SetName.PUBLIC else row.private_log_loss
-        return round(exact or 0.0, decimals)
-
-    def moment(row: RunRow) -> tuple[str, str]:
-        return row.submitted or "", row.run_id
-
-    teams: dict[str, list[RunRow]] = {}
-    for row in rows:
-        teams.setdefault(row.team or "", []).append(row)
-    chosen = {
-        team: min(own, key=lambda row: (loss(row), moment(row)))
-        if choice is Choice.BEST
-        else max(own, key=moment)
-        for team, own in teams.items()
-    }
-    order = sorted(chosen.items(), key=lambda pair: (loss(pair[1]), moment(pair[1])))
-    losses = [loss(row) for _, row in order]
-    return tuple(
-        LeaderboardRow(
-            rank=losses.index(loss(row)) + 1,
-            team=team,
-            log_loss=loss(row),
-            run_id=row.run_id,
-            package=row.package,
-            submitted=row.submitted or "",
-            entries=len(teams[team]),
-        )
-        for team, row in order
-    )
-
-
-def _row(folder: RunFolder) -> RunRow:
-    result, entry = read_result(folder.result), _read_entry(folder)
-    if result.run_id != folder.run_id:
-        raise ResultError(
-            f"is the result of {result.run_id}",
-            place=folder.result,
-            remedy="Put it back into its own folder.",
-        )
-    return RunRow(
-        run_id=result.run_id,
-        created=result.created.astimezone(UTC).isoformat(timespec="microseconds"),
-        challenge=result.challenge.name,
-        challenge_sha256=result.challenge.sha256,
-        package=result.package.name,
-        package_sha256=result.package.sha256,
-        image_digest=result.image.digest,
-        isolation=result.isolation,
-        public_verdict=_verdict(result, SetName.PUBLIC),
-        private_verdict=_verdict(result, SetName.PRIVATE),
-        public_log_loss=_log_loss(result, SetName.PUBLIC),
-        private_log_loss=_log_loss(result, SetName.PRIVATE),
-        eligible=result.leaderboard.eligible,
-        team=entry["team"] if entry else None,
-        submitted=entry["submitted"] if entry else None,
-    )
-
-
-def _verdict(result: Result, name: SetName) -> str | None:
-    return result.sets[name].verdict.value if name in result.sets else None
-
-
-def _log_loss(result: Result, name: SetName) -> float | None:
-    return result.sets[name].score.log_loss if name in result.sets else None
-
-
-def _read_entry(folder: RunFolder) -> dict[str, str] | None:
-    path = entry_path(folder)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema_version"] == SCHEMA_VERSION:
-            moment = datetime.fromisoformat(document["submitted"]).astimezone(UTC)
-            return {"team": _team(document["team"]), "submitted": moment.isoformat(timespec="microseconds")}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultError(
-            f"entry.json cannot be read: {error}",
-            place=path,
-            remedy="Restore it, or delete it and submit again.",
-        ) from error
-    raise ResultError("entry.json is of an unknown schema version", place=path, remedy="Update the harness.")
-
-
-def _team(name: str) -> str:
-    team = unicodedata.normalize("NFC", " ".join(name.split()))
-    if not 0 < len(team) <= TEAM_CHARACTERS_MAX or not team.isprintable():
-        raise ConfigError(
-            f"{team[:TEAM_CHARACTERS_MAX]!r} is no name of a team",
-            remedy=f"Use 1 to {TEAM_CHARACTERS_MAX} printable characters.",
-        )
-    return team
-
-
 def _one_writer(connection: sa.Connection) -> None:
     """Keep other writers out until the end of the transaction; readers go on. SQLite does so by itself."""
     if connection.dialect.name == "postgresql":
@@ -386,7 +230,7 @@ def _one_writer(connection: sa.Connection) -> None:
 def _renew(connection: sa.Connection, folder: RunFolder) -> RunRow:
     """Write what a folder says, read *after* other writers are out: an old reading never wins over a new."""
     connection.execute(sa.delete(_RUNS).where(_RUNS.c.run_id == folder.run_id))
-    row = _row(folder)
+    row = read_row(folder)
     connection.execute(sa.insert(_RUNS).values(**asdict(row)))
     return row
 

@@ -26,7 +26,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("scoring", "host", "baseimage", "wheelhouse", "image", "checks", "check", "check_view", "smoke"),
-        *("result", "report", "store", "sets", "audit", "doctor", "seal", "repeat", "calibrate"),
+        *("result", "report", "entries", "leaderboard", "store", "sets", "audit", "doctor", "seal"),
+        *("repeat", "calibrate"),
     ),
     ("finish", "work", "evaluate", "selfcheck"),
     ("backends", "console", "cli_options", "cli_organiser", "cli_checks", "cli_security", "cli"),

@@ -19,11 +19,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from harness.entries import entry_path
 from harness.errors import ConfigError, ResultError, StoreError
+from harness.leaderboard import Choice
 from harness.report.example import example_run
 from harness.result import Eligibility, Result, read_result, write_result
 from harness.runfolder import RunFolder
-from harness.store import Choice, Store, entry_path
+from harness.store import Store
 from harness.types import SetName
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
