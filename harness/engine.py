@@ -179,6 +179,8 @@ def _serve(connection: Connection, function: Callable[[Job], Value]) -> None:
             if result.error is not None:
                 pickle.loads(pickle.dumps(result.error))  # noqa: S301  (our own bytes: can the parent read them?)
             connection.send((result.value, result.error, result.traceback))
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the parent was killed: nobody is left to tell
         except Exception as error:  # noqa: BLE001  (whatever pickle raises: the result cannot travel)
             unsendable = TypeError(f"{result.error or 'the value'!r} cannot be sent back: {error}")
             connection.send((None, unsendable, result.traceback))

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +120,31 @@ def test_no_jobs_no_results() -> None:
 def test_negative_workers_are_refused() -> None:
     with pytest.raises(ConfigError, match="-1 workers"):
         LocalEngine(-1)
+
+
+KILLED = """\
+import os, signal, sys, time
+from harness.engine import LocalEngine
+
+def slowly(number):
+    print("at work", flush=True)
+    time.sleep(1)
+    return number
+
+if __name__ == "__main__":
+    list(LocalEngine(1).map(slowly, range(3)))
+"""
+
+
+def test_a_worker_whose_parent_was_killed_ends_without_a_word(tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stderr is not None
+        assert parent.stdout.readline() == "at work\n"
+        parent.kill()
+        # Both pipes end only when the worker, which holds them too, has ended.
+        assert parent.stderr.read() == ""
+        assert parent.stdout.read() == ""
