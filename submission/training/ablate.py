@@ -121,6 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--members", nargs="+", required=True, help="names in weights/, without the ending")
     parser.add_argument("--also", nargs="+", type=named, default=[], help="NAME=PATH of further weights")
+    parser.add_argument("--rows", nargs="+", help="names of the rows to run; all where not given")
     parser.add_argument("--challenge", type=Path, default=ROOT / "sample_videos" / "challenge.toml")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ablation")
     parser.add_argument("--output", type=Path, required=True)
@@ -128,7 +129,7 @@ def main() -> None:
     output: Path = arguments.output
     table: dict[str, Row] = json.loads(output.read_text()) if output.exists() else {}
     for name, weights in variants(arguments.members, dict(arguments.also)):
-        if name in table:
+        if name in table or (arguments.rows and name not in arguments.rows):
             continue
         with tempfile.TemporaryDirectory() as folder:
             table[name] = score(lay_out(weights, Path(folder)), arguments.challenge, arguments.runs)
