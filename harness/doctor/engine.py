@@ -10,6 +10,7 @@ import docker
 from harness.doctor.checkup import Diagnosis, EngineCheck, Patient, fails, warns, well
 from harness.doctor.holes import holes_of, is_distribution_build, version_of
 from harness.sandbox.docker import OWNER_LABEL
+from harness.sandbox.hardening import USERS
 from harness.sandbox.owner import Owner
 
 API_MINIMUM = (1, 41)  # knows private control group namespaces, which every container is given
@@ -130,7 +131,8 @@ def confinement(client: docker.DockerClient, patient: Patient) -> Iterator[Diagn
     else:
         yield warns(
             "user namespace",
-            "container users are the host's; packages run as user 10001 without capabilities all the same",
+            "container users are the host's; each container draws its own of"
+            f" {USERS[0]} to {USERS[-1]}, without capabilities all the same",
             'Set "userns-remap": "default" in daemon.json, or run the engine rootless.',
         )
 
