@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -94,7 +95,7 @@ def audit(
                 name,
                 loaded,
                 cache=cache_folder(cache),
-                progress=lambda progress, name=name: observer.preparing(name, progress),  # type: ignore[misc]
+                progress=partial(observer.preparing, name),
             )
             prepared[name] = PreparedSet(
                 videos=ready.videos, unreadable=ready.left_out, manifest_path=ready.manifest_path, reused=0

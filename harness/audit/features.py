@@ -112,7 +112,7 @@ def _name_columns(names: Sequence[str]) -> Iterator[Column]:
     for length in (1, 2, 3, 4):
         yield from _levels(f"name, first {length}", [stem[:length] for stem in stems])
         yield from _levels(f"name, last {length}", [stem[-length:] for stem in stems])
-    yield from _levels("name, word in front", [re.match(r"[^\W\d_]*", stem)[0] for stem in stems])  # type: ignore[index]  # it matches the empty string
+    yield from _levels("name, word in front", [re.split(r"[\W\d_]", stem, maxsplit=1)[0] for stem in stems])
 
 
 def _levels(name: str, words: Sequence[str]) -> Iterator[Column]:
