@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from harness.report import words
 from harness.report.data import SetData
 from harness.report.pages import render
+from harness.report.repeats import RepeatView, repeat_view
 from harness.result import NO_ISOLATION, Result
 from harness.scoring.scored import ScoredVideo
 from harness.types import FailureRule, SetName
@@ -63,6 +64,7 @@ class ContestantView:
     cpu: str
     limits: tuple[tuple[str, str], ...]
     log: str
+    repeat: RepeatView | None  # of the public set
     private_valid: bool
 
 
@@ -107,6 +109,7 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
         cpu=words.cpu(one.resources) if one else "–",
         limits=words.limits(result.limits),
         log=words.clean(public.log_tail if public else "", characters=words.LOG_CHARACTERS, keep_end=True),
+        repeat=repeat_view(one),
         private_valid=private is not None and private.score.scored,
     )
 

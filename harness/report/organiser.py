@@ -12,6 +12,7 @@ from harness.report import plots, words
 from harness.report.data import SetData
 from harness.report.frames import frame_data_uri
 from harness.report.pages import render
+from harness.report.repeats import repeat_view
 from harness.result import NO_ISOLATION, Result, SetResult
 from harness.scoring.metrics import all_metrics
 from harness.scoring.score import MetricScore
@@ -103,6 +104,7 @@ def organiser_page(result: Result, data: Mapping[SetName, SetData]) -> str:
         {
             "result": result,
             "sets": sets,
+            "repeats": [view for one in sets if (view := repeat_view(one.result))],
             "strip": _strip(result),
             "no_isolation": result.isolation == NO_ISOLATION,
             "created": result.created.strftime("%Y-%m-%d %H:%M UTC"),
