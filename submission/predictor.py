@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -38,6 +38,9 @@ FRAME_RULE = "mean"
 # Where no face is found the members look at whole frames, which they were never trained on. Their log-odds
 # say little there, so they are shrunk; the answer stays theirs, and the case is counted.
 WHOLE_FRAME_TRUST = 0.25
+
+
+Found = Sequence[tuple[int, Sequence[faces.Box]]]  # (number of a picture, boxes of its faces)
 
 
 @dataclass(kw_only=True)
@@ -86,9 +89,9 @@ class Predictor:
         spare: list[faces.Picture] = []  # one frame per stretch, in case there is no face at all
         try:
             for stretch, frames in groupby(_read_ahead(Path(video)), key=lambda frame: frame.stretch):
-                pictures = [frame.picture for frame in frames]
+                pictures, found = self._look(frame.picture for frame in frames)
                 spare.append(pictures[len(pictures) // 2])
-                sightings += self._judge_stretch(stretch, pictures)
+                sightings += self._judge_stretch(stretch, pictures, found)
         except decoding.UndecodableVideoError as error:
             self.counts.undecodable += 1
             self._tell(f"0.5 for a video that cannot be decoded: {error}")
@@ -100,12 +103,20 @@ class Predictor:
             return pooling.clip(_pool((logits * WHOLE_FRAME_TRUST).tolist()))
         return pooling.clip(pooling.pool_persons(_persons(sightings)))
 
-    def _judge_stretch(self, stretch: int, pictures: Sequence[faces.Picture]) -> list[Sighting]:
-        found = [
-            (number, [face.box for face in self._finder.find(picture)])
-            for number, picture in enumerate(pictures)
-            if number % DETECT_EVERY == 0 or number == len(pictures) - 1
-        ]
+    def _look(self, frames: Iterable[faces.Picture]) -> tuple[list[faces.Picture], Found]:
+        """The pictures of a stretch, and the faces of some; looked for while the next ones are decoded."""
+        pictures: list[faces.Picture] = []
+        found: list[tuple[int, list[faces.Box]]] = []
+        for number, picture in enumerate(frames):
+            pictures.append(picture)
+            if number % DETECT_EVERY == 0:
+                found.append((number, [face.box for face in self._finder.find(picture)]))
+        last = len(pictures) - 1
+        if last % DETECT_EVERY:
+            found.append((last, [face.box for face in self._finder.find(pictures[last])]))
+        return pictures, found
+
+    def _judge_stretch(self, stretch: int, pictures: Sequence[faces.Picture], found: Found) -> list[Sighting]:
         upright = [self._finder.turned(picture) for picture in pictures]
         sightings = []
         for track in tracking.link(found):
@@ -119,14 +130,12 @@ class Predictor:
     def _logits(self, seen: Sequence[tuple[faces.Picture, faces.Box | None]]) -> NDArray[np.float64]:
         """Calibrated log-odds of each (picture, box) by the ensemble, (n,); whole pictures where no box."""
         total = np.zeros(len(seen))
+        cut: dict[tuple[int, float], list[faces.Picture]] = {}  # once for all members that want it alike
         for model, config in self._members:
-            size = config.input_size
-            crops = [
-                faces.whole_frame(picture, size)
-                if box is None
-                else faces.cut(picture, faces.square_around(box, config.margin), size)
-                for picture, box in seen
-            ]
+            how = (config.input_size, config.margin)
+            if how not in cut:
+                cut[how] = [_crop(picture, box, config) for picture, box in seen]
+            crops = cut[how]
             for start in range(0, len(crops), BATCH):
                 batch = models.to_tensor(np.stack(crops[start : start + BATCH])).to(self._device)
                 with (
@@ -140,6 +149,12 @@ class Predictor:
 
     def _tell(self, message: str) -> None:
         print(f"{message} ({self.counts})", file=sys.stderr)
+
+
+def _crop(picture: faces.Picture, box: faces.Box | None, config: models.MemberConfig) -> faces.Picture:
+    if box is None:
+        return faces.whole_frame(picture, config.input_size)
+    return faces.cut(picture, faces.square_around(box, config.margin), config.input_size)
 
 
 def _pool(logits: Sequence[float]) -> float:
