@@ -41,11 +41,11 @@ from detector.decoding import UndecodableVideoError, read_frames  # noqa: E402
 from detector.faces import FaceFinder, cut, square_around  # noqa: E402
 from fakes import Crop  # noqa: E402
 from rendered import RENDERED_MARGIN  # noqa: E402
+from short_clips import CRF, RATES, Source, encode, make_runs, read_source  # noqa: E402
 
 from harness.perturb.recipes import Recipe, load_recipe, plan  # noqa: E402
 from harness.perturb.render import render  # noqa: E402
 from harness.probe import probe  # noqa: E402
-from runs import CRF, RATES, Source, encode, make_runs, read_source  # noqa: E402
 
 ROUNDS = 6
 PAIRS = 6  # per clip and round
