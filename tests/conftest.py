@@ -18,10 +18,10 @@ import docker
 import pytest
 from hypothesis import HealthCheck, settings
 
-from harness.staging import Stage
-from harness.types import Limits, Mode, Mount, PreparedVideo, SandboxSpec
+from harness.core.types import Limits, Mode, Mount, PreparedVideo, SandboxSpec
+from harness.gateway.staging import Stage
 
-RUNNER = Path(__file__).parent.parent / "harness" / "runtime" / "runner.py"
+RUNNER = Path(__file__).parent.parent / "harness" / "image" / "runtime" / "runner.py"
 MEGABYTE = 1_000_000
 # How long to wait for what must come: far longer than the slowest machine needs, and never waited out by a
 # test that passes. What a test measures is never compared with it.
@@ -73,7 +73,7 @@ def docker_client() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def light_image(docker_client: docker.DockerClient) -> str:
     """The base of the runtime image and the runner, nothing else: built in a second, no torch."""
-    from harness.baseimage import ensure_base
+    from harness.image.base_image import ensure_base
 
     base = ensure_base(docker_client, say=print)
     dockerfile = f"FROM {base.name}\nCOPY runner.py /opt/harness/runner.py\n".encode()
@@ -99,7 +99,7 @@ def light_image(docker_client: docker.DockerClient) -> str:
 @pytest.fixture(scope="session")
 def runtime_image(docker_client: docker.DockerClient) -> str:
     """The real runtime image, with all that contestants expect."""
-    from harness.image import ensure_image
+    from harness.image.runtime_image import ensure_image
 
     return ensure_image(docker_client, say=print).reference
 

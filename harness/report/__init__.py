@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.core.files import write_text
+from harness.core.types import SetName
 from harness.report.contestant import contestant_page
 from harness.report.data import SetData
 from harness.report.organiser import organiser_page
-from harness.report.terminal import score_summary, terminal_summary
-from harness.result import Result
-from harness.runfolder import RunFolder, write_text
-from harness.types import SetName
+from harness.results.result import Result
+from harness.results.run_folder import RunFolder
 
 __all__ = [
     "SetData",
     "contestant_page",
     "organiser_page",
-    "score_summary",
-    "terminal_summary",
     "write_reports",
 ]
 

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.core.types import FailureRule, SetName
 from harness.report import words
 from harness.report.data import SetData
 from harness.report.pages import render
 from harness.report.repeats import RepeatView, repeat_view
-from harness.result import NO_ISOLATION, Result
+from harness.results.result import NO_ISOLATION, Result
 from harness.scoring.scored import ScoredVideo
-from harness.types import FailureRule, SetName
 
 FAILURES_SHOWN = 20
 

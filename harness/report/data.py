@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.core.types import ResourceSample
 from harness.scoring.scored import ScoredVideo
-from harness.types import ResourceSample
 
 
 @dataclass(frozen=True, kw_only=True)

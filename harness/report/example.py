@@ -15,24 +15,7 @@ import av
 import numpy as np
 
 from harness import __version__
-from harness.report import SetData, write_reports
-from harness.result import (
-    ChallengeFacts,
-    HostFacts,
-    ImageFacts,
-    PackageFacts,
-    Resources,
-    Result,
-    SetResult,
-    clocks_of,
-    eligibility,
-    write_result,
-)
-from harness.runfolder import RunFolder
-from harness.scoring.intervals import Bootstrap
-from harness.scoring.score import gaps, score_set
-from harness.scoring.scored import scored_videos
-from harness.types import (
+from harness.core.types import (
     AppliedPerturbation,
     FailureRule,
     GpuLevel,
@@ -45,7 +28,24 @@ from harness.types import (
     SetName,
     Verdict,
 )
-from harness.videos import Label, Labels
+from harness.report import SetData, write_reports
+from harness.results.result import (
+    ChallengeFacts,
+    HostFacts,
+    ImageFacts,
+    PackageFacts,
+    Resources,
+    Result,
+    SetResult,
+    clocks_of,
+    eligibility,
+    write_result,
+)
+from harness.results.run_folder import RunFolder
+from harness.scoring.intervals import Bootstrap
+from harness.scoring.score import gaps, score_set
+from harness.scoring.scored import scored_videos
+from harness.videos.labels import Label, Labels
 
 VIDEOS = 60
 _PERTURBATIONS = {

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from harness.core.types import OutcomeKind, SetName
 from harness.report import plots, words
 from harness.report.data import SetData
 from harness.report.frames import frame_data_uri
 from harness.report.pages import render
 from harness.report.repeats import repeat_view
-from harness.result import NO_ISOLATION, Result, SetResult
+from harness.results.result import NO_ISOLATION, Result, SetResult
 from harness.scoring.metrics import all_metrics
 from harness.scoring.score import MetricScore
 from harness.scoring.slices import Slice, SliceKind
-from harness.types import OutcomeKind, SetName
 
 WORST_VIDEOS = 6
 FAILURES_SHOWN = 50

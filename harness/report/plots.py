@@ -20,7 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.limits import seconds_in_words
+from harness.core.limits import seconds_in_words
 from harness.report import words
 from harness.scoring.intervals import Interval
 from harness.scoring.metrics import CalibrationBin

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.repeat import Steadiness
 from harness.report import words
-from harness.result import SetResult
+from harness.results.result import SetResult
+from harness.scoring.repeatability import Steadiness
 
 STEADINESS_WORDS: Mapping[Steadiness, str] = {
     Steadiness.DETERMINISTIC: "Every video was given the same answer each time, up to rounding.",

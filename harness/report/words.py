@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
-from harness.limits import bytes_in_words, seconds_in_words
-from harness.result import Resources
-from harness.types import OutcomeKind, SetName, Verdict
+from harness.core.limits import bytes_in_words, seconds_in_words
+from harness.core.types import OutcomeKind, SetName, Verdict
+from harness.results.result import Resources
 
 MESSAGE_CHARACTERS = 600
 LOG_CHARACTERS = 8_000

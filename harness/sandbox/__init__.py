@@ -1,7 +1,7 @@
 """The seam between the gateway and whatever starts, watches and kills one container.
 
-`harness.sandbox.docker.DockerSandbox` is the real one. `harness.sandbox.process.ProcessSandbox` isolates
-nothing and is for debugging one's own package. Both pass the contract suite in `tests/contract/`.
+`docker.sandbox.DockerSandbox` is the real one. `process.ProcessSandbox` isolates nothing and is for debugging
+one's own package. Both pass the contract suite in `tests/contract/`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from harness.types import SandboxFacts, SandboxSpec
+from harness.core.types import SandboxFacts, SandboxSpec
 
 
 class SandboxProcess(Protocol):

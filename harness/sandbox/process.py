@@ -21,11 +21,11 @@ from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from harness.errors import SandboxError
-from harness.protocol import frame
-from harness.sandbox.hardening import environment
-from harness.sandbox.stream import Inbox, frame_cap
-from harness.types import SandboxFacts, SandboxSpec
+from harness.core.errors import SandboxError
+from harness.core.types import SandboxFacts, SandboxSpec
+from harness.sandbox.docker.hardening import environment
+from harness.sandbox.inbox import Inbox, frame_cap
+from harness.sandbox.protocol import frame
 
 SEND_SECONDS = 5.0
 END_SECONDS = 30.0
@@ -61,7 +61,7 @@ class ProcessSandbox:
             )
         scratch = Path(tempfile.mkdtemp(prefix="harness-process-"))
         try:
-            with as_file(files("harness").joinpath("runtime/runner.py")) as runner:
+            with as_file(files("harness.image.runtime").joinpath("runner.py")) as runner:
                 process = PlainProcess([self._python, "-sPB", str(runner)], spec, scratch)
                 try:
                     yield process

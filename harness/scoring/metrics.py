@@ -15,7 +15,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 
 EPSILON_DEFAULT = 1e-15
 THRESHOLD = 0.5  # at or above it a video counts as called fake

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.core.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
 from harness.scoring.intervals import Bootstrap, Gap, Interval, gap_of, mean_interval, statistic_interval
 from harness.scoring.metrics import (
     EPSILON_DEFAULT,
@@ -33,8 +34,7 @@ from harness.scoring.scored import (
     truths_of,
 )
 from harness.scoring.slices import Slice, slices_of
-from harness.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
-from harness.videos import Labels
+from harness.videos.labels import Labels
 
 NEVER_SCORED = frozenset({Verdict.HARNESS_ERROR, Verdict.INVALID_PACKAGE})
 GAPS = ((SetName.PUBLIC, SetName.PRIVATE), (SetName.CONTROL, SetName.PRIVATE))

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.errors import ScoreInputError
+from harness.core.errors import ScoreInputError
+from harness.core.types import AppliedPerturbation, Outcome, OutcomeKind, PreparedVideo
 from harness.scoring.intervals import Sampling, sampling_of
 from harness.scoring.metrics import EPSILON_DEFAULT, Probabilities, Truths, log_losses
-from harness.types import AppliedPerturbation, Outcome, OutcomeKind, PreparedVideo
-from harness.videos import Label, Labels
+from harness.videos.labels import Label, Labels
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 

@@ -43,9 +43,9 @@ from fakes import Crop  # noqa: E402
 from rendered import RENDERED_MARGIN  # noqa: E402
 from short_clips import CRF, RATES, Source, encode, make_runs, read_source  # noqa: E402
 
-from harness.perturb.recipes import Recipe, load_recipe, plan  # noqa: E402
-from harness.perturb.render import render  # noqa: E402
-from harness.probe import probe  # noqa: E402
+from harness.videos.perturb.recipes import Recipe, load_recipe, plan  # noqa: E402
+from harness.videos.perturb.render import render  # noqa: E402
+from harness.videos.probe import probe  # noqa: E402
 
 ROUNDS = 6
 PAIRS = 6  # per clip and round

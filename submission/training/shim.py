@@ -9,7 +9,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-_FILE = Path(__file__).resolve().parents[2] / "harness" / "runtime" / "torchvision_operators.py"
+_FILE = Path(__file__).resolve().parents[2] / "harness" / "image" / "runtime" / "torchvision_operators.py"
 
 if _FILE.exists() and "torchvision_operators" not in sys.modules:
     _spec = importlib.util.spec_from_file_location("torchvision_operators", _FILE)

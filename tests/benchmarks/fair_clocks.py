@@ -24,12 +24,12 @@ from pathlib import Path
 
 import docker
 
-from harness.errors import ReceiveTimeout
-from harness.image import ensure_image
-from harness.protocol import Ready, decode_reply, encode_predict
+from harness.core.errors import ReceiveTimeout
+from harness.core.types import Limits, Mount, SandboxSpec
+from harness.image.runtime_image import ensure_image
 from harness.sandbox import SandboxProcess
-from harness.sandbox.docker import DockerSandbox
-from harness.types import Limits, Mount, SandboxSpec
+from harness.sandbox.docker.sandbox import DockerSandbox
+from harness.sandbox.protocol import Ready, decode_reply, encode_predict
 
 SLEEPS = (0.02, 0.2, 1.0)  # seconds
 LIMIT_SECONDS = 0.5

@@ -30,14 +30,14 @@ from pathlib import Path
 
 import docker
 
-from harness.gateway import SetProgress, SetRun, run_set
-from harness.image import ensure_image
-from harness.journal import Journal, header_of
-from harness.protocol import Ready, decode_reply
-from harness.sandbox.docker import DockerSandbox
-from harness.setrun import Phase
-from harness.staging import Stage
-from harness.types import FailureRule, Limits, Mount, PreparedVideo, SandboxSpec, Verdict
+from harness.core.types import FailureRule, Limits, Mount, PreparedVideo, SandboxSpec, Verdict
+from harness.gateway.feed import SetProgress, SetRun, run_set
+from harness.gateway.journal import Journal, header_of
+from harness.gateway.set_run import Phase
+from harness.gateway.staging import Stage
+from harness.image.runtime_image import ensure_image
+from harness.sandbox.docker.sandbox import DockerSandbox
+from harness.sandbox.protocol import Ready, decode_reply
 
 VIDEO_BYTES = 4_000_000
 LIMITS = {"per_video_milliseconds": 10.0, "start_to_ready_ratio": 1.5, "whole_run_ratio": 1.03}

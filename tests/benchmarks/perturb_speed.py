@@ -43,13 +43,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from perturb_rivals import FFMPEG_FILTERS, transforms
 
-from harness.perturb.plans import Encoding, Plan, build_plan
-from harness.perturb.registry import catalogue
-from harness.perturb.render import encoder_options, render
-from harness.perturb.steps import Canvas
-from harness.perturb.verify import verify
-from harness.probe import VideoInfo, probe
-from harness.types import AppliedPerturbation
+from harness.core.types import AppliedPerturbation
+from harness.videos.perturb.plans import Encoding, Plan, build_plan
+from harness.videos.perturb.registry import catalogue
+from harness.videos.perturb.render import encoder_options, render
+from harness.videos.perturb.steps import Canvas
+from harness.videos.perturb.verify import verify
+from harness.videos.probe import VideoInfo, probe
 
 SEVERITY = 3
 THREE = ("gaussian_blur", "brighter", "noise")
@@ -372,8 +372,8 @@ def memory_by_length(clip: Path, work: Path) -> dict[str, Any]:
 
 def by_workers(clip: Path, work: Path) -> dict[str, Any]:
     """A set of eight clips with one worker and with one per core; rendering, verifying and hashing."""
-    from harness.perturb.prepare import SourceVideo, prepare_set
-    from harness.perturb.recipes import load_recipe
+    from harness.videos.perturb.recipes import load_recipe
+    from harness.videos.prepare import SourceVideo, prepare_set
 
     recipe, found = load_recipe("public"), {}
     sources = [SourceVideo(source_id=f"{index}.mp4", path=clip) for index in range(8)]

@@ -16,8 +16,13 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.errors import ProcessEnded, ProtocolViolation, ReceiveTimeout
-from harness.protocol import (
+from harness.core.errors import ProcessEnded, ProtocolViolation, ReceiveTimeout
+from harness.core.types import PreparedVideo, SandboxSpec
+from harness.gateway.staging import Stage
+from harness.sandbox import Sandbox, SandboxProcess
+from harness.sandbox.docker.sandbox import LABEL, DockerSandbox
+from harness.sandbox.process import ProcessSandbox
+from harness.sandbox.protocol import (
     ANSWER_BYTES_MAX,
     Answer,
     Failed,
@@ -26,11 +31,6 @@ from harness.protocol import (
     encode_predict,
     encode_stop,
 )
-from harness.sandbox import Sandbox, SandboxProcess
-from harness.sandbox.docker import LABEL, DockerSandbox
-from harness.sandbox.process import ProcessSandbox
-from harness.staging import Stage
-from harness.types import PreparedVideo, SandboxSpec
 
 # For what must come, and for what must not take as long as a package that hangs: those sleep for ten minutes.
 PATIENCE_SECONDS = 120.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.perturb.synthetic import ClipSpec, write_clip
+from harness.videos.synthetic import ClipSpec, write_clip
 
 MakePackage = Callable[..., Path]
 HARNESS = Path(sys.executable).with_name("harness")

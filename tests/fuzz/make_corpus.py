@@ -56,7 +56,7 @@ def seeds() -> dict[str, list[bytes]]:
         b"front" + plain,
         plain + b"behind",
     ]
-    recipes = files("harness.perturb") / "recipes"
+    recipes = files("harness.videos.perturb") / "recipes"
     challenge = (ROOT / "sample_videos" / "challenge.toml").read_bytes()
     header = {"header": {"order_seed": 1, "videos_sha256": "a", "limits_sha256": "b", "version": 1}}
     line = {

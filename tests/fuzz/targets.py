@@ -19,10 +19,8 @@ from pathlib import Path
 
 from numpy.random import default_rng
 
-from harness.batch_answers import parse_table
-from harness.challenge import parse_challenge
-from harness.contents import judge, unsafe_path
-from harness.errors import (
+from harness.core.challenge import parse_challenge
+from harness.core.errors import (
     ChallengeError,
     LabelsError,
     PackageError,
@@ -31,11 +29,17 @@ from harness.errors import (
     RecipeError,
     ResultError,
 )
-from harness.findings import Severity
-from harness.journal import read_entries
-from harness.manifest import left_out_by, parse_manifest
-from harness.perturb.recipes import draw, load_recipe
-from harness.protocol import (
+from harness.core.types import Limits
+from harness.gateway.batch_table import parse_table
+from harness.gateway.journal import read_entries
+from harness.package.content_rules import judge, unsafe_path
+from harness.package.findings import Severity
+from harness.package.manifest import left_out_by, parse_manifest
+from harness.package.source import survey
+from harness.package.zip_reader import chunks, read_directory
+from harness.results.result import parse_result
+from harness.sandbox.inbox import Inbox
+from harness.sandbox.protocol import (
     MESSAGE_CHARACTERS_MAX,
     Answer,
     Failed,
@@ -45,12 +49,8 @@ from harness.protocol import (
     payload_length,
     probability_of,
 )
-from harness.result import parse_result
-from harness.sandbox.stream import Inbox
-from harness.survey import survey
-from harness.types import Limits
-from harness.unzip import chunks, read_directory
-from harness.videos import parse_labels
+from harness.videos.labels import parse_labels
+from harness.videos.perturb.recipes import draw, load_recipe
 
 LIMITS = Limits(package_bytes=1_000_000, package_files=100)
 FRAME_CAP = 256

@@ -14,32 +14,32 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.challenge import load_challenge
-from harness.errors import HarnessError
-from harness.evaluate import Evaluation, evaluate
-from harness.gateway import SetProgress
-from harness.host import connect
-from harness.perturb.prepare import PrepareProgress
-from harness.result import ImageFacts
-from harness.sandbox.docker import DockerSandbox, reap
-from harness.staging import reap_stages
-from harness.types import SetName
-from harness.work import Backend
+from harness.core.challenge import load_challenge
+from harness.core.errors import HarnessError
+from harness.core.types import SetName
+from harness.gateway.feed import SetProgress
+from harness.gateway.staging import reap_stages
+from harness.image.container_engine import connect
+from harness.results.result import ImageFacts
+from harness.run.evaluate import Evaluation, evaluate
+from harness.run.passes import Backend
+from harness.sandbox.docker.sandbox import DockerSandbox, reap
+from harness.videos.prepare import PrepareProgress
 
 
 class Silent:
     """Says nothing."""
 
     def step(self, text: str) -> None:
-        """See `harness.work.Observer`."""
+        """See `harness.run.passes.Observer`."""
 
     say = warn = step
 
     def preparing(self, name: SetName, progress: PrepareProgress) -> None:
-        """See `harness.work.Observer`."""
+        """See `harness.run.passes.Observer`."""
 
     def running(self, name: SetName, progress: SetProgress) -> None:
-        """See `harness.work.Observer`."""
+        """See `harness.run.passes.Observer`."""
 
 
 def main() -> int:

@@ -8,15 +8,15 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.gateway import run_set
-from harness.journal import Journal, header_of
-from harness.layouts import layout_mounts
-from harness.manifest import Layout
-from harness.package import open_package, remove_package
-from harness.sandbox.docker import DockerSandbox
-from harness.setrun import SetRun
-from harness.staging import Stage
-from harness.types import FailureRule, Limits, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.core.types import FailureRule, Limits, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.gateway.feed import run_set
+from harness.gateway.journal import Journal, header_of
+from harness.gateway.set_run import SetRun
+from harness.gateway.staging import Stage
+from harness.package.layout import layout_mounts
+from harness.package.manifest import Layout
+from harness.package.opened import open_package, remove_package
+from harness.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 

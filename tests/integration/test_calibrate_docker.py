@@ -5,9 +5,9 @@ from __future__ import annotations
 import docker
 import pytest
 
-from harness.calibrate.measure import ENOUGH_ROUNDS, calibrate
-from harness.sandbox.docker import DockerSandbox
-from harness.types import Limits
+from harness.core.types import Limits
+from harness.diagnose.calibrate.measure import ENOUGH_ROUNDS, calibrate
+from harness.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 

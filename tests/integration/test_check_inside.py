@@ -9,10 +9,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.check import CheckReport, ContainerProbe, check_package, shipped_modules
-from harness.sandbox.docker import DockerSandbox
-from harness.smoke import image_modules, smoke_runner
-from harness.types import Limits
+from harness.core.types import Limits
+from harness.package.check import CheckReport, ContainerProbe, check_package, shipped_modules
+from harness.run.trial import image_modules, smoke_runner
+from harness.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 

@@ -10,11 +10,11 @@ from typing import Any
 import docker
 import pytest
 
-from harness.protocol import Ready, decode_reply, encode_predict
-from harness.sandbox.docker import RUN_LABEL, DockerSandbox
-from harness.sandbox.hardening import USERS
-from harness.staging import Stage
-from harness.types import PreparedVideo, SandboxSpec
+from harness.core.types import PreparedVideo, SandboxSpec
+from harness.gateway.staging import Stage
+from harness.sandbox.docker.hardening import USERS
+from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox
+from harness.sandbox.protocol import Ready, decode_reply, encode_predict
 
 pytestmark = pytest.mark.docker
 
@@ -158,7 +158,7 @@ def inside(
     docker_client: docker.DockerClient, light_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
     """What a package finds when it looks around and tries things, in one container for all tests."""
-    from harness.types import Limits, Mount
+    from harness.core.types import Limits, Mount
 
     folder = tmp_path_factory.mktemp("hidden-place")
     package = folder / "package"

@@ -15,14 +15,14 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.errors import ImageError, ProcessEnded, ReceiveTimeout, SandboxError
-from harness.protocol import Answer, Failed, Ready, Reply, decode_reply, encode_predict
+from harness.core.errors import ImageError, ProcessEnded, ReceiveTimeout, SandboxError
+from harness.core.types import SandboxSpec
 from harness.sandbox import SandboxProcess
-from harness.sandbox.container import ContainerProcess
-from harness.sandbox.docker import OWNER_LABEL, RUN_LABEL, DockerSandbox, reap
-from harness.sandbox.meter import EngineMeter
-from harness.sandbox.owner import Owner
-from harness.types import SandboxSpec
+from harness.sandbox.docker.container import ContainerProcess
+from harness.sandbox.docker.owner import Owner
+from harness.sandbox.docker.sandbox import OWNER_LABEL, RUN_LABEL, DockerSandbox, reap
+from harness.sandbox.meters.cgroup import EngineMeter
+from harness.sandbox.protocol import Answer, Failed, Ready, Reply, decode_reply, encode_predict
 
 pytestmark = pytest.mark.docker
 MEGABYTE = 1_000_000
@@ -259,9 +259,9 @@ HARNESS = """
 import sys, time
 from pathlib import Path
 import docker
-from harness.sandbox.docker import DockerSandbox
-from harness.staging import Stage
-from harness.types import Limits, Mount, SandboxSpec
+from harness.sandbox.docker.sandbox import DockerSandbox
+from harness.gateway.staging import Stage
+from harness.core.types import Limits, Mount, SandboxSpec
 
 image, package, run_id = sys.argv[1:]
 with Stage() as stage:

@@ -9,12 +9,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.doctor.checkup import Level, Patient, examine
-from harness.doctor.engine import ENGINE_CHECKS
-from harness.doctor.probe import MARK, PROBE, judge_failure, judge_probe, parse_probe, run_probe
-from harness.errors import SandboxError
-from harness.sandbox.docker import DockerSandbox
-from harness.types import Limits, Mount, SandboxSpec
+from harness.core.errors import SandboxError
+from harness.core.types import Limits, Mount, SandboxSpec
+from harness.diagnose.doctor.checkup import Level, Patient, examine
+from harness.diagnose.doctor.engine import ENGINE_CHECKS
+from harness.diagnose.doctor.probe import MARK, PROBE, judge_failure, judge_probe, parse_probe, run_probe
+from harness.sandbox.docker.sandbox import DockerSandbox
 
 MakePackage = Callable[..., Path]
 MakeSpec = Callable[..., SandboxSpec]

@@ -17,20 +17,20 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.challenge import Challenge, load_challenge
-from harness.errors import SandboxError
-from harness.evaluate import Backend, Evaluation, evaluate
-from harness.gateway import SetProgress
-from harness.journal import read_entries
-from harness.perturb.prepare import PrepareProgress
-from harness.perturb.synthetic import ClipSpec, write_clip
-from harness.repeat import Steadiness
-from harness.result import ImageFacts, read_result
-from harness.runfolder import RunFolder
+from harness.core.challenge import Challenge, load_challenge
+from harness.core.errors import SandboxError
+from harness.core.types import OutcomeKind, SandboxSpec, SetName, Verdict
+from harness.gateway.feed import SetProgress
+from harness.gateway.journal import read_entries
+from harness.results.result import ImageFacts, read_result
+from harness.results.run_folder import RunFolder
+from harness.results.seal import Key, SealState, seal_path, verify
+from harness.run.evaluate import Backend, Evaluation, evaluate
 from harness.sandbox import SandboxProcess
-from harness.sandbox.docker import RUN_LABEL, DockerSandbox, reap
-from harness.seal import Key, SealState, seal_path, verify
-from harness.types import OutcomeKind, SandboxSpec, SetName, Verdict
+from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox, reap
+from harness.scoring.repeatability import Steadiness
+from harness.videos.prepare import PrepareProgress
+from harness.videos.synthetic import ClipSpec, write_clip
 
 MakePackage = Callable[..., Path]
 CHALLENGE = """
@@ -183,7 +183,7 @@ def test_a_fault_of_ours_is_tried_once_more_and_then_kept_for_later(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("harness.work.RETRY_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("harness.run.passes.RETRY_AFTER_SECONDS", 0.0)
     package = make_package()
     with pytest.raises(SandboxError, match="went away"):
         evaluate(
@@ -231,8 +231,8 @@ def _kill_after(outcomes: int, package: Path, challenge: Path, image: str, tmp_p
         "from pathlib import Path\n"
         "sys.path.insert(0, sys.argv[1])\n"
         "from test_evaluate import Silent, asked, backend_of\n"
-        "from harness.challenge import load_challenge\n"
-        "from harness.evaluate import evaluate\n"
+        "from harness.core.challenge import load_challenge\n"
+        "from harness.run.evaluate import evaluate\n"
         "if __name__ == '__main__':\n"
         "    evaluate(asked(Path(sys.argv[2]), load_challenge(Path(sys.argv[3])), Path(sys.argv[4])),\n"
         "        backend=backend_of(docker.from_env(), sys.argv[5]), observer=Silent())\n"

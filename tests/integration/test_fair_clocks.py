@@ -8,11 +8,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.gateway import SetRun, run_set
-from harness.journal import Journal, header_of
-from harness.sandbox.docker import DockerSandbox
-from harness.staging import Stage
-from harness.types import FailureRule, OutcomeKind, PreparedVideo, SandboxSpec
+from harness.core.types import FailureRule, OutcomeKind, PreparedVideo, SandboxSpec
+from harness.gateway.feed import SetRun, run_set
+from harness.gateway.journal import Journal, header_of
+from harness.gateway.staging import Stage
+from harness.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 PATIENCE_SECONDS = 2.0  # what a busy machine may add; far below what the tests tell apart

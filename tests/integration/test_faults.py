@@ -29,13 +29,13 @@ from typing import Any
 import docker
 import pytest
 
-from harness.journal import read_entries
-from harness.perturb.synthetic import ClipSpec, write_clip
-from harness.result import read_result
-from harness.runfolder import RunFolder
-from harness.sandbox.docker import RUN_LABEL, reap
-from harness.staging import reap_stages
-from harness.types import OutcomeKind, SetName
+from harness.core.types import OutcomeKind, SetName
+from harness.gateway.journal import read_entries
+from harness.gateway.staging import reap_stages
+from harness.results.result import read_result
+from harness.results.run_folder import RunFolder
+from harness.sandbox.docker.sandbox import RUN_LABEL, reap
+from harness.videos.synthetic import ClipSpec, write_clip
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
 SEED = int(os.environ.get("HARNESS_FAULT_SEED", "20"))

@@ -16,11 +16,20 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.gateway import SetRun, run_set
-from harness.journal import Journal, header_of, read_entries
-from harness.sandbox.docker import RUN_LABEL, DockerSandbox, reap
-from harness.staging import Stage, reap_stages
-from harness.types import FailureRule, Limits, Mode, Mount, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.core.types import (
+    FailureRule,
+    Limits,
+    Mode,
+    Mount,
+    OutcomeKind,
+    PreparedVideo,
+    SandboxSpec,
+    Verdict,
+)
+from harness.gateway.feed import SetRun, run_set
+from harness.gateway.journal import Journal, header_of, read_entries
+from harness.gateway.staging import Stage, reap_stages
+from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox, reap
 
 pytestmark = pytest.mark.docker
 K = OutcomeKind
@@ -133,11 +142,11 @@ HARNESS = """
 import json, sys
 from pathlib import Path
 import docker
-from harness.gateway import run_set
-from harness.journal import Journal, header_of
-from harness.sandbox.docker import DockerSandbox
-from harness.staging import Stage
-from harness.types import FailureRule, Limits, Mount, PreparedVideo, SandboxSpec
+from harness.gateway.feed import run_set
+from harness.gateway.journal import Journal, header_of
+from harness.sandbox.docker.sandbox import DockerSandbox
+from harness.gateway.staging import Stage
+from harness.core.types import FailureRule, Limits, Mount, PreparedVideo, SandboxSpec
 
 image, package, folder, journal_path, run_id = sys.argv[1:]
 videos = tuple(

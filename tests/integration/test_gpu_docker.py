@@ -16,13 +16,13 @@ from typing import Any
 import docker
 import pytest
 
-from harness.errors import ConfigError, ProcessEnded, SandboxError
-from harness.gateway import run_set
-from harness.journal import Journal, header_of, read_entries
-from harness.protocol import Ready, decode_reply, encode_predict
-from harness.sandbox.docker import RUN_LABEL, DockerSandbox
-from harness.staging import Stage
-from harness.types import FailureRule, GpuLevel, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.core.errors import ConfigError, ProcessEnded, SandboxError
+from harness.core.types import FailureRule, GpuLevel, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.gateway.feed import run_set
+from harness.gateway.journal import Journal, header_of, read_entries
+from harness.gateway.staging import Stage
+from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox
+from harness.sandbox.protocol import Ready, decode_reply, encode_predict
 
 pytestmark = pytest.mark.docker
 GPU = "gpu GPU-a Big 80000000000 1000000 50 0"
@@ -47,8 +47,8 @@ stub = _stub()
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     path = stub.build(tmp_path)
     # These tests share their cores with others: here a gap between two readings is nobody's fault.
-    monkeypatch.setattr("harness.sandbox.gpu.LONGEST_GAP_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr("harness.sandbox.gpu.STUCK_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("harness.sandbox.meters.gpu.LONGEST_GAP_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("harness.sandbox.meters.gpu.STUCK_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the lock of this GPU is nobody else's
     with stub.loaded(path), stub.world(tmp_path) as made:
         made.write(GPU)

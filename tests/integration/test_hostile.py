@@ -1,7 +1,7 @@
 """The hostile suite: every behaviour, as an entry would be run, on a real engine; and what holds the suite.
 
-A behaviour is a folder of `tests/packages` or, where it also ships with the harness, of
-`harness/selfcheck/packages`: a package and `expect.toml`. Nothing about a single behaviour is written here.
+A behaviour is a folder of `tests/packages` or, if it also ships with the harness, of
+`harness/diagnose/selfcheck/packages`: a package and `expect.toml`. Single behaviours are not described here.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.sandbox.docker import DockerSandbox
-from harness.selfcheck.attack import Target, attack
-from harness.selfcheck.behaviour import Behaviour, core_behaviours, load_behaviours
-from harness.selfcheck.judge import judge
-from harness.selfcheck.run import table_markdown
+from harness.diagnose.selfcheck.attack import Target, attack
+from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours, load_behaviours
+from harness.diagnose.selfcheck.judge import judge
+from harness.diagnose.selfcheck.run import table_markdown
+from harness.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 

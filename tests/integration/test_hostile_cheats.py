@@ -19,17 +19,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from harness.gateway import run_set
-from harness.journal import Journal, header_of
-from harness.perturb.prepare import SourceVideo, prepare_set
-from harness.perturb.recipes import load_recipe
-from harness.perturb.synthetic import ClipSpec, write_clip
+from harness.core.types import FailureRule, Mount, OutcomeKind, PreparedVideo, SandboxSpec
+from harness.diagnose.selfcheck.behaviour import load_behaviour
+from harness.gateway.feed import run_set
+from harness.gateway.journal import Journal, header_of
+from harness.gateway.staging import Stage
 from harness.sandbox import Sandbox
-from harness.sandbox.docker import DockerSandbox
+from harness.sandbox.docker.sandbox import DockerSandbox
 from harness.sandbox.process import ProcessSandbox
-from harness.selfcheck.behaviour import load_behaviour
-from harness.staging import Stage
-from harness.types import FailureRule, Mount, OutcomeKind, PreparedVideo, SandboxSpec
+from harness.videos.perturb.recipes import load_recipe
+from harness.videos.prepare import SourceVideo, prepare_set
+from harness.videos.synthetic import ClipSpec, write_clip
 
 pytestmark = pytest.mark.docker
 

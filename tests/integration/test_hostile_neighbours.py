@@ -8,11 +8,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.protocol import Answer, Ready, decode_reply, encode_predict
+from harness.core.types import PreparedVideo, SandboxSpec
+from harness.gateway.staging import Stage
 from harness.sandbox import SandboxProcess
-from harness.sandbox.docker import DockerSandbox
-from harness.staging import Stage
-from harness.types import PreparedVideo, SandboxSpec
+from harness.sandbox.docker.sandbox import DockerSandbox
+from harness.sandbox.protocol import Answer, Ready, decode_reply, encode_predict
 
 pytestmark = pytest.mark.docker
 

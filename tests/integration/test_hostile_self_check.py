@@ -9,10 +9,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import harness.sandbox.docker
-from harness.cli_security import self_check
-from harness.errors import ConfigError
-from harness.sandbox.hardening import container_options
+import harness.sandbox.docker.sandbox
+from harness.cli.security import self_check
+from harness.core.errors import ConfigError
+from harness.sandbox.docker.hardening import container_options
 
 pytestmark = pytest.mark.docker
 
@@ -36,7 +36,7 @@ def test_a_hole_is_found_and_told_to_programs(monkeypatch: pytest.MonkeyPatch) -
         options["HostConfig"]["SecurityOpt"] = ["no-new-privileges", "seccomp=unconfined"]
         return options
 
-    monkeypatch.setattr(harness.sandbox.docker, "container_options", without_seccomp)
+    monkeypatch.setattr(harness.sandbox.docker.sandbox, "container_options", without_seccomp)
     done = CliRunner().invoke(app, ["--only", "io_uring", "--only", "zip_slip", "--json"])
     assert isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code == 1

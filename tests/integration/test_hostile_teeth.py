@@ -15,13 +15,13 @@ from typing import Any
 import docker
 import pytest
 
-import harness.sandbox.docker
-from harness.sandbox.docker import DockerSandbox
-from harness.sandbox.hardening import container_options
+import harness.sandbox.docker.sandbox
+from harness.diagnose.selfcheck.attack import Target, attack
+from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours, load_behaviours
+from harness.diagnose.selfcheck.judge import judge
+from harness.sandbox.docker.hardening import container_options
+from harness.sandbox.docker.sandbox import DockerSandbox
 from harness.sandbox.process import ProcessSandbox
-from harness.selfcheck.attack import Target, attack
-from harness.selfcheck.behaviour import Behaviour, core_behaviours, load_behaviours
-from harness.selfcheck.judge import judge
 
 pytestmark = pytest.mark.docker
 
@@ -133,6 +133,6 @@ def test_without_its_protection_the_attack_is_seen(
         weaken(options)
         return options
 
-    monkeypatch.setattr(harness.sandbox.docker, "container_options", weakened)
+    monkeypatch.setattr(harness.sandbox.docker.sandbox, "container_options", weakened)
     target = Target(sandbox=DockerSandbox(docker_client), image=light_image, client=docker_client)
     assert broken(BEHAVIOURS[name], target) >= seen

@@ -14,8 +14,8 @@ from typing import Any
 import docker
 import pytest
 
-from harness.errors import ImageError
-from harness.image import LABEL, RUNTIME_FOLDER, RuntimeImage, ensure_image
+from harness.core.errors import ImageError
+from harness.image.runtime_image import LABEL, RUNTIME_FOLDER, RuntimeImage, ensure_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]  # it imports everything that is promised
 

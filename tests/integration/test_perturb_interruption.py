@@ -10,15 +10,15 @@ import sys
 import time
 from pathlib import Path
 
-from harness.perturb.prepare import SourceVideo, prepare_set
-from harness.perturb.recipes import load_recipe
-from harness.perturb.synthetic import ClipSpec, write_clip
+from harness.videos.perturb.recipes import load_recipe
+from harness.videos.prepare import SourceVideo, prepare_set
+from harness.videos.synthetic import ClipSpec, write_clip
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from harness.perturb.prepare import SourceVideo, prepare_set
-from harness.perturb.recipes import load_recipe
+from harness.videos.prepare import SourceVideo, prepare_set
+from harness.videos.perturb.recipes import load_recipe
 if __name__ == "__main__":
     folder, destination = map(Path, sys.argv[1:])
     sources = [SourceVideo(source_id=path.name, path=path) for path in sorted(folder.iterdir())]

@@ -1,4 +1,4 @@
-"""Dependencies point one way. A module may import from its own layer and those below it, never from above."""
+"""The house's plan: which room may use which, and how large a module may be."""
 
 from __future__ import annotations
 
@@ -11,33 +11,36 @@ import pytest
 
 HARNESS = Path(__file__).parents[2] / "harness"
 
-# From the bottom up. A package stands for everything in it.
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("harness", "types", "errors"),
-    (
-        *("challenge", "videos", "probe", "protocol", "limits", "runfolder", "engine"),
-        *("findings", "manifest", "contents", "unzip", "survey", "package", "pack", "layouts"),
-        *("batch_answers", "scoring.metrics", "scoring.intervals", "sandbox"),
-    ),
-    (
-        *("sandbox.owner", "sandbox.stream", "sandbox.hardening", "sandbox.meter", "sandbox.gpu"),
-        *("sandbox.container", "sandbox.docker", "sandbox.engine_errors", "sandbox.process"),
-        *("setrun", "set_record", "journal", "staging", "startup", "batch", "gateway", "perturb"),
-    ),
-    (
-        *("scoring", "host", "baseimage", "wheelhouse", "image", "checks", "check", "check_view", "smoke"),
-        *("result", "report", "entries", "leaderboard", "store", "sets", "audit", "doctor", "seal"),
-        *("repeat", "calibrate"),
-    ),
-    ("finish", "work", "evaluate", "selfcheck"),
-    ("backends", "console", "cli_options", "cli_organiser", "cli_checks", "cli_security", "cli"),
-)
-RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+# From the top down: a room may use the rooms that its row names, and each of those lies further down.
+ROOMS: dict[str, set[str]] = {
+    "cli": {
+        *("run", "diagnose", "report", "results", "gateway", "package", "image"),
+        "scoring",
+        "sandbox",
+        "videos",
+        "core",
+    },
+    "run": {"report", "results", "gateway", "package", "scoring", "sandbox", "videos", "core"},
+    "diagnose": {"results", "gateway", "package", "image", "scoring", "sandbox", "videos", "core"},
+    "report": {"results", "scoring", "videos", "core"},
+    "results": {"scoring", "videos", "core"},
+    "gateway": {"package", "sandbox", "core"},
+    "package": {"core"},
+    "image": {"core"},
+    "scoring": {"videos", "core"},
+    "sandbox": {"core"},
+    "videos": {"core"},
+    "core": set(),
+}
+LINES_MAX = 320
+TOP_ENTRIES_MAX = 13
+# Programs that run inside containers: they import nothing of the harness, and nothing here imports them.
+INSIDE_CONTAINERS = {"runtime", "packages"}
 MODULES = sorted(
-    path
-    for path in HARNESS.rglob("*.py")
-    if not {"runtime", "packages", "behaviours"} & set(path.relative_to(HARNESS).parts)
+    path for path in HARNESS.rglob("*.py") if not INSIDE_CONTAINERS & set(path.relative_to(HARNESS).parts)
 )
+# Tables: a list of rows that nobody reads in one sitting, nor needs to.
+TABLES: set[str] = set()
 
 
 def name_of(path: Path) -> str:
@@ -45,64 +48,66 @@ def name_of(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__") or "harness"
 
 
-def rank_of(module: str) -> int | None:
-    """Return the layer of a module: its own, or that of the nearest package around it."""
-    while module:
-        if module in RANK:
-            return RANK[module]
-        module = module.rpartition(".")[0]
-    return None
-
-
 def imported(path: Path) -> Iterator[str]:
-    """Yield what a module imports of the harness when it runs; imports for type checkers alone are none."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if node in for_types:
-            continue
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "harness":
-            base = node.module.removeprefix("harness").lstrip(".")
-            for alias in node.names:
-                inner = f"{base}.{alias.name}".lstrip(".")
-                is_module = (HARNESS / inner.replace(".", "/")).with_suffix(".py").exists()
-                yield inner if is_module else base or "harness"
+    """Yield the dotted names, below `harness`, of what a module imports, on use and for types included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports relatively; name the room"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
-            yield from (
-                alias.name.removeprefix("harness").lstrip(".") or "harness"
-                for alias in node.names
-                if alias.name.split(".")[0] == "harness"
-            )
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        yield from (name.removeprefix("harness.") for name in names if name.startswith("harness."))
+
+
+def test_the_rooms_of_the_plan_are_the_folders_of_the_house() -> None:
+    folders = {path.name for path in HARNESS.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(ROOMS)
+    entries = [path for path in HARNESS.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= TOP_ENTRIES_MAX + 3  # a few files: __init__, __main__, py.typed
+
+
+def test_every_row_of_the_plan_points_down() -> None:
+    order = list(ROOMS)
+    for room, below in ROOMS.items():
+        assert all(order.index(other) > order.index(room) for other in below), room
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_imports_nothing_from_above(path: Path) -> None:
-    mine = name_of(path)
-    rank = rank_of(mine)
-    assert rank is not None, f"{mine} has no layer: say in LAYERS where it belongs"
-    if path.parent.name == "perturb" and path.stem == "cli":
-        return  # a part of the command line that lies with what it is about
+def test_a_module_uses_the_rooms_that_its_own_may_use(path: Path) -> None:
+    parts = path.relative_to(HARNESS).parts
+    if len(parts) == 1:
+        return  # the package's own face may offer anything
     for other in imported(path):
-        below = rank_of(other)
-        assert below is not None, f"{mine} imports {other}, which has no layer"
-        assert below <= rank, f"{mine} (layer {rank}) imports {other} (layer {below})"
+        target = other.split(".")[0]
+        if target in ROOMS and target != parts[0]:
+            assert target in ROOMS[parts[0]], f"{name_of(path)} imports {other}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_reads_in_one_sitting(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LINES_MAX or name_of(path) in TABLES, f"{name_of(path)} has {lines} lines"
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_every_room_says_what_it_is_for(room: str) -> None:
+    lines = (HARNESS / room / "README.md").read_text(encoding="utf-8").strip().splitlines()
+    assert 3 <= len(lines) <= 10
 
 
 def test_labels_reach_scoring_and_nothing_that_runs_packages() -> None:
-    running = ("gateway", "batch", "startup", "set_record", "staging", "journal", "smoke")
     for path in MODULES:
         name = name_of(path)
-        if name in running or name.startswith("sandbox"):
-            assert "videos" not in set(imported(path)), f"{name} could come to hold labels"
+        if name.startswith(("gateway", "sandbox", "run.trial")):
+            assert not [other for other in imported(path) if other.startswith("videos.labels")], (
+                f"{name} could come to hold labels"
+            )
 
 
 def test_the_runner_needs_the_standard_library_alone() -> None:
-    tree = ast.parse((HARNESS / "runtime" / "runner.py").read_text(encoding="utf-8"))
+    tree = ast.parse((HARNESS / "image" / "runtime" / "runner.py").read_text(encoding="utf-8"))
     names = {
         (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0]
         for node in ast.walk(tree)
@@ -122,8 +127,7 @@ def test_the_host_side_never_imports_torch() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_command_line_prints(path: Path) -> None:
-    name = name_of(path)
-    if name.startswith(("cli", "console")) or name.endswith(".cli"):
+    if path.relative_to(HARNESS).parts[0] == "cli":
         return
     calls = (
         node.func.id

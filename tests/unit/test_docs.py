@@ -9,10 +9,10 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from harness.cli import app, run_command
-from harness.limits import limits_markdown
+from harness.cli.app import app, run_command
+from harness.core.limits import limits_markdown
+from harness.core.types import Limits, Verdict
 from harness.report.words import VERDICT_WORDS
-from harness.types import Limits, Verdict
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "sample_videos" / "README.md")

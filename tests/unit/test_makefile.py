@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from harness.cli import app
+from harness.cli.app import app
+from harness.image.runtime_image import RUNTIME_FOLDER
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -87,5 +88,8 @@ def test_every_direct_dependency_is_constrained_to_its_own_pin() -> None:
 
 
 def test_the_pins_name_no_place() -> None:
-    for path in (ROOT / "constraints.txt", *(ROOT / "harness" / "runtime").glob("requirements*.txt")):
+    for path in (
+        ROOT / "constraints.txt",
+        *RUNTIME_FOLDER.glob("requirements*.txt"),
+    ):
         assert not re.search(r"://| @ |^-|file:", path.read_text(encoding="utf-8"), re.MULTILINE), path.name

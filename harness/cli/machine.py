@@ -1,0 +1,167 @@
+"""Commands that look at a machine or a result and change neither; `calibrate` keeps what it measured."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from harness.cli.back_ends import docker_backend
+from harness.cli.options import CacheOption, JsonOption, cache_folder
+from harness.cli.progress import ConsoleObserver
+from harness.cli.views.calibrate import render_speeds
+from harness.cli.views.doctor import render_checkup
+from harness.core.challenge import load_challenge
+from harness.core.errors import ConfigError
+from harness.core.files import write_text
+from harness.core.types import Limits
+from harness.diagnose.calibrate.measure import calibrate
+from harness.diagnose.calibrate.project import in_words, project
+from harness.diagnose.calibrate.speeds import (
+    keep,
+    kept,
+    kept_reference,
+    load_reference,
+    reference_at,
+    reference_toml,
+)
+from harness.diagnose.doctor.checkup import Patient, examine
+from harness.diagnose.doctor.engine import ENGINE_CHECKS
+from harness.diagnose.doctor.host import HOST_CHECKS
+from harness.diagnose.doctor.probe import probe_container
+from harness.image.container_engine import connect
+from harness.results.seal import KEY_VARIABLE, SealState, key_from_environment, mismatches, read_key, verify
+from harness.run.conclude import host_facts
+
+_out = Console()
+_err = Console(stderr=True, soft_wrap=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(doctor)
+    app.command(name="verify")(verify_command)
+    app.command(name="calibrate")(calibrate_command)
+
+
+def doctor(
+    *,
+    challenge: Annotated[
+        Path | None,
+        typer.Option("--challenge", "-c", help="Whose limits to look for. Default: the usual ones."),
+    ] = None,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look whether this machine is fit: engine, walls, limits, disk, memory, clock, GPU. Changes nothing."""
+    patient = Patient(
+        connect=connect,
+        limits=Limits() if challenge is None else load_challenge(challenge).limits,
+        cache=cache_folder(cache),
+        temporary=Path(tempfile.gettempdir()),
+    )
+    with ConsoleObserver(_err) as observer:
+        checkup = examine(
+            patient, host=HOST_CHECKS, engine=(*ENGINE_CHECKS, probe_container), say=observer.step
+        )
+    if as_json:
+        sys.stdout.write(checkup.to_json())
+    else:
+        _out.print(render_checkup(checkup))
+    raise typer.Exit(0 if checkup.ok else 1)
+
+
+def calibrate_command(
+    *,
+    challenge: Annotated[
+        Path | None,
+        typer.Option("--challenge", "-c", help="Whose limits to measure under. Default: the usual ones."),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", help="The organiser's published speeds. Kept for `check` and `run`."),
+    ] = None,
+    publish: Annotated[
+        Path | None, typer.Option("--publish", help="For organisers: write this machine's speeds to a file.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="With --publish: what the machine is called.")] = "organiser",
+    cache: CacheOption = None,
+) -> None:
+    """Measure this machine, so that `check` and `run` can say what the organiser's would need."""
+    folder = cache_folder(cache)
+    published = kept_reference(folder) if reference is None else load_reference(reference)
+    limits = Limits() if challenge is None else load_challenge(challenge).limits
+    with ConsoleObserver(_err) as observer:
+        observer.step("Finding the runtime image")
+        backend = docker_backend(observer.say)
+        observer.step("Running the standard workload")
+        found = calibrate(
+            backend.sandbox,
+            image=backend.image.digest,
+            limits=limits,
+            cpu=host_facts(engine="").cpu,
+            gpu_uuids=backend.gpu_uuids,
+            progress=lambda done, total: observer.counting("rounds", done, total),
+        )
+    keep(found, folder)
+    if reference is not None:
+        write_text(reference_at(folder), reference.read_text(encoding="utf-8"))
+    if publish is not None:
+        write_text(publish, reference_toml(found, name=name))
+        _out.print(f"published: {publish}", soft_wrap=True, markup=False)
+    _out.print(render_speeds(found, published))
+
+
+def projection_of(times: Sequence[float], *, cache: Path, limits: Limits) -> str:
+    """Say what a package with these times would need on the organiser's machine, or how to find out."""
+    own = kept(cache)
+    if own is None:
+        return "`harness calibrate` once, and this says what the organiser's machine would need"
+    found = project(
+        times, own=own, reference=kept_reference(cache), mean_video_seconds=limits.mean_video_seconds
+    )
+    return "" if found is None else in_words(found)
+
+
+def verify_command(
+    result: Annotated[Path, typer.Argument(help="A result.json, or the folder of its run.")],
+    *,
+    key: Annotated[
+        Path | None, typer.Option("--key", help=f"The key file. Default: what {KEY_VARIABLE} names.")
+    ] = None,
+    challenge: Annotated[
+        Path | None, typer.Option("--challenge", "-c", help="The challenge.toml it should be of.")
+    ] = None,
+    package: Annotated[
+        str | None, typer.Option("--package", help="The sha256 of the package it should be of.")
+    ] = None,
+) -> None:
+    """Tell whether a result is as the organiser sealed it: exit code 0 only if it is."""
+    found = read_key(key) if key else key_from_environment(os.environ)
+    if found is None:
+        raise ConfigError("no key to verify with", remedy=f"Pass --key FILE, or set {KEY_VARIABLE}.")
+    path = result / "result.json" if result.is_dir() else result
+    state = verify(path, found)
+    wrong = mismatches(
+        path,
+        challenge_sha256=None if challenge is None else load_challenge(challenge).sha256,
+        package_sha256=package,
+    )
+    _out.print(f"{path}: {_STATES[state]}", soft_wrap=True, markup=False, highlight=False)
+    for one in wrong:
+        _out.print(Text(f"{path}: {one}"), soft_wrap=True)
+    raise typer.Exit(0 if state is SealState.OK and not wrong else 1)
+
+
+_STATES = {
+    SealState.OK: "OK, as it was sealed",
+    SealState.ALTERED: "altered since it was sealed, or sealed with another key",
+    SealState.UNSIGNED: "unsigned: there is no seal beside it",
+}

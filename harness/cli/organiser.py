@@ -1,0 +1,194 @@
+"""Commands that only an organiser needs: score a table, audit a challenge, rank entries, clean up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.options import (
+    DEFAULT_RUNS,
+    DEFAULT_STORE,
+    SAMPLE_CHALLENGE,
+    CacheOption,
+    ChallengeArgument,
+    JsonOption,
+    StoreOption,
+    cache_folder,
+)
+from harness.cli.progress import ConsoleObserver
+from harness.cli.views.audit import render_audit
+from harness.cli.views.scores import score_summary
+from harness.core.challenge import load_challenge
+from harness.core.types import FailureRule, PreparedVideo, SetName, Verdict
+from harness.diagnose.audit import AuditProgress, audit_challenge
+from harness.gateway.staging import reap_stages
+from harness.image.container_engine import connect
+from harness.results.index import Store
+from harness.results.leaderboard import Choice, LeaderboardRow
+from harness.results.run_folder import RunFolder
+from harness.sandbox.docker.sandbox import reap as reap_containers
+from harness.scoring.score import score_set
+from harness.scoring.scored import read_predictions_csv
+from harness.videos.labels import read_labels
+from harness.videos.prepared_set import PreparedSet
+from harness.videos.ready_set import ready_set
+
+_out = Console()
+_err = Console(stderr=True, soft_wrap=True)
+
+RunsArgument = Annotated[Path, typer.Argument(help="The folder of run folders.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the organiser's commands."""
+    for command in (score, audit, submit, leaderboard, rebuild, reap):
+        app.command()(command)
+
+
+def score(
+    predictions: Annotated[Path, typer.Argument(help="CSV with filename,label; label is P(fake).")],
+    labels: Annotated[Path, typer.Option("--labels", help="CSV with filename,label; label is 0 or 1.")],
+    *,
+    epsilon: Annotated[float, typer.Option(help="Log loss clips to [ε, 1-ε].")] = 1e-15,
+) -> None:
+    """Score a table of predictions against labels; missing, extra and repeated rows are refused."""
+    truth = read_labels(labels)
+    found = score_set(
+        set_name=SetName.PUBLIC,
+        verdict=Verdict.OK,
+        outcomes=read_predictions_csv(predictions),
+        videos=[
+            PreparedVideo(video_id=name, path=labels.parent / name, source_id=name, sha256="")
+            for name in truth
+        ],
+        labels=truth,
+        rule=FailureRule.STRICT,
+        epsilon=epsilon,
+    )
+    _out.print(score_summary(found))
+
+
+def audit(
+    challenge: ChallengeArgument = SAMPLE_CHALLENGE,
+    *,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="Audit the clean videos only; prepare nothing.")
+    ] = False,
+    cache: CacheOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask whether anything but the picture predicts the label, and whether footage is in two sets."""
+    loaded = load_challenge(challenge)
+    with ConsoleObserver(_err) as observer:
+        prepared: dict[SetName, PreparedSet] = {}
+        for name in () if sources else loaded.sets:
+            observer.step(f"Preparing the {name} set")
+            ready = ready_set(
+                name,
+                loaded,
+                cache=cache_folder(cache),
+                progress=partial(observer.preparing, name),
+            )
+            prepared[name] = PreparedSet(
+                videos=ready.videos, unreadable=ready.left_out, manifest_path=ready.manifest_path, reused=0
+            )
+        observer.step("Looking for leaks")
+
+        def reading(progress: AuditProgress) -> None:
+            observer.counting("reading", progress.done, progress.total)
+
+        report = audit_challenge(loaded, prepared=prepared or None, progress=reading)
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_json(), indent=2) + "\n")
+    else:
+        _out.print(render_audit(report))
+    raise typer.Exit(0 if report.clean else 1)
+
+
+def submit(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    team: Annotated[str, typer.Option("--team", help="Who hands it in.")],
+    *,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Enter a finished run under a team's name."""
+    index = _opened(store)
+    try:
+        row = index.submit(RunFolder(path=run.resolve()), team=team)
+    finally:
+        index.close()
+    stands = "stands on the leaderboard" if row.eligible else "is recorded, and stands on no leaderboard"
+    _out.print(f"{row.run_id} of {team} {stands}", soft_wrap=True, markup=False)
+
+
+def leaderboard(
+    challenge: ChallengeArgument = SAMPLE_CHALLENGE,
+    *,
+    by: Annotated[SetName, typer.Option(help="public or private.")] = SetName.PUBLIC,
+    choice: Annotated[Choice, typer.Option(help="Which entry stands for a team.")] = Choice.BEST,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Rank the teams that submitted to a challenge, by rounded log loss."""
+    loaded = load_challenge(challenge)
+    index = _opened(store)
+    try:
+        rows = index.leaderboard(
+            challenge_sha256=loaded.sha256, by=by, choice=choice, decimals=loaded.scoring.public_decimals
+        )
+    finally:
+        index.close()
+    if not rows:
+        _out.print(f"nobody has submitted to {loaded.name} yet: `harness submit RUN --team NAME`")
+        return
+    _out.print(_ranking(rows, f"{loaded.name}, {by} log loss", loaded.scoring.public_decimals))
+
+
+def rebuild(runs: RunsArgument = DEFAULT_RUNS, *, store: StoreOption = DEFAULT_STORE) -> None:
+    """Make the index anew from the run folders, which are the truth."""
+    index = _opened(store)
+    try:
+        found = index.rebuild(runs)
+    finally:
+        index.close()
+    for problem in found.problems:
+        _err.print(Text(f"warning: {problem}", "yellow"))
+    _out.print(f"{found.runs} runs, {found.entries} of them entries")
+    raise typer.Exit(1 if found.problems else 0)
+
+
+def reap() -> None:
+    """Remove the containers and staged videos that dead harnesses of this machine left; only those."""
+    containers, folders = reap_containers(connect()), reap_stages()
+    for name in (*containers, *map(str, folders)):
+        _out.print(f"removed {name}", soft_wrap=True)
+    _out.print(f"{len(containers)} containers and {len(folders)} folders removed")
+
+
+def _opened(url: str) -> Store:
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    return Store(url)
+
+
+def _ranking(rows: tuple[LeaderboardRow, ...], title: str, decimals: int) -> Table:
+    table = Table(title=title, title_justify="left")
+    for heading in ("", "team", "log loss", "entry", "entries", "run"):
+        table.add_column(heading, justify="right" if heading in {"", "log loss", "entries"} else "left")
+    for row in rows:
+        table.add_row(
+            str(row.rank),
+            Text(row.team),
+            f"{row.log_loss:.{decimals}f}",
+            Text(row.package),
+            str(row.entries),
+            row.run_id,
+        )
+    return table

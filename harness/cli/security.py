@@ -1,0 +1,86 @@
+"""The command that attacks one's own machine: does the sandbox hold here?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.back_ends import docker_backend
+from harness.cli.options import JsonOption
+from harness.cli.progress import ConsoleObserver
+from harness.core.errors import ConfigError
+from harness.diagnose.selfcheck.attack import Target
+from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours
+from harness.diagnose.selfcheck.run import Finding, Progress, run_behaviours, to_json
+from harness.image.container_engine import connect
+
+_out = Console()
+_err = Console(stderr=True, soft_wrap=True)
+
+
+def self_check(
+    *,
+    runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Names of attacks; repeat it. Default: all.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Attack this machine's own sandbox with hostile packages, and show what stopped each."""
+    behaviours = _chosen(core_behaviours(), only or [])
+    with ConsoleObserver(_err) as observer:
+        observer.step("Finding the runtime image")
+        backend = docker_backend(observer.say, runtime=runtime)
+        observer.step("Attacking")
+        client = connect()
+        try:
+            target = Target(
+                sandbox=backend.sandbox, image=backend.image.digest, client=client, runtime=runtime
+            )
+
+            def attacking(progress: Progress) -> None:
+                observer.counting("attacks", progress.done, progress.total)
+
+            findings = list(run_behaviours(behaviours, target, progress=attacking))
+        finally:
+            client.close()
+        observer.counting("attacks", len(behaviours), len(behaviours))
+    if as_json:
+        sys.stdout.write(json.dumps(to_json(findings, runtime=runtime), indent=2, ensure_ascii=False) + "\n")
+    else:
+        _out.print(_table(findings))
+        broken = sum(not finding.held for finding in findings)
+        _out.print(
+            f"{broken} of {len(findings)} attacks got through: run nobody's package on this machine."
+            if broken
+            else f"{len(findings)} attacks, none got through."
+        )
+    raise typer.Exit(0 if all(finding.held for finding in findings) else 1)
+
+
+def _chosen(behaviours: tuple[Behaviour, ...], names: list[str]) -> tuple[Behaviour, ...]:
+    known = {behaviour.name: behaviour for behaviour in behaviours}
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"no attack is called {', '.join(unknown)}", remedy=f"There are: {', '.join(known)}."
+        )
+    return tuple(known[name] for name in names) or behaviours
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(title="Attacks on this machine's sandbox", title_justify="left", show_lines=True)
+    table.add_column("")
+    for heading in ("attack", "what stopped it", "evidence"):
+        table.add_column(heading, overflow="fold")
+    for finding in findings:
+        mark = Text("held", "green") if finding.held else Text("BROKEN", "bold red")
+        expect = finding.behaviour.expect
+        attack = Text(finding.behaviour.name, "bold").append(f"\n{expect.attack}", "not bold")
+        stopped = expect.stopped_by if finding.held else "nothing, or not as it should"
+        table.add_row(mark, attack, Text(stopped), Text(finding.evidence))
+    return table

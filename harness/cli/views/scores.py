@@ -1,0 +1,133 @@
+"""The summary that the command line prints: the verdict, both scores, and what they stand against."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from harness.core.types import SetName, Verdict
+from harness.report import words
+from harness.results.result import NO_ISOLATION, Result, SetResult
+from harness.scoring.intervals import Gap
+from harness.scoring.metrics import all_metrics
+from harness.scoring.repeatability import Steadiness, in_words
+from harness.scoring.score import SetScore
+
+_ORDER = (SetName.PUBLIC, SetName.PRIVATE, SetName.CONTROL)
+
+
+def terminal_summary(result: Result) -> RenderableType:
+    """Return something that rich prints well from 40 columns on.
+
+    All text is `Text`, never markup: what a package wrote can neither colour nor move anything.
+    """
+    sets = [result.sets[name] for name in _ORDER if name in result.sets]
+    parts: list[RenderableType] = [_head(result), *(_set(one) for one in sets)]
+    parts += [_gap(gap) for gap in result.gaps]
+    if result.isolation == NO_ISOLATION:
+        parts.append(
+            Text("No isolation: for debugging only. This run never enters a leaderboard.", "bold red")
+        )
+    border = "green" if result.valid else "red"
+    return Panel(Group(*parts), title="result", border_style=border, expand=False)
+
+
+def score_summary(score: SetScore) -> RenderableType:
+    """Return the scores of one set as a table: for a table of predictions that no run made."""
+    if not score.scored:
+        return Text(f"no score: {words.one_line(score.reason, characters=400)}", "red")
+    table = Table(
+        title=f"{score.videos} videos, {score.fakes} fake; ε = {score.epsilon:g}", title_justify="left"
+    )
+    for title in ("metric", "value", "95%"):
+        table.add_column(title, justify="left" if title == "metric" else "right")
+    for name, metric in all_metrics().items():
+        found = score.metrics[name]
+        interval = found.interval
+        between = f"{words.score(interval.low)} – {words.score(interval.high)}" if interval else ""
+        value = found.reason if found.value is None else words.score(found.value)
+        table.add_row(f"{metric.title} ({metric.direction} is better)", value, between)
+    table.add_section()
+    table.add_row("constant 0.5", words.score(score.anchors.constant_half), "")
+    table.add_row("uniform random, expected", words.score(score.anchors.uniform_random), "")
+    return table
+
+
+def _head(result: Result) -> Text:
+    name = words.one_line(result.package.name)
+    return Text(f"{name} on {words.one_line(result.challenge.name)}\n", style="bold")
+
+
+def _set(one: SetResult) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    good = one.verdict is Verdict.OK
+    table.add_row(
+        Text(one.set_name.value, "bold"), Text(one.verdict.value, "bold green" if good else "bold red")
+    )
+    if not good:
+        table.add_row("", Text(words.VERDICT_WORDS[one.verdict]))
+    if one.detail:
+        table.add_row("detail", Text(words.one_line(one.detail, characters=400)))
+    table.add_row("log loss", _loss(one))
+    for key, title in (("roc_auc", "ROC AUC"), ("accuracy", "accuracy")):
+        found = one.score.metrics.get(key)
+        if found is not None:
+            table.add_row(title, Text(words.score(found.value) if found.value is not None else found.reason))
+    table.add_row("failed", _failed(one))
+    if one.left_out:
+        table.add_row("left out", Text(f"{one.left_out} sources that cannot be read as videos", "yellow"))
+    table.add_row("time", _time(one))
+    table.add_row("CPU time", Text(words.cpu(one.resources)))
+    if one.resources.peak_gpu_memory_bytes is not None:
+        table.add_row("GPU", _gpu(one))
+    if one.repeat is not None:
+        steady = one.repeat.steadiness is Steadiness.DETERMINISTIC
+        table.add_row("repeated", Text(in_words(one.repeat), "" if steady else "bold yellow"))
+    return Group(table, Text(""))
+
+
+def _loss(one: SetResult) -> Text:
+    found, half = one.score.metrics.get("log_loss"), one.score.anchors.constant_half
+    if found is None or found.value is None:
+        return Text(f"none: {words.one_line(one.score.reason, characters=400)}", "red")
+    better = found.value < half
+    text = Text(words.score(found.value), "bold green" if better else "bold yellow")
+    if found.interval is not None:
+        text.append(f"  95% {words.score(found.interval.low)} to {words.score(found.interval.high)}", "dim")
+    side = "better" if better else "no better"
+    return text.append(f"\n{side} than a constant 0.5 ({words.score(half)})", "dim")
+
+
+def _failed(one: SetResult) -> Text:
+    kinds = ", ".join(f"{kind} {count}" for kind, count in one.score.failures.items())
+    text = f"{one.score.failed} of {one.score.videos} videos" + (f": {kinds}" if kinds else "")
+    return Text(text, "yellow" if one.score.failed else "")
+
+
+def _time(one: SetResult) -> Text:
+    clocks = one.clocks
+    return Text(
+        f"{words.seconds(clocks.video_mean_seconds)} per video,"
+        f" longest {words.seconds(clocks.video_longest_seconds)};"
+        f" {words.seconds(clocks.billed_seconds)} of {words.seconds(clocks.budget_seconds)};"
+        f" start {words.seconds(clocks.startup_seconds)}"
+    )
+
+
+def _gpu(one: SetResult) -> Text:
+    used = one.resources
+    return Text(
+        f"{words.size(used.peak_gpu_memory_bytes)} at most; busy {words.seconds(used.gpu_seconds)};"
+        f" memory limit: {used.gpu_level}"
+    )
+
+
+def _gap(gap: Gap) -> Text:
+    text = Text(f"gap {gap.first} → {gap.second}  {words.signed(gap.value)}")
+    if gap.interval is not None:
+        text.append(f"  95% {words.signed(gap.interval.low)} to {words.signed(gap.interval.high)}", "dim")
+    return text

@@ -1,0 +1,30 @@
+"""Text for people: lists of errors, and foreign text made safe to print. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+ERRORS_SHOWN: Final = 20
+SHOWN_CHARACTERS_MAX: Final = 300
+
+
+def listed(summary: str, errors: list[str]) -> str:
+    """Put a list of errors under its summary, the first twenty of them."""
+    more = [f"… and {len(errors) - ERRORS_SHOWN} more"] if len(errors) > ERRORS_SHOWN else []
+    return "\n  - ".join([f"{summary}:", *errors[:ERRORS_SHOWN], *more])
+
+
+def describe(problem: Any) -> str:
+    """Say in one line which key of a pydantic error is wrong and why."""
+    key = ".".join(str(part) for part in problem["loc"] if part != "[key]") or "(top level)"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    if problem["type"] == "missing":
+        return f"{key}: missing"
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')} (got {str(problem['input'])[:60]!r})"
+
+
+def printable(text: str, *, cap: int = SHOWN_CHARACTERS_MAX) -> str:
+    """Make a contestant's text safe to print: one line, no control or unpaired characters, capped."""
+    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:cap])
+    return clean if len(text) <= cap else f"{clean}…"

@@ -1,0 +1,1 @@
+"""Find or build the runtime image that packages run in."""

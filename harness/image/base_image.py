@@ -1,0 +1,235 @@
+"""The image that the runtime image stands on: named, pulled, or made from Debian's packages.
+
+`BASE_IMAGE` names it; it needs Python 3.11 and nothing else. Where it is not named, the default is asked for,
+and where no registry can be reached a minimal Debian bookworm with Python is made on this machine. A base
+that was named is never replaced by another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import docker
+import requests
+from docker.errors import DockerException
+from docker.utils import parse_repository_tag
+
+from harness.core.errors import ImageError
+from harness.image.container_engine import install_debian_packages, is_debian_family
+
+DEFAULT_BASE_IMAGE: Final = "python:3.11-slim-bookworm"
+
+_FIRST_ANSWER_SECONDS: Final = (
+    20.0  # a registry that cannot be reached mostly says so at once; a firewall never does
+)
+_NEXT_ANSWER_SECONDS: Final = 300.0
+_DEBIAN_SECONDS: Final = 900.0
+
+# libstdc++6: wheels bring their own libraries, but not this one.
+_DEBIAN_PACKAGES: Final = "python3,libstdc++6,ca-certificates"
+_DEBIAN_OPTIONS: Final = (
+    "--variant=essential",
+    f"--include={_DEBIAN_PACKAGES}",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    # The host's mirrors and proxies, which may carry credentials, stay on the host.
+    '--customize-hook=rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list',
+)
+_MIRROR_REMEDY: Final = (
+    "Check that Debian's package mirror can be reached, or set BASE_IMAGE to a local image with Python 3.11."
+)
+_DEBIAN_REPOSITORY: Final = "blackbox-video-harness/base"
+_DEBIAN_TAG: Final = "bookworm-" + hashlib.sha256("\n".join(_DEBIAN_OPTIONS).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseImage:
+    """A base image that the engine has."""
+
+    name: str
+    image_id: str
+
+
+def requested_base() -> str:
+    """Return the base image that the operator asks for."""
+    return os.environ.get("BASE_IMAGE") or DEFAULT_BASE_IMAGE
+
+
+def find_base(client: docker.DockerClient) -> BaseImage | None:
+    """Return the base image if the engine has it already; asks no registry."""
+    names = [requested_base()]
+    if names == [DEFAULT_BASE_IMAGE]:
+        names.append(f"{_DEBIAN_REPOSITORY}:{_DEBIAN_TAG}")
+    for name in names:
+        image_id = image_id_of(client, name)
+        if image_id is not None:
+            return BaseImage(name=name, image_id=image_id)
+    return None
+
+
+def ensure_base(client: docker.DockerClient, *, say: Callable[[str], None]) -> BaseImage:
+    """Return the base image, pulling or making it where the engine does not have it.
+
+    Raises:
+        ImageError: a named base image cannot be had, or a base cannot be made on this machine.
+    """
+    found = find_base(client)
+    if found is not None:
+        return found
+    name = requested_base()
+    say(f"Pulling the base image {name}.")
+    try:
+        _pull(client, name)
+    except (DockerException, requests.RequestException, TimeoutError) as error:
+        if name != DEFAULT_BASE_IMAGE:
+            raise ImageError(
+                f"the base image {name} is not here and cannot be pulled: {_first_line(error)}",
+                remedy="Load it (`docker load`), correct BASE_IMAGE, or unset it to use the default.",
+            ) from error
+        say(f"It cannot be pulled ({_first_line(error)}). Making a minimal Debian base instead (about 30 s).")
+        name = _make_debian_base(client, say=say)
+    image_id = image_id_of(client, name)
+    if image_id is None:
+        raise ImageError(f"the base image {name} is gone again", remedy="Run the command once more.")
+    return BaseImage(name=name, image_id=image_id)
+
+
+def image_id_of(client: docker.DockerClient, name: str) -> str | None:
+    """Return the id ("sha256:...") of a local image; None where the engine has none of that name."""
+    try:
+        return str(client.images.get(name).id)
+    except docker.errors.ImageNotFound:
+        return None
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(getattr(error, "explanation", None) or error)  # the engine's own words, where it said any
+    return (text.splitlines() or [type(error).__name__])[0][:200]
+
+
+def _pull(client: docker.DockerClient, name: str) -> None:
+    """Pull an image, giving up on a registry that stays silent.
+
+    The engine alone decides how long it waits for a registry, so the waiting is done in a thread that can be
+    left behind.
+    """
+    repository, tag = parse_repository_tag(name)
+    events: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+
+    def follow() -> None:
+        try:
+            for event in client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+                events.put(event)
+        except (DockerException, requests.RequestException) as error:
+            events.put(error)
+        else:
+            events.put(None)
+
+    threading.Thread(target=follow, name="image-pull", daemon=True).start()
+    patience = _FIRST_ANSWER_SECONDS
+    while True:
+        try:
+            event = events.get(timeout=patience)
+        except queue.Empty:
+            raise TimeoutError(f"no answer from the registry in {patience:.0f} s") from None
+        if event is None:
+            return
+        if isinstance(event, Exception):
+            raise event
+        if "error" in event:
+            raise DockerException(str(event["error"]))
+        patience = _NEXT_ANSWER_SECONDS
+
+
+def _make_debian_base(client: docker.DockerClient, *, say: Callable[[str], None]) -> str:
+    if shutil.which("mmdebstrap") is None:
+        if not (is_debian_family() and os.geteuid() == 0):
+            raise ImageError(
+                f"no registry can be reached for {DEFAULT_BASE_IMAGE}, and mmdebstrap, which makes a base"
+                " from Debian's packages, is not installed",
+                remedy="Install mmdebstrap, or set BASE_IMAGE to a local image with Python 3.11.",
+            )
+        install_debian_packages(["mmdebstrap"], say=say)
+    with tempfile.TemporaryDirectory(prefix="harness-base-") as folder:
+        archive = Path(folder) / "base.tar"
+        options = Path(folder) / "apt.conf"
+        options.write_text(_apt_options(), encoding="utf-8")
+        command = ["mmdebstrap", "--quiet", *_DEBIAN_OPTIONS, f"--aptopt={options}", "bookworm", str(archive)]
+        command += _debian_sources()
+        # The same packages then make the same archive, whenever it is made.
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+        try:
+            done = subprocess.run(  # noqa: S603  (our own arguments)
+                command, capture_output=True, text=True, check=False, timeout=_DEBIAN_SECONDS,
+                env=environment, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise ImageError(
+                f"mmdebstrap took more than {_DEBIAN_SECONDS:.0f} s to make a base image",
+                remedy=_MIRROR_REMEDY,
+            ) from error
+        if done.returncode != 0:
+            tail = "\n    ".join(done.stderr.strip().splitlines()[-8:])
+            raise ImageError(
+                f"mmdebstrap could not make a base image:\n    {tail}",
+                remedy=_MIRROR_REMEDY,
+            )
+        _import(client, archive)
+    return f"{_DEBIAN_REPOSITORY}:{_DEBIAN_TAG}"
+
+
+def _import(client: docker.DockerClient, archive: Path) -> None:
+    client.api.import_image_from_file(
+        str(archive),
+        repository=_DEBIAN_REPOSITORY,
+        tag=_DEBIAN_TAG,
+        changes=["ENV LANG=C.UTF-8", "LABEL blackbox-video-harness.image.base=debian-bookworm"],
+    )
+    if image_id_of(client, f"{_DEBIAN_REPOSITORY}:{_DEBIAN_TAG}") is None:
+        raise ImageError("the engine did not take the base image", remedy="Look at the engine's log.")
+
+
+def _apt_options() -> str:
+    """How the host reaches its mirrors (proxies, certificates); mmdebstrap looks at none of it by itself."""
+    dump = _output(["apt-config", "dump", "Acquire"])
+    wanted = re.compile(r'^Acquire::(https?(::[\w.:/-]*)?|Check-Date|Check-Valid-Until) "')
+    return "".join(
+        line + "\n" for line in dump.splitlines() if wanted.match(line) and not line.endswith('"";')
+    )
+
+
+def _debian_sources() -> list[str]:
+    """Name the host's own Debian bookworm mirrors; nothing, hence Debian's public ones, where it has none."""
+    listing = _output(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(SUITE) $(CODENAME) $(COMPONENT) $(ORIGIN)",
+         "Created-By: Packages"]
+    )  # fmt: skip
+    lines = []
+    for target in listing.splitlines():
+        uri, *_, codename, component, origin = [*target.split(" "), "", "", "", ""][:5]
+        if origin == "Debian" and component == "main" and codename.startswith("bookworm"):
+            lines.append(f"deb {uri} {codename} main")
+    return list(dict.fromkeys(lines))
+
+
+def _output(command: list[str]) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603  (our own arguments)
+            command, capture_output=True, text=True, check=False, timeout=30, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # no apt here: mmdebstrap then uses Debian's public mirrors, with no settings of this host
+    return done.stdout if done.returncode == 0 else ""

@@ -1,0 +1,1 @@
+"""Open, check and pack a contestant's package without trusting it."""

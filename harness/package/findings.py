@@ -1,0 +1,167 @@
+"""What can be found in a package before it runs: a table of codes, and the value that names one case.
+
+The table is the whole list: `docs/contestants.md` prints it, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.core.text import printable
+
+
+class Severity(StrEnum):
+    """How bad a finding is, the worst first."""
+
+    ERROR = "error"  # the package will not be run
+    WARNING = "warning"  # it may run; the author should look
+    NOTE = "note"  # for the author's information
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One row of the table."""
+
+    severity: Severity
+    title: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One case of a rule. Its text may be shown to the contestant and holds no control characters."""
+
+    code: str
+    severity: Severity
+    message: str
+    place: str = ""
+    remedy: str = ""
+
+
+def found(code: str, message: str = "", *, place: str = "", severity: Severity | None = None) -> Finding:
+    """Make a finding of a known code.
+
+    Args:
+        code: A key of `RULES`.
+        message: What is wrong here; the rule's title where nothing more is known.
+        place: The file (and line) in the package.
+        severity: Another severity than the rule's, where the challenge decides it.
+    """
+    rule = RULES[code]
+    return Finding(
+        code=code,
+        severity=severity or rule.severity,
+        message=message or rule.title,
+        place=printable(place),
+        remedy=rule.remedy,
+    )
+
+
+def _rows(severity: Severity, rows: Mapping[str, tuple[str, str]]) -> dict[str, Rule]:
+    return {
+        code: Rule(severity=severity, title=title, remedy=remedy) for code, (title, remedy) in rows.items()
+    }
+
+
+_REPACK = "Make the zip with `harness pack FOLDER`."
+
+RULES: Mapping[str, Rule] = {
+    **_rows(
+        Severity.ERROR,
+        {
+            # P1: the files
+            "P101": ("cannot be read", "Give the path of a folder or zip with submission.toml at its root."),
+            "P102": ("is no zip", _REPACK),
+            "P103": ("is a damaged or ambiguous zip", _REPACK),
+            "P104": ("is encrypted", "Packages are handed in without a password. " + _REPACK),
+            "P105": ("unpacks to far more than it holds (zip bomb)", _REPACK),
+            "P106": ("an unsafe path", "Use relative names of printable characters, without `..` and `\\`."),
+            "P107": ("a link", "Replace the link by the file itself, or exclude it in submission.toml."),
+            "P108": ("neither a file nor a folder", "Remove it, or exclude it in submission.toml."),
+            "P109": (
+                "two names that are one on some systems",
+                "Rename one: names must differ in more than case or accents' encoding.",
+            ),
+            "P110": ("folders within folders too deep", "Flatten the tree to 32 levels or exclude it."),
+            "P111": ("too many files", "Put many small files into one, or exclude them in submission.toml."),
+            "P112": ("too large", "Make the weights smaller, or exclude what is not needed for prediction."),
+            "P113": (
+                "everything lies in one folder inside the zip",
+                "Zip the folder's content, not the folder: `harness pack FOLDER` does.",
+            ),
+            # P2: the manifest
+            "P201": ("no submission.toml at the root", 'Add one; at least `name = "…"` and `entry = "…"`.'),
+            "P202": ("submission.toml is no TOML", "Fix the syntax at that line."),
+            "P203": (
+                "a wrong key in submission.toml",
+                "Correct it; docs/contestants.md lists all keys.",
+            ),
+            "P204": (
+                "the challenge does not allow this mode",
+                "Hand in a package of the mode that the challenge allows.",
+            ),
+            # P3: the code
+            "P301": ("is no valid Python 3.11", "Fix the syntax; the runtime image has Python 3.11."),
+            "P302": ("the module of `entry` is missing", "Name it relative to the package's root."),
+            "P303": ("the class of `entry` is missing", "Define or import it at the top of that module."),
+            "P304": (
+                "the class does not fit the contract",
+                "It needs `__init__(self, package)` and `predict(self, video)`; see docs/contestants.md.",
+            ),
+            "P305": ("the command's file is missing", "Name a file of the package."),
+            # P4: what the weights come from
+            "P401": (
+                "weights without a word on what they were trained on",
+                "Add [[external_data]] with name, licence and consent for each source to submission.toml.",
+            ),
+            # P6: inside the container
+            "P601": ("does not start", "Read the traceback; `--sandbox process` lets you debug it."),
+            "P602": ("fails on a sample video", "Read the traceback; `--sandbox process` lets you debug it."),
+            "P603": (
+                "answers with no probability",
+                "Return a float between 0 and 1: the probability that the video is fake.",
+            ),
+        },
+    ),
+    **_rows(
+        Severity.WARNING,
+        {
+            "P114": ("a hidden file", "Exclude it in submission.toml unless the package needs it."),
+            "P115": ("a very large file that is not weights", "Exclude it if prediction does not need it."),
+            "P311": (
+                "imports what the runtime image lacks",
+                "Bring the module in the package, or do without.",
+            ),
+            "P312": ("hides a module of Python or of the image", "Rename the file or folder."),
+            "P313": ("too large to look at", "Keep data out of Python files."),
+            "P314": (
+                "runs a file of the package directly",
+                "Start it through its interpreter: no file is executable.",
+            ),
+            "P402": ("pickled weights", "Save weights as safetensors: safe to open, and faster to load."),
+            "P501": ("reaches for the network", "There is none: bring every file in the package."),
+            "P502": (
+                "a path that does not exist here",
+                "Build paths from `package`, which the harness gives.",
+            ),
+            "P611": (
+                "slower than the challenge allows on average",
+                "Look at fewer frames or use a smaller model.",
+            ),
+        },
+    ),
+    **_rows(
+        Severity.NOTE,
+        {
+            "P121": ("left out", "Nothing to do: these are never part of a package."),
+            "P411": ("no [[external_data]]", "Declare what any weights were trained on."),
+            "P620": ("ran on the sample videos", ""),
+            "P621": (
+                "was not run",
+                "Where a container engine answers, `harness check` also runs the package.",
+            ),
+        },
+    ),
+}

@@ -1,0 +1,151 @@
+"""One class owns the paths of a run; nothing else joins them.
+
+The folder is the truth about a run. The index of runs can be rebuilt from it, a killed harness resumes from
+it, and what is in it is written beside its place and renamed, so that no file is ever half there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.core.errors import ConfigError, ResultError
+from harness.core.files import write_text
+from harness.core.types import SetName
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunIdentity:
+    """What makes two runs the same: a run is resumed only where all of it agrees."""
+
+    package_sha256: str
+    challenge_sha256: str
+    image: str
+    isolation: str
+    sets_sha256: str  # over the prepared sets' manifests
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """The paths of one run."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The run's name, which sorts by time."""
+        return self.path.name
+
+    @property
+    def request(self) -> Path:
+        """What was asked for: the identity and the seed."""
+        return self.path / "run.json"
+
+    @property
+    def result(self) -> Path:
+        """The result: there exactly when the run is finished."""
+        return self.path / "result.json"
+
+    @property
+    def report(self) -> Path:
+        """The organiser's report."""
+        return self.path / "report.html"
+
+    @property
+    def contestant_report(self) -> Path:
+        """What the contestant may see."""
+        return self.path / "contestant.html"
+
+    def journal(self, name: SetName) -> Path:
+        """The outcomes of one set, a line each, written before the next video."""
+        return self.path / "sets" / name.value / "outcomes.jsonl"
+
+    def set_run(self, name: SetName) -> Path:
+        """The summary of one set's run: there exactly when that set is finished."""
+        return self.path / "sets" / name.value / "set_run.json"
+
+    def log(self, name: SetName) -> Path:
+        """The end of what the package printed, capped."""
+        return self.path / "sets" / name.value / "log.txt"
+
+    def repeat(self, number: int) -> RunFolder:
+        """Where a further pass over the sets is kept: journals, summaries and logs, as here."""
+        return RunFolder(path=self.path / "repeats" / str(number))
+
+    def seed(self) -> int:
+        """The seed of the order in which videos are fed.
+
+        Raises:
+            ResultError: `run.json` is damaged.
+        """
+        seed = self._read_request().get("order_seed")
+        if not isinstance(seed, int):
+            raise ResultError("has no order_seed", place=self.request, remedy="Delete this run folder.")
+        return seed
+
+    def belongs_to(self, identity: RunIdentity) -> bool:
+        """Tell whether this run was made from the same package, challenge, image and sets."""
+        return self._read_request().get("identity") == asdict(identity)
+
+    def _read_request(self) -> dict[str, object]:
+        try:
+            document = json.loads(self.request.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ResultError(
+                "cannot be read", place=self.request, remedy="Delete this run folder."
+            ) from error
+        return document if isinstance(document, dict) else {}
+
+
+def new_run(runs_root: Path, identity: RunIdentity, *, order_seed: int | None = None) -> RunFolder:
+    """Make a fresh run folder. Without a seed, a random one is drawn and recorded."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = RunFolder(path=runs_root / f"{stamp}-{secrets.token_hex(3)}")
+    folder.path.mkdir(parents=True)
+    seed = secrets.randbits(63) if order_seed is None else order_seed
+    document = {"run_id": folder.run_id, "order_seed": seed, "identity": asdict(identity)}
+    write_text(folder.request, json.dumps(document, indent=2) + "\n")
+    return folder
+
+
+def unfinished_run(runs_root: Path, identity: RunIdentity) -> RunFolder | None:
+    """Find the newest run of the same things that was cut off, if there is one."""
+    if not runs_root.is_dir():
+        return None
+    for path in sorted(runs_root.iterdir(), reverse=True):
+        folder = RunFolder(path=path)
+        if folder.request.is_file() and not folder.result.exists() and _matches(folder, identity):
+            return folder
+    return None
+
+
+def _matches(folder: RunFolder, identity: RunIdentity) -> bool:
+    try:
+        return folder.belongs_to(identity)
+    except ResultError:
+        return False  # a damaged folder is nobody's run; it is left for its owner to look at
+
+
+@contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Hold a run for one harness at a time; the lock goes with the process, however it ends.
+
+    Raises:
+        ConfigError: another harness is at work on this run.
+    """
+    with (folder.path / "lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                "another harness is at work on this run",
+                place=folder.path,
+                remedy="Wait for it, or pass --fresh to start a run of your own.",
+            ) from error
+        yield

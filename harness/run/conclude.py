@@ -1,0 +1,233 @@
+"""The end of a run: score every set, put all of it on record, and write the reports."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from harness import __version__
+from harness.core.challenge import Challenge
+from harness.core.types import GpuLevel, Limits, OutcomeKind, SetName
+from harness.gateway.set_run import SetRun
+from harness.report import SetData, write_reports
+from harness.results.result import (
+    ChallengeFacts,
+    Clocks,
+    HostFacts,
+    ImageFacts,
+    PackageFacts,
+    Resources,
+    Result,
+    SetResult,
+    clocks_of,
+    eligibility,
+    write_result,
+)
+from harness.results.run_folder import RunFolder
+from harness.results.seal import Key, seal
+from harness.scoring.intervals import Bootstrap
+from harness.scoring.repeatability import Repeatability
+from harness.scoring.score import gaps, score_set
+from harness.scoring.scored import scored_videos
+from harness.videos.ready_set import ReadySet
+
+TOOLS = (
+    *("av", "docker", "numpy", "opencv-python-headless", "pandas"),
+    *("pydantic", "scikit-learn", "sqlalchemy"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """Everything about a run that its sets do not say themselves."""
+
+    challenge: Challenge
+    package: PackageFacts
+    image: ImageFacts
+    engine: str
+    folder: RunFolder
+    gpus: tuple[str, ...] = ()  # their names
+    signing_key: Key | None = None
+
+
+def finish(
+    ran: Ran,
+    sets: Sequence[ReadySet],
+    runs: Mapping[SetName, SetRun],
+    repeats: Mapping[SetName, Repeatability | None],
+) -> Result:
+    """Score, record and report. `result.json` is written last: it says that the run is finished.
+
+    Args:
+        ran: What was run, on what.
+        sets: Every set of the challenge, with its labels.
+        runs: What became of each.
+        repeats: How the answers of further passes compare, where there were any.
+
+    Raises:
+        ScoreInputError: outcomes and labels do not fit together: our fault.
+    """
+    scoring, folder = ran.challenge.scoring, ran.folder
+    bootstrap = Bootstrap(samples=scoring.bootstrap_samples, seed=folder.seed() % 2**32)
+    results = {
+        ready.name: _set_result(ran, ready, runs[ready.name], bootstrap, repeats.get(ready.name))
+        for ready in sets
+    }
+    data = {ready.name: _set_data(ran, ready, runs[ready.name]) for ready in sets}
+    isolation = next(iter(runs.values())).isolation
+    result = Result(
+        run_id=folder.run_id,
+        created=datetime.now(UTC),
+        harness_version=__version__,
+        package=ran.package,
+        image=ran.image,
+        challenge=ChallengeFacts(
+            name=ran.challenge.name,
+            sha256=ran.challenge.sha256,
+            public_decimals=scoring.public_decimals,
+        ),
+        limits=limits_on_record(ran.challenge.limits),
+        seeds={
+            "order": folder.seed(),
+            "bootstrap": bootstrap.seed,
+            **{f"{name}_set": spec.seed for name, spec in ran.challenge.sets.items()},
+        },
+        tools=tool_versions(),
+        host=host_facts(engine=ran.engine, gpus=ran.gpus),
+        isolation=isolation,
+        gpu_level=_gpu_level(runs.values()),
+        failure_rule=scoring.failure_rule,
+        epsilon=scoring.epsilon,
+        failed_probability=scoring.failed_probability,
+        sets=results,
+        gaps=gaps(
+            {name: one.rows for name, one in data.items()},
+            {name: one.score for name, one in results.items()},
+            bootstrap,
+        ),
+        leaderboard=eligibility(results, isolation=isolation),
+    )
+    write_reports(result, data, folder)
+    if ran.signing_key is not None:  # before the result: there is none without its seal
+        seal(result.model_dump(mode="json"), folder.result, ran.signing_key)
+    write_result(result, folder.result)
+    return result
+
+
+def tool_versions() -> dict[str, str]:
+    """Return the versions of what has a part in a result."""
+    return {"python": platform.python_version(), **{name: version(name) for name in TOOLS}}
+
+
+def limits_on_record(limits: Limits) -> dict[str, float]:
+    """Return every limit by name."""
+    return {name: float(value) for name, value in asdict(limits).items()}
+
+
+def host_facts(*, engine: str, gpus: tuple[str, ...] = ()) -> HostFacts:
+    """Describe this machine, without anything that names it."""
+    return HostFacts(
+        system=_system(),
+        kernel=platform.release(),
+        cpu=_cpu(),
+        cpu_cores=os.cpu_count() or 0,
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        gpus=gpus,
+        engine=engine,
+    )
+
+
+def _set_result(
+    ran: Ran, ready: ReadySet, run: SetRun, bootstrap: Bootstrap, repeat: Repeatability | None
+) -> SetResult:
+    scoring = ran.challenge.scoring
+    return SetResult(
+        set_name=ready.name,
+        verdict=run.verdict,
+        detail=run.detail,
+        videos=len(ready.videos),
+        left_out=len(ready.left_out),
+        outcomes=_counts(outcome.kind for outcome in run.outcomes),
+        clocks=_clocks(run),
+        resources=Resources(
+            restarts=run.restarts,
+            peak_memory_bytes=run.peak_memory_bytes,
+            peak_gpu_memory_bytes=run.peak_gpu_memory_bytes,
+            cpu_seconds=run.cpu_seconds,
+            throttled_seconds=run.throttled_seconds,
+            steal_seconds=run.steal_seconds,
+            gpu_level=run.gpu_level,
+            gpu_seconds=run.gpu_seconds,
+        ),
+        prepared_sha256=ready.sha256,
+        score=score_set(
+            set_name=ready.name,
+            verdict=run.verdict,
+            outcomes=run.outcomes,
+            videos=ready.videos,
+            labels=ready.labels,
+            rule=scoring.failure_rule,
+            epsilon=scoring.epsilon,
+            failed_probability=scoring.failed_probability,
+            bootstrap=bootstrap,
+            detail=run.detail,
+        ),
+        repeat=repeat,
+    )
+
+
+def _set_data(ran: Ran, ready: ReadySet, run: SetRun) -> SetData:
+    scoring = ran.challenge.scoring
+    return SetData(
+        rows=scored_videos(
+            outcomes=run.outcomes,
+            videos=ready.videos,
+            labels=ready.labels,
+            epsilon=scoring.epsilon,
+            failed_probability=scoring.failed_probability,
+        ),
+        samples=run.samples,
+        log_tail="\n".join(part for part in (run.log_tail, run.message) if part),
+        videos={video.video_id: video.path for video in ready.videos},
+    )
+
+
+def _counts(kinds: Iterable[OutcomeKind]) -> dict[OutcomeKind, int]:
+    listed = list(kinds)
+    return {kind: listed.count(kind) for kind in OutcomeKind if kind in listed}
+
+
+def _clocks(run: SetRun) -> Clocks:
+    return clocks_of(
+        run.outcomes,
+        startup_seconds=run.startup_seconds,
+        billed_seconds=run.billed_seconds,
+        budget_seconds=run.budget_seconds,
+    )
+
+
+def _gpu_level(runs: Iterable[SetRun]) -> GpuLevel:
+    """Return the weakest level that any set's run had: what may be claimed of the whole."""
+    levels = {run.gpu_level for run in runs}
+    return next(level for level in (GpuLevel.NONE, GpuLevel.SAMPLED, GpuLevel.HARD) if level in levels)
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        return platform.system()
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())

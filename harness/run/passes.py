@@ -1,0 +1,197 @@
+"""What is asked for, and the running of it: one package, set after set and pass after pass, resumable."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.core.challenge import Challenge
+from harness.core.errors import InfrastructureError, ResultError
+from harness.core.files import write_text
+from harness.core.limits import banner
+from harness.core.types import Outcome, PreparedVideo, SandboxSpec, SetName, Verdict
+from harness.gateway.feed import SetProgress, SetRun, run_set
+from harness.gateway.journal import Journal, header_of
+from harness.gateway.staging import Stage
+from harness.package.layout import layout_mounts
+from harness.package.opened import Package
+from harness.results.result import ImageFacts
+from harness.results.run_folder import RunFolder
+from harness.results.seal import Key
+from harness.sandbox import Sandbox
+from harness.scoring.repeatability import Pass, Repeatability, Steadiness, ask_again, in_words
+from harness.videos.prepare import PrepareProgress
+from harness.videos.ready_set import ReadySet
+
+RETRY_AFTER_SECONDS = 5.0
+_SET_RUN = TypeAdapter(SetRun)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """What runs packages, as the command line chose it."""
+
+    sandbox: Sandbox
+    image: ImageFacts
+    engine: str  # name and version
+    gpu_uuids: tuple[str, ...] = ()  # all that may be used, the first to be taken first
+    gpu_names: tuple[str, ...] = ()
+    runtime: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What is asked for."""
+
+    package: Path
+    challenge: Challenge
+    runs: Path  # run folders are made here
+    cache: Path  # prepared sets are kept here
+    isolation: str  # the sandbox's own word for it, on record even where nothing was started
+    order_seed: int | None = None  # None: drawn, and recorded
+    fresh: bool = False  # do not resume
+    workers: int | None = None
+    signing_key: Key | None = None  # seals the result
+    passes: int = 1  # over every set; only the first is scored, see `harness.scoring.repeatability`
+
+
+class Observer(Protocol):
+    """Is told how far it is."""
+
+    def step(self, text: str) -> None:
+        """The next step has begun."""
+
+    def say(self, text: str) -> None:
+        """Something about the current step."""
+
+    def warn(self, text: str) -> None:
+        """Something that a person should not miss."""
+
+    def preparing(self, name: SetName, progress: PrepareProgress) -> None:
+        """A set is being prepared."""
+
+    def running(self, name: SetName, progress: SetProgress) -> None:
+        """A set is being run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Todo:
+    """One pass over one set, and where it is kept."""
+
+    name: SetName
+    videos: tuple[PreparedVideo, ...]
+    order_seed: int
+    folder: RunFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """The running of one package, set after set, each in containers of its own."""
+
+    asked: Evaluation
+    chosen: Backend
+    package: Package
+    folder: RunFolder
+    observer: Observer
+
+    def run(self, ready: ReadySet) -> SetRun:
+        """Run one set, or read what an earlier harness finished. Our own faults are tried once more."""
+        todo = _Todo(name=ready.name, videos=ready.videos, order_seed=self.folder.seed(), folder=self.folder)
+        return self._once(todo, f"the {ready.name} set")
+
+    def repeat(self, ready: ReadySet, scored: SetRun) -> Repeatability | None:
+        """Run one set again as often as was asked for, and compare; none where it was not asked for."""
+        if self.asked.passes < 2:
+            return None
+
+        def again(planned: Pass) -> tuple[Outcome, ...]:
+            todo = _Todo(
+                name=ready.name,
+                videos=planned.videos,
+                order_seed=planned.order_seed,
+                folder=self.folder.repeat(planned.number),
+            )
+            return self._once(todo, f"the {ready.name} set, pass {planned.number}").outcomes
+
+        found = ask_again(
+            ready.name,
+            ready.videos,
+            scored.outcomes,
+            seed=self.folder.seed(),
+            passes=self.asked.passes,
+            mode=self.package.manifest.mode,
+            run=again,
+        )
+        if found.steadiness is not Steadiness.DETERMINISTIC:
+            self.observer.warn(f"the {ready.name} set: {in_words(found)}")
+        return found
+
+    def _once(self, todo: _Todo, named: str) -> SetRun:
+        place = todo.folder.set_run(todo.name)
+        done = _read_set_run(place)
+        if done is not None:
+            self.observer.say(f"{named} was finished before")
+            return done
+        self.observer.step(f"Running {named}")
+        self.observer.say(banner(self.asked.challenge.limits, videos=len(todo.videos)))
+        try:
+            run = self._attempt(todo)
+        except InfrastructureError as error:
+            self.observer.warn(
+                f"{Verdict.HARNESS_ERROR}, tried once more in {RETRY_AFTER_SECONDS:g} s: {error}"
+            )
+            time.sleep(RETRY_AFTER_SECONDS)
+            run = self._attempt(todo)
+        write_text(place, _SET_RUN.dump_json(run, indent=1).decode() + "\n")
+        if run.log_tail:
+            write_text(todo.folder.log(todo.name), run.log_tail)
+        return run
+
+    def _attempt(self, todo: _Todo) -> SetRun:
+        limits, seed = self.asked.challenge.limits, todo.order_seed
+        header = header_of(videos=todo.videos, limits=limits, order_seed=seed)
+        with Stage() as stage, Journal(todo.folder.journal(todo.name), header) as journal:
+            return run_set(
+                sandbox=self.chosen.sandbox,
+                spec=self._spec(stage),
+                stage=stage,
+                videos=todo.videos,
+                order_seed=seed,
+                journal=journal,
+                failure_rule=self.asked.challenge.scoring.failure_rule,
+                progress=lambda progress: self.observer.running(todo.name, progress),
+                keep_messages=todo.name is SetName.PUBLIC,
+            )
+
+    def _spec(self, stage: Stage) -> SandboxSpec:
+        slug = self.asked.challenge.contract.kaggle_slug
+        placed = layout_mounts(self.package, stage.videos, slug, sample_submission=stage.sample_submission)
+        return SandboxSpec(
+            run_id=self.folder.run_id,
+            image=self.chosen.image.digest,
+            package=placed.package,
+            videos=placed.videos,
+            limits=self.asked.challenge.limits,
+            mode=self.package.manifest.mode,
+            extra_mounts=placed.extra_mounts,
+            writable=placed.writable,
+            working_directory=placed.working_directory,
+            gpu_uuids=self.chosen.gpu_uuids[: self.asked.challenge.limits.gpus],
+            runtime=self.chosen.runtime,
+        )
+
+
+def _read_set_run(path: Path) -> SetRun | None:
+    """Read a finished set's run; None where the set is not finished."""
+    try:
+        return _SET_RUN.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise ResultError(
+            "cannot be read", place=path, remedy="Delete it; the set's journal is used to resume."
+        ) from error

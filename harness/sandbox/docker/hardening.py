@@ -1,0 +1,186 @@
+"""From limits to container options: one pure function, whose every option a test holds.
+
+What it does not do: protect from a hole in the kernel or the engine, or from what a package learns through
+timing. `SandboxSpec.runtime = "runsc"` puts gVisor between the package and the kernel.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from harness.core.types import Limits, Mount, SandboxSpec
+
+ENTRYPOINT = ("python3", "-sPB", "/opt/harness/runner.py")  # in the image; -P: the package shadows nothing
+USER = "10001:10001"  # in no image's passwd, so it owns nothing
+USERS = range(10_001, 60_000)  # within what a remapped user namespace has
+HOSTNAME = "sandbox"
+OOM_SCORE_ADJUSTMENT = 500  # where the host itself runs out of memory, the package dies before the harness
+CACHE_FOLDER = "/tmp/.cache"  # noqa: S108  (in the container: a fresh tmpfs)
+
+Json = dict[str, Any]
+
+
+def container_options(
+    spec: SandboxSpec,
+    *,
+    labels: Mapping[str, str],
+    cpuset: str,
+    seccomp: str | None = None,
+    cdi: bool = False,
+    torch_fraction: float | None = None,
+    user: str = USER,
+) -> Json:
+    """Build the body of the engine's "create a container" request.
+
+    The same arguments give the same options. Nothing in them comes from the package: neither entrypoint nor
+    environment, user, folder or label.
+
+    Args:
+        spec: What to start and its limits.
+        labels: For the reaper.
+        cpuset: The cores it may run on, in the kernel's list format, e.g. `0-1`.
+        seccomp: The profile's JSON; the vendored one where it is not given.
+        cdi: Whether the engine knows the GPUs as CDI devices.
+        torch_fraction: See `environment`.
+        user: Numeric `user:group`, one per container: the kernel counts inotify watchers, pipe buffers and
+            more per user over all containers, and one entry could use up what another needs.
+    """
+    limits = spec.limits
+    variables = environment(spec, cdi=cdi, torch_fraction=torch_fraction)
+    return {
+        "Image": spec.image,
+        "Entrypoint": list(ENTRYPOINT),
+        "Cmd": [],
+        "User": user,
+        "WorkingDir": spec.working_directory,
+        "Env": [f"{name}={value}" for name, value in variables.items()],
+        "Hostname": HOSTNAME,
+        "Domainname": "",
+        "Labels": dict(labels),
+        "Healthcheck": {"Test": ["NONE"]},
+        "NetworkDisabled": True,
+        "Tty": False,
+        "OpenStdin": True,
+        "StdinOnce": False,  # a line that the engine drops must not look like the package's own end
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "HostConfig": {
+            "NetworkMode": "none",
+            "ReadonlyRootfs": True,
+            "Privileged": False,
+            "CapDrop": ["ALL"],
+            "CapAdd": [],
+            "SecurityOpt": ["no-new-privileges", f"seccomp={seccomp or seccomp_profile()}"],
+            "IpcMode": "none",  # private, and without the engine's /dev/shm, which counts no files
+            "CgroupnsMode": "private",
+            "Init": True,  # reaps, and holds the pipes open, so that their end means the container's end
+            "AutoRemove": False,  # facts are read after the end
+            "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+            "LogConfig": {"Type": "none", "Config": {}},
+            "PidsLimit": limits.pids,
+            "Memory": limits.memory_bytes,
+            "MemorySwap": limits.memory_bytes,  # 0 would mean twice the memory
+            "OomKillDisable": False,
+            "OomScoreAdj": OOM_SCORE_ADJUSTMENT,
+            "NanoCpus": round(limits.cpus * 1_000_000_000),
+            "CpusetCpus": cpuset,
+            "Ulimits": _ulimits(limits),
+            "Tmpfs": _tmpfs(spec, user),
+            "Mounts": [_bind(mount) for mount in (spec.package, spec.videos, *spec.extra_mounts)],
+            **_gpu(spec, cdi=cdi),
+            **({"Runtime": spec.runtime} if spec.runtime else {}),
+        },
+    }
+
+
+def environment(
+    spec: SandboxSpec, *, cdi: bool = False, torch_fraction: float | None = None
+) -> dict[str, str]:
+    """Return the variables the runner and the package see, beside the image's own.
+
+    Args:
+        spec: What to start.
+        cdi: GPUs come as CDI devices, and NVIDIA's own runtime is to keep out of it.
+        torch_fraction: The share of a GPU's memory after which torch itself says that it is out of memory. It
+            is friendly only: a package may undo it. Torch reads it when it first uses a GPU.
+    """
+    threads = str(max(1, math.floor(spec.limits.cpus)))
+    return {
+        "HARNESS_PACKAGE": spec.package.target,
+        "HARNESS_VIDEOS": spec.videos.target,
+        "HARNESS_MODE": spec.mode.value,
+        "HOME": "/tmp",  # noqa: S108  (in the container: a fresh tmpfs)
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONHASHSEED": "0",  # the same package, run twice, should answer the same
+        "PYTHONUNBUFFERED": "1",  # what it printed before it died is in the log
+        "OMP_NUM_THREADS": threads,  # libraries count the host's cores, and then wait for each other
+        "OPENBLAS_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "XDG_CACHE_HOME": CACHE_FOLDER,
+        "TORCH_HOME": f"{CACHE_FOLDER}/torch",
+        "TORCHINDUCTOR_CACHE_DIR": f"{CACHE_FOLDER}/inductor",
+        "TRITON_CACHE_DIR": f"{CACHE_FOLDER}/triton",
+        "NUMBA_CACHE_DIR": f"{CACHE_FOLDER}/numba",
+        "MPLCONFIGDIR": f"{CACHE_FOLDER}/matplotlib",
+        # An image's own `all` would hand out every GPU where NVIDIA's runtime is the default.
+        "NVIDIA_VISIBLE_DEVICES": "void" if cdi else ",".join(spec.gpu_uuids) or "void",
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility,video",
+        **({} if torch_fraction is None else {"PYTORCH_ALLOC_CONF": _torch_memory(torch_fraction)}),
+    }
+
+
+def _torch_memory(fraction: float) -> str:
+    return f"per_process_memory_fraction:{fraction:.4f}"
+
+
+def seccomp_profile() -> str:
+    """Return the vendored profile as compact JSON. Its origin is in `seccomp.md` beside it."""
+    text = files("harness.sandbox.docker").joinpath("seccomp.json").read_text(encoding="utf-8")
+    return json.dumps(json.loads(text), separators=(",", ":"))
+
+
+def _ulimits(limits: Limits) -> list[Json]:
+    # Never nproc: it is counted per user id across all containers, so one entry could starve another.
+    hard = {"core": 0, "nofile": limits.open_files, "fsize": limits.file_bytes}
+    return [{"Name": name, "Soft": value, "Hard": value} for name, value in hard.items()]
+
+
+def _tmpfs(spec: SandboxSpec, owner: str) -> dict[str, str]:
+    limits = spec.limits
+    # The owner too: some runtimes give a tmpfs the mode of the folder that they found or made in its place.
+    user, _, group = owner.partition(":")
+    flags = f"nr_inodes={limits.tmp_inodes},mode=1777,uid={user},gid={group}"
+    # exec: compilers of kernels (Triton, Inductor, Numba) load what they have just written.
+    scratch = f"rw,exec,nosuid,nodev,size={limits.tmp_bytes},{flags}"
+    shared = f"rw,noexec,nosuid,nodev,size={limits.shm_bytes},{flags}"
+    return {"/tmp": scratch, **dict.fromkeys(spec.writable, scratch), "/dev/shm": shared}  # noqa: S108  (in the container)
+
+
+def _bind(mount: Mount) -> Json:
+    return {
+        "Type": "bind",
+        "Source": str(mount.source),
+        "Target": mount.target,
+        "ReadOnly": True,
+        "BindOptions": {"Propagation": "rprivate"},
+    }
+
+
+def cdi_name(uuid: str) -> str:
+    """Return the name that NVIDIA's generator of CDI specifications gives to a GPU or a partition."""
+    return f"nvidia.com/gpu={uuid}"
+
+
+def _gpu(spec: SandboxSpec, *, cdi: bool) -> Json:
+    if not spec.gpu_uuids:
+        return {"DeviceRequests": []}
+    if cdi:
+        return {"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": [cdi_name(one) for one in spec.gpu_uuids]}]}
+    request = {"Driver": "nvidia", "DeviceIDs": list(spec.gpu_uuids), "Capabilities": [["gpu"]]}
+    return {"DeviceRequests": [request]}

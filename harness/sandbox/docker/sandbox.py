@@ -1,0 +1,177 @@
+"""The real sandbox: one hardened container per start, through the engine's API.
+
+What it does not do: share containers between entries, enter a running container, or pull images. On an
+engine elsewhere than on this machine the mounts would show that machine's folders: it must be local.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import docker
+import docker.errors
+
+from harness.core.errors import SandboxError
+from harness.core.types import SandboxSpec
+from harness.sandbox.docker.container import ContainerProcess
+from harness.sandbox.docker.engine_errors import engine_errors
+from harness.sandbox.docker.hardening import USERS, cdi_name, container_options
+from harness.sandbox.docker.owner import Owner
+from harness.sandbox.meters.gpu import Lease, leased
+
+LABEL = "black-box-video-harness"
+OWNER_LABEL = f"{LABEL}.owner"
+RUN_LABEL = f"{LABEL}.run"
+CPUSET_LABEL = f"{LABEL}.cpuset"
+_REMOVAL_SECONDS = 30.0  # for a removal that another harness has begun
+
+
+class DockerSandbox:
+    """A `Sandbox` on a container engine.
+
+    Args:
+        client: Connected to the engine.
+        cpuset: The cores every container of this sandbox is held to, e.g. `2-3`. Without it each container
+            gets those cores that the fewest other runs on this engine use.
+    """
+
+    isolation = "docker"
+
+    def __init__(self, client: docker.DockerClient, *, cpuset: str | None = None) -> None:
+        self._api = client.api
+        self._cpuset = cpuset
+
+    @contextmanager
+    def start(self, spec: SandboxSpec) -> Iterator[ContainerProcess]:
+        """See `Sandbox.start`.
+
+        Raises:
+            ConfigError: a GPU is not idle.
+            ImageError: the image is not there.
+            SandboxError: the engine failed, or the container outlived its removal.
+        """
+        with leased(spec.gpu_uuids) as lease:
+            yield from self._started(spec, lease)
+
+    def _started(self, spec: SandboxSpec, lease: Lease) -> Iterator[ContainerProcess]:
+        name = f"harness-{secrets.token_hex(8)}"
+        process: ContainerProcess | None = None
+        try:
+            cpuset = self._cpuset or self._least_used_cores(spec.limits.cpus)
+            container_id = self._create(spec, name, cpuset, lease)
+            process = ContainerProcess(self._api, container_id, spec, cores=_cores(cpuset), lease=lease)
+            process.begin()
+            yield process
+        finally:
+            try:
+                if process is not None:
+                    process.close()
+            finally:
+                self._remove(name)
+
+    def _create(self, spec: SandboxSpec, name: str, cpuset: str, lease: Lease) -> str:
+        labels = {OWNER_LABEL: str(Owner.current()), RUN_LABEL: spec.run_id, CPUSET_LABEL: cpuset}
+        options = container_options(
+            spec,
+            labels=labels,
+            cpuset=cpuset,
+            cdi=bool(lease.gpus) and self._lists_as_cdi(spec.gpu_uuids),
+            torch_fraction=lease.torch_fraction(spec.limits.gpu_memory_bytes),
+            user=_fresh_user(),
+        )
+        with engine_errors("create the container"):
+            # The stubs lack its types. It takes the engine's own words, which is what a test can hold.
+            created = self._api.create_container_from_config(options, name)  # type: ignore[no-untyped-call]
+            return str(created["Id"])
+
+    def _least_used_cores(self, cpus: float) -> str:
+        with engine_errors("say how many cores it has"):
+            available = int(self._api.info()["NCPU"])
+            running = self._api.containers(filters={"label": CPUSET_LABEL})
+        if cpus > available:
+            raise SandboxError(
+                f"the limits ask for {cpus:g} CPU cores, the engine has {available}",
+                remedy="Lower `limits.cpus` in challenge.toml, or use a larger machine.",
+            )
+        uses = Counter(
+            core for container in running for core in _cores(container["Labels"].get(CPUSET_LABEL, ""))
+        )
+        chosen = sorted(range(available), key=lambda core: (uses[core], core))[: math.ceil(cpus)]
+        return ",".join(str(core) for core in sorted(chosen))
+
+    def _lists_as_cdi(self, uuids: Iterable[str]) -> bool:
+        with engine_errors("say which devices it knows"):
+            devices = self._api.info().get("DiscoveredDevices") or ()
+        listed = {device.get("ID") for device in devices if device.get("Source") == "cdi"}
+        return all(cdi_name(uuid) in listed for uuid in uuids)
+
+    def _remove(self, name: str) -> None:
+        with engine_errors("remove the container"):
+            remove(self._api, name)
+
+
+def reap(client: docker.DockerClient) -> tuple[str, ...]:
+    """Remove the containers that dead harnesses of this machine left, and return their names.
+
+    Containers of a living harness, of another machine, or of nobody known to us are left alone.
+
+    Raises:
+        SandboxError: the engine failed.
+    """
+    removed = []
+    with engine_errors("list or remove what a dead harness left"):
+        for container in client.api.containers(all=True, filters={"label": OWNER_LABEL}):
+            owner = Owner.parse(container["Labels"].get(OWNER_LABEL, ""))
+            if owner is not None and owner.is_dead():
+                remove(client.api, container["Id"])
+                removed.append(container["Names"][0].lstrip("/") if container["Names"] else container["Id"])
+    return tuple(removed)
+
+
+def remove(api: docker.APIClient, container: str) -> None:
+    """Remove a container with all that runs in it, and see that it is gone. One that is not there is fine.
+
+    Raises:
+        SandboxError: it is still there.
+        docker.errors.APIError: the engine refused.
+    """
+    patience_seconds = 0.0
+    try:
+        api.remove_container(container, force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if error.status_code != 409:
+            raise
+        patience_seconds = _REMOVAL_SECONDS  # "removal is already in progress": by a harness beside us
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            state = api.inspect_container(container)["State"]
+        except docker.errors.NotFound:
+            return
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.05)
+    raise SandboxError(
+        f"container {container} is still there after its removal ({state.get('Status')})",
+        remedy="Remove it by hand; if it cannot be removed, restart the engine.",
+    )
+
+
+def _fresh_user() -> str:
+    """Draw the user of one container; two at the same time have the same once in 50,000 times."""
+    number = secrets.choice(USERS)
+    return f"{number}:{number}"
+
+
+def _cores(cpuset: str) -> Iterator[int]:
+    """Read the kernel's list format, e.g. `0-2,5`."""
+    for part in filter(None, cpuset.split(",")):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)

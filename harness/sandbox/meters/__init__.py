@@ -1,0 +1,1 @@
+"""Measure a container's memory, CPU and GPU from outside."""

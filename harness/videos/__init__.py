@@ -1,0 +1,1 @@
+"""Videos with their labels: read, probe, perturb, prepare."""

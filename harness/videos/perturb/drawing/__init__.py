@@ -1,0 +1,1 @@
+"""Pixels: planes, warps, drawn pictures, and the face that a filter follows."""

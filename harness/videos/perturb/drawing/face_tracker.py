@@ -1,0 +1,143 @@
+"""Where the face is, frame by frame: YuNet now and then, and a steady hand in between.
+
+The model file and its licence are in `models/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.videos.perturb.drawing.planes import Planes
+
+DETECT_EVERY = (
+    3  # frames: a face moves little in a tenth of a second, and a detection costs as much as an encode
+)
+SEARCH_SIDE = 480  # pixels of the longer side that the detector sees while it looks for a face
+CLOSE_SIDE = 320  # and of the square about a known face: YuNet sees a tilt only where the face is large
+CLOSE_FACES = 1.8  # side of that square in face widths
+MIN_SCORE = 0.7
+FOLLOW = 0.55  # share of the way to the detected place that is gone in each frame: calm, and no visible lag
+LOST_AFTER_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacePlace:
+    """Where something that sits on a face belongs."""
+
+    x: float  # pixels: between the eyes
+    y: float
+    width: float  # pixels: of the face
+    tilt: float  # radians, clockwise: of the line through the eyes
+
+
+def resting_place(width: int, height: int) -> FacePlace:
+    """Where a filter stays while there is no face: upper middle, as wide as a third of the shorter side."""
+    return FacePlace(x=width / 2, y=height * 0.4, width=min(width, height) / 3, tilt=0.0)
+
+
+class FaceTracker:
+    """Follows the largest face of a video.
+
+    Before the first face is found, and from one second after the last was, the answer is `resting_place`, so
+    that a filter is never without effect. The same pictures give the same places.
+    """
+
+    def __init__(self, width: int, height: int, frames_per_second: float) -> None:
+        scale = min(1.0, SEARCH_SIDE / max(width, height))
+        self._search_size = (max(32, round(width * scale)), max(32, round(height * scale)))
+        model = resources.files("harness.videos.perturb") / "models" / "face_detection_yunet_2023mar.onnx"
+        content = np.frombuffer(model.read_bytes(), np.uint8)
+        self._detector = cv2.FaceDetectorYN.create(
+            "onnx", content, np.zeros(0, np.uint8), self._search_size, MIN_SCORE
+        )
+        self._patience = max(1, round(LOST_AFTER_SECONDS * frames_per_second))
+        self._rest = resting_place(width, height)
+        self._place: FacePlace | None = None
+        self._goal: FacePlace | None = None
+        self._seen = 0
+
+    def at(self, planes: Planes, index: int) -> FacePlace:
+        """The place in this picture; to be called for every frame in turn."""
+        if index % DETECT_EVERY == 0:
+            found = self._detect(planes)
+            if found is not None:
+                self._goal, self._seen = found, index
+            elif index - self._seen > self._patience:
+                self._goal = self._place = None
+        if self._goal is None:
+            return self._rest
+        if self._place is None:
+            self._place = self._goal
+        self._place = _between(self._place, self._goal, FOLLOW)
+        return self._place
+
+    def _detect(self, planes: Planes) -> FacePlace | None:
+        """First about the place where it was, then everywhere; and once more close by for finer landmarks."""
+        close = None if self._goal is None else self._close_by(planes, self._goal)
+        if close is not None:
+            return close
+        found = self._largest(planes, (0, 0), planes.y.shape[::-1], self._search_size)
+        return found if found is None else self._close_by(planes, found) or found
+
+    def _close_by(self, planes: Planes, place: FacePlace) -> FacePlace | None:
+        height, width = planes.y.shape
+        half = place.width * CLOSE_FACES / 2
+        left, top = (max(0, int(edge) // 2 * 2) for edge in (place.x - half, place.y - half))
+        right, bottom = min(width, int(place.x + half)), min(height, int(place.y + half))
+        size = ((right - left) // 2 * 2, (bottom - top) // 2 * 2)
+        if min(size) < 16:
+            return None
+        scale = CLOSE_SIDE / max(size)
+        return self._largest(
+            planes, (left, top), size, (max(32, round(size[0] * scale)), max(32, round(size[1] * scale)))
+        )
+
+    def _largest(
+        self, planes: Planes, corner: tuple[int, int], size: tuple[int, ...], seen: tuple[int, int]
+    ) -> FacePlace | None:
+        """The largest face in a part of the picture, which the detector sees `seen` pixels large."""
+        parts = []
+        for plane, step in zip(planes.all, (1, 2, 2), strict=True):
+            x, y, width, height = (value // step for value in (*corner, *size))
+            part = plane[y : y + height, x : x + width]
+            parts.append(cv2.resize(part, seen, interpolation=cv2.INTER_LINEAR))
+        picture = cv2.cvtColor(cv2.merge([parts[0], parts[2], parts[1]]), cv2.COLOR_YCrCb2BGR)
+        self._detector.setInputSize(seen)
+        _, faces = self._detector.detect(picture)
+        # On pictures of a few pixels the detector's sizes overflow: such a row is no face.
+        rows = [] if faces is None else list(np.asarray(faces))
+        sane = [face for face in rows if np.isfinite(face).all() and 0 < face[2] <= 2 * seen[0]]
+        if not sane:
+            return None
+        largest = max(sane, key=lambda face: float(face[2] * face[3]))
+        scale = np.array([size[0] / seen[0], size[1] / seen[1]])
+        return _place(largest, scale, np.array(corner))
+
+
+def _place(face: NDArray[np.float32], scale: NDArray[np.float64], corner: NDArray[np.int64]) -> FacePlace:
+    """From YuNet's row: box x, y, width, height; right eye, left eye, nose, mouth corners; score."""
+    one, other = face[4:6] * scale + corner, face[6:8] * scale + corner
+    if one[0] > other[0]:
+        one, other = other, one
+    middle = (one + other) / 2
+    # Rounded: the last bits of a neural network's output depend on the processor.
+    return FacePlace(
+        x=round(float(middle[0])),
+        y=round(float(middle[1])),
+        width=round(float(face[2] * scale[0])),
+        tilt=round(float(np.arctan2(other[1] - one[1], other[0] - one[0])), 2),
+    )
+
+
+def _between(one: FacePlace, other: FacePlace, share: float) -> FacePlace:
+    return FacePlace(
+        x=one.x + (other.x - one.x) * share,
+        y=one.y + (other.y - one.y) * share,
+        width=one.width + (other.width - one.width) * share,
+        tilt=one.tilt + (other.tilt - one.tilt) * share,
+    )

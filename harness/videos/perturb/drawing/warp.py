@@ -1,0 +1,126 @@
+"""Turning, tilting and mirroring planes with maps that are computed once per video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.videos.perturb.drawing.planes import Plane, Planes
+from harness.videos.perturb.steps import Canvas, EditFrame
+
+Mover = Callable[[Plane, int], cv2.typing.MatLike]
+
+FILL = (16, 128, 128)  # what comes in from outside: black
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warp:
+    """Move each pixel by a projective map; corners that come in from outside are black.
+
+    `matrix` (row by row, 3x3) takes a point of the result to a point of the source, both as shares of the
+    longer side measured from the centre, so that it fits any size and any plane.
+    """
+
+    matrix: tuple[float, ...]
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Prepare one mover per size of plane: a turn is cheaper without maps."""
+        inverse = np.array(self.matrix, np.float64).reshape(3, 3)
+        blank = Planes.blank(canvas.width, canvas.height)
+        make = _turner if np.allclose(inverse[2], (0, 0, 1)) else _mapper
+        movers = [make(inverse, plane.shape) for plane in (blank.y, blank.u)]
+
+        def edit(planes: Planes, index: int) -> None:
+            for plane, which, fill in zip(planes.all, (0, 1, 1), FILL, strict=True):
+                plane[:] = movers[which](plane, fill)
+
+        return edit
+
+
+def _turner(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
+    """For a matrix that keeps parallels parallel."""
+    height, width = shape
+    unit = max(height, width)
+    centre = np.array([width / 2 - 0.5, height / 2 - 0.5])
+    linear = inverse[:2, :2]
+    matrix = np.column_stack([linear, inverse[:2, 2] * unit + centre - linear @ centre])
+
+    def move(plane: Plane, fill: int) -> cv2.typing.MatLike:
+        return cv2.warpAffine(
+            plane,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(fill,),
+        )
+
+    return move
+
+
+def _mapper(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
+    """For any matrix: a fixed-point map made once, then one lookup per pixel."""
+    height, width = shape
+    unit = max(height, width)
+    x = (np.arange(width) + 0.5 - width / 2) / unit
+    y = (np.arange(height) + 0.5 - height / 2)[:, None] / unit
+    across, down, depth = (row[0] * x + (row[1] * y + row[2]) for row in inverse)
+    coarse, fine = cv2.convertMaps(
+        (across / depth * unit + width / 2 - 0.5).astype(np.float32),
+        (down / depth * unit + height / 2 - 0.5).astype(np.float32),
+        cv2.CV_16SC2,
+    )
+
+    def move(plane: Plane, fill: int) -> cv2.typing.MatLike:
+        return cv2.remap(
+            plane, coarse, fine, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(fill,)
+        )
+
+    return move
+
+
+def rotated(degrees: float) -> Warp:
+    """A clockwise turn about the centre."""
+    angle = np.deg2rad(degrees)
+    cosine, sine = float(np.cos(angle)), float(np.sin(angle))
+    return Warp(matrix=(cosine, sine, 0.0, -sine, cosine, 0.0, 0.0, 0.0, 1.0))
+
+
+def tilted(corners: NDArray[np.float64], canvas: Canvas) -> Warp:
+    """Pull the corners of the picture inwards.
+
+    Args:
+        corners: (4, 2) shares of width and height by which the top left, top right, bottom right and bottom
+            left corner move towards the centre; negative moves outwards.
+        canvas: Its shape.
+    """
+    unit = max(canvas.width, canvas.height)
+    half = np.array([canvas.width, canvas.height]) / unit / 2
+    directions = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    source = directions * half
+    target = directions * (half - corners * 2 * half)
+    matrix = cv2.getPerspectiveTransform(target.astype(np.float32), source.astype(np.float32))
+    return Warp(matrix=tuple(round(float(value), 9) for value in matrix.ravel()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MirrorFrom:
+    """Mirror the picture from one frame on: left to right, or top to bottom."""
+
+    first_frame: int
+    upside_down: bool = False
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Mirror in place."""
+        code = 0 if self.upside_down else 1
+
+        def edit(planes: Planes, index: int) -> None:
+            if index >= self.first_frame:
+                for plane in planes.all:
+                    plane[:] = cv2.flip(plane, code)
+
+        return edit

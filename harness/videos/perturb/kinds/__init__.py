@@ -1,0 +1,1 @@
+"""Every kind of perturbation, by family."""

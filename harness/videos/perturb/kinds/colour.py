@@ -1,0 +1,133 @@
+"""Colour and tone beyond the contest: all of them look-up tables, which cost next to nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from harness.videos.perturb.drawing.planes import Plane, Planes
+from harness.videos.perturb.registry import Family, Stage, perturbation
+from harness.videos.perturb.steps import Canvas, EditFrame, Step
+
+AUGMENTER = Family.AUGMENTER
+
+
+def _chroma(factor: float) -> Step:
+    table = f"clip((val-128)*{factor}+128,16,240)"
+    return Step(video=(f"lutyuv=u='{table}':v='{table}'",))
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.COLOUR,
+    group="saturation",
+    unit="factor of colour",
+    source="DeeperForensics 0.4 to 0, which grayscale covers; milder here",
+    factor=(0.75, 0.65, 0.55, 0.45, 0.35),
+)
+def less_saturation(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
+    """Faded colours: an old camera or a muted filter."""
+    return _chroma(factor)
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.COLOUR,
+    group="saturation",
+    unit="factor of colour",
+    source="our own, by eye",
+    factor=(1.25, 1.5, 1.85, 2.3, 3.0),
+)
+def more_saturation(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
+    """Loud colours: a phone's vivid mode or a beauty filter."""
+    return _chroma(factor)
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.COLOUR,
+    group="hue",
+    unit="degrees, either way",
+    source="our own, by eye",
+    degrees=(8.0, 16.0, 28.0, 44.0, 65.0),
+)
+def hue_shift(canvas: Canvas, rng: Generator, *, degrees: float) -> Step:
+    """A wrong white balance or a colour filter: every colour turns."""
+    return Step(video=(f"hue=h={degrees if rng.random() < 0.5 else -degrees:g}",))
+
+
+def _gamma(exponent: float) -> Step:
+    return Step(video=(f"lutyuv=y='16+219*pow(clip((val-16)/219,0,1),{exponent})'",))
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.COLOUR,
+    group="brightness",
+    unit="exponent of luma",
+    source="our own, by eye",
+    exponent=(0.85, 0.74, 0.64, 0.54, 0.45),
+)
+def lighter_gamma(canvas: Canvas, rng: Generator, *, exponent: float) -> Step:
+    """Shadows lifted: a display or a converter with the wrong tone curve."""
+    return _gamma(exponent)
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.COLOUR,
+    group="brightness",
+    unit="exponent of luma",
+    source="our own, by eye",
+    exponent=(1.15, 1.3, 1.5, 1.75, 2.05),
+)
+def darker_gamma(canvas: Canvas, rng: Generator, *, exponent: float) -> Step:
+    """Shadows crushed: the other wrong tone curve."""
+    return _gamma(exponent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vignette:
+    """Darken towards the corners, colour along with luma."""
+
+    strength: float  # share of light lost in the corners
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """The maps are 8-bit: value × gain + what keeps black black and grey grey."""
+        blank = Planes.blank(canvas.width, canvas.height)
+        luma, chroma = self._gain(blank.y), self._gain(blank.u)
+        parts = [(luma, _rest(luma, 16)), (chroma, _rest(chroma, 128)), (chroma, _rest(chroma, 128))]
+
+        def edit(planes: Planes, index: int) -> None:
+            for plane, (gain, rest) in zip(planes.all, parts, strict=True):
+                plane[:] = cv2.add(cv2.multiply(plane, gain, scale=1 / 255), rest)
+
+        return edit
+
+    def _gain(self, plane: Plane) -> Plane:
+        height, width = plane.shape
+        y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+        gain: Plane = np.round(255 * (1 - self.strength * ((x**2 + y**2) / 2) ** 1.2)).astype(np.uint8)
+        return gain
+
+
+def _rest(gain: Plane, neutral: int) -> NDArray[np.uint8]:
+    rest: NDArray[np.uint8] = np.round(neutral * (1 - gain / 255)).astype(np.uint8)
+    return rest
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.OPTICS,
+    group="vignette",
+    unit="share of light lost in the corners",
+    source="our own, by eye",
+    strength=(0.25, 0.42, 0.6, 0.78, 0.95),
+)
+def vignette(canvas: Canvas, rng: Generator, *, strength: float) -> Step:
+    """A lens that darkens the corners, or the filter that imitates one."""
+    return Step(operation=Vignette(strength=strength))

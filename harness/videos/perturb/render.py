@@ -1,0 +1,255 @@
+"""One decode, one filter graph, one encode: a plan applied to a file, whatever the number of perturbations.
+
+Pictures are pulled through the steps by the encoder, one at a time; sound is carried along as the demuxer
+meets it. Memory is a few frames, whatever the length. Codecs run with one thread, muxing is bit-exact, and
+the encoder's own note about its settings is taken out: the same source, plan and PyAV build give the same
+bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import cv2
+from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
+from av.container import InputContainer, OutputContainer
+from av.video.stream import VideoStream
+
+from harness.core.errors import VideoError
+from harness.videos.perturb.plans import Encoding, Plan
+from harness.videos.perturb.sound import Sound
+from harness.videos.perturb.steps import Canvas
+from harness.videos.perturb.streams import (
+    LIMITED_RANGE,
+    LONGEST_GAP_SECONDS,
+    TIME_BASE,
+    Frames,
+    apply_step,
+    filtered,
+    upright,
+)
+from harness.videos.probe import VideoInfo, audio_streams, reason, video_stream
+
+SUPPLEMENTARY_UNIT = 6  # H.264 SEI: x264 writes all its settings there, which would tell the severity
+BT709 = 1  # AVColorSpace
+BT709_TAGS, BT601_TAGS = (1, 1, 1), (5, 5, 6)  # matrix, primaries, transfer, as ITU-T H.273 counts them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """What rendering did, to be compared with what the file then holds."""
+
+    source_frames: int
+    source_seconds: float  # as decoded, which a damaged file's header may contradict
+    frames: int  # given to the encoder
+    damaged_packets: int  # of the source, skipped
+    has_audio: bool
+    packets_sha256: str  # over the coded video packets, in order
+
+
+def render(source: Path, info: VideoInfo, plan: Plan, destination: Path) -> Rendered:
+    """Apply a plan to `source` and write an MP4 to `destination`, which is overwritten.
+
+    Raises:
+        VideoError: The source holds no decodable picture, or libav refused a step or the output.
+    """
+    cv2.setNumThreads(1)  # one job per core: OpenCV's own threads would fight the other workers
+    try:
+        with (
+            av.open(str(source), metadata_errors="replace") as reading,
+            av.open(str(destination), "w", format="mp4", container_options=_MUXER) as writing,
+        ):
+            writer = _Writer(writing, info, plan)
+            reader = _Reader(reading, writing, info, plan)
+            writer.start()
+            for frame in _pictures(reader, plan):
+                writer.write(frame)
+            reader.finish()
+            return writer.finish(reader)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, VideoError):
+            raise
+        raise VideoError(f"cannot be rendered: {reason(error)}", place=source) from error
+
+
+_MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
+
+
+def _pictures(reader: _Reader, plan: Plan) -> Frames:
+    """The steps, lazily chained; filters that follow each other share one graph."""
+    frames: Frames = upright(reader.frames(), plan.canvas, reader.rotation_degrees)
+    waiting: tuple[str, ...] = ()
+    canvas = plan.canvas
+    for planned in plan.steps:
+        step = planned.step
+        waiting = (*waiting, *step.video)
+        if waiting and (step.operation or step.generations):
+            frames, waiting = filtered(frames, waiting), ()
+        frames = apply_step(frames, step, canvas)
+        canvas = step.after(canvas)
+    return filtered(frames, waiting) if waiting else frames
+
+
+def encoder_options(encoding: Encoding, canvas: Canvas) -> dict[str, str]:
+    """x264's options for a picture of this size and rate: constant quality under a rate cap, one thread."""
+    cap = int(encoding.bits_per_pixel * canvas.width * canvas.height * canvas.frames_per_second)
+    return {
+        "preset": encoding.preset,
+        "crf": f"{encoding.crf:g}",
+        "maxrate": str(cap),
+        "bufsize": str(2 * cap),
+        "g": str(encoding.group_of_pictures),
+        "threads": "1",
+    }
+
+
+class _Reader:
+    """Decodes the picture on demand, and passes sound on to the output as it is met."""
+
+    def __init__(
+        self, container: InputContainer, output: OutputContainer, info: VideoInfo, plan: Plan
+    ) -> None:
+        self._container = container
+        self._video = video_stream(container, Path(container.name))
+        self._video.codec_context.thread_count = 1
+        self._nominal = round(1 / info.frames_per_second / TIME_BASE)
+        self.rotation_degrees = info.rotation_degrees
+        self.damaged_packets = 0
+        self.frame_count = 0
+        self.seconds = 0.0
+        start = self._video.start_time
+        origin = 0.0 if start is None or not self._video.time_base else float(start * self._video.time_base)
+        self._origin = origin
+        audio = audio_streams(container)
+        self._audio = Sound(audio[0], output, plan, origin) if audio and plan.expected.has_audio else None
+
+    def frames(self) -> Frames:
+        """Decoded pictures with rising timestamps from 0 in `TIME_BASE`; damaged packets are skipped."""
+        last = -1
+        for frame in self._decoded():
+            time = (
+                None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+            )
+            ticks = last + self._nominal if time is None else round((time - self._origin) / TIME_BASE)
+            if self.frame_count == 0:
+                ticks = max(0, ticks)
+            elif ticks <= last:  # broken clocks: repeated or falling times
+                ticks = last + max(1, self._nominal // 2)
+            elif (ticks - last) * TIME_BASE > LONGEST_GAP_SECONDS:
+                ticks = last + self._nominal
+            frame.pts, frame.time_base, frame.duration = ticks, TIME_BASE, self._nominal
+            last = ticks
+            self.frame_count += 1
+            self.seconds = float((ticks + self._nominal) * TIME_BASE)
+            yield frame
+        if not self.frame_count:
+            raise VideoError("holds no picture that can be decoded", place=self._container.name)
+
+    def _decoded(self) -> Frames:
+        streams: list[VideoStream | AudioStream] = [self._video]
+        if self._audio is not None:
+            streams.append(self._audio.stream)
+        for packet in self._packets(streams):
+            if packet.stream_index == self._video.index:
+                try:
+                    yield from self._video.codec_context.decode(packet)
+                except av.error.FFmpegError:
+                    self.damaged_packets += 1
+            elif self._audio is not None:
+                self.damaged_packets += self._audio.take(packet)
+        try:
+            yield from self._video.codec_context.decode(None)
+        except av.error.FFmpegError:
+            self.damaged_packets += 1
+
+    def _packets(self, streams: Sequence[VideoStream | AudioStream]) -> Iterator[av.Packet[Any]]:
+        packets = self._container.demux(*streams)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError:  # a damaged tail: what came before it stands
+                self.damaged_packets += 1
+                return
+            if packet.size:  # an empty one asks for a flush, which we do ourselves
+                yield packet
+
+    def finish(self) -> None:
+        """Write what is left of the sound."""
+        if self._audio is not None:
+            self._audio.finish()
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether any sound was written."""
+        return self._audio is not None and self._audio.wrote
+
+
+class _Writer:
+    """The final encode."""
+
+    def __init__(self, container: OutputContainer, info: VideoInfo, plan: Plan) -> None:
+        self._container, self._plan = container, plan
+        self._clean: BitStreamFilterContext | None = None
+        self._hash = hashlib.sha256()
+        self._frames = 0
+        expected = plan.expected
+        self._nominal = round(1 / expected.frames_per_second / TIME_BASE)
+        rate = Fraction(expected.frames_per_second).limit_denominator(1001)
+        options = encoder_options(plan.encoding, expected)
+        self._stream = container.add_stream("libx264", rate=rate, options=options)
+        context = self._stream.codec_context
+        self._stream.width, self._stream.height = expected.width, expected.height
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.time_base = context.time_base = TIME_BASE
+        context.thread_count = 1
+        # Untagged pictures are read as BT.601 by the decoders in use: saying so changes nothing.
+        tags = BT709_TAGS if info.color_space == BT709 else BT601_TAGS
+        context.colorspace, context.color_primaries, context.color_trc = tags
+        context.color_range = LIMITED_RANGE
+
+    def start(self) -> None:
+        """Write the header, once all tracks are declared."""
+        self._container.start_encoding()
+        self._clean = BitStreamFilterContext(f"filter_units=remove_types={SUPPLEMENTARY_UNIT}", self._stream)
+
+    def write(self, frame: av.VideoFrame) -> None:
+        """Encode one picture."""
+        frame.pict_type = 0  # the source's key frames are not ours
+        frame.duration = self._nominal
+        self._frames += 1
+        self._mux(self._stream.encode(frame))
+
+    def _mux(self, packets: Sequence[av.Packet[Any]]) -> None:
+        if self._clean is None:
+            raise RuntimeError("start() comes first")
+        for packet in packets:
+            for clean in self._clean.filter(packet):
+                self._hash.update(clean)
+                clean.stream = self._stream
+                if not clean.duration:
+                    clean.duration = self._nominal
+                self._container.mux_one(clean)
+
+    def finish(self, reader: _Reader) -> Rendered:
+        """Flush, and say what was done."""
+        if not self._frames:
+            raise VideoError("the plan left no picture", place=self._plan.video_id)
+        self._mux(self._stream.encode(None))
+        return Rendered(
+            source_frames=reader.frame_count,
+            source_seconds=reader.seconds,
+            frames=self._frames,
+            damaged_packets=reader.damaged_packets,
+            has_audio=reader.has_audio,
+            packets_sha256=self._hash.hexdigest(),
+        )

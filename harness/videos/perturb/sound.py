@@ -1,0 +1,104 @@
+"""The sound of a video on its way through a plan: decoded, filtered, and encoded again as it is met."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.filter import Graph
+
+from harness.videos.perturb.plans import Plan
+from harness.videos.perturb.streams import LONGEST_GAP_SECONDS, add_filter
+
+AAC_FRAME = 1024
+
+
+class Sound:
+    """The first audio track, through its filters, as 48 kHz stereo AAC in step with the picture."""
+
+    def __init__(self, stream: AudioStream, output: OutputContainer, plan: Plan, origin: float) -> None:
+        self.stream = stream
+        self.wrote = self._ended = False
+        self._next = 0  # where the next samples should lie, in samples of the source
+        self._output, self._origin = output, origin
+        encoding = plan.encoding
+        self._filters = tuple(text for item in plan.steps for text in item.step.audio)
+        self._rate = encoding.audio_rate
+        # Declared before anything is known of the sound: every file of a set has the same tracks.
+        self._target = output.add_stream("aac", rate=self._rate, options={"flags": "+bitexact"})
+        self._target.codec_context.layout = "stereo"
+        self._target.codec_context.bit_rate = encoding.audio_bits_per_second
+        self._target.codec_context.thread_count = 1
+        self._graph: Graph | None = None
+
+    def take(self, packet: av.Packet[Any]) -> int:
+        """Decode, filter, encode and write; returns the number of damaged packets, 0 or 1."""
+        try:
+            frames = self.stream.codec_context.decode(packet)
+        except av.error.FFmpegError:
+            return 1
+        for frame in frames:
+            self._push(frame)
+        return 0
+
+    def _push(self, frame: av.AudioFrame) -> None:
+        if self._graph is None:
+            self._graph = self._build(frame)
+        if frame.pts is not None and frame.time_base:
+            pts = round((frame.pts * frame.time_base - Fraction(self._origin)) * frame.sample_rate)
+            if abs(pts - self._next) > LONGEST_GAP_SECONDS * frame.sample_rate:
+                pts = self._next
+            frame.pts, frame.time_base = pts, Fraction(1, frame.sample_rate)
+            self._next = pts + frame.samples
+        if self._ended:
+            return
+        try:
+            self._graph.push(frame)
+        except av.error.EOFError:  # a filter has cut the rest off
+            self._ended = True
+        self._drain()
+
+    def _build(self, frame: av.AudioFrame) -> Graph:
+        graph = Graph()
+        graph.threads = 1
+        source = graph.add_abuffer(
+            sample_rate=frame.sample_rate,
+            format=frame.format,
+            layout=frame.layout,
+            time_base=Fraction(1, frame.sample_rate),
+        )
+        shape = f"sample_fmts=fltp:sample_rates={self._rate}:channel_layouts=stereo"
+        # Gaps are filled and the start is trimmed or padded to 0, where the picture starts.
+        texts = (f"aresample={self._rate}:async=1:first_pts=0", *self._filters, f"aformat={shape}")
+        nodes = [source, *(add_filter(graph, text) for text in texts), graph.add("abuffersink")]
+        graph.link_nodes(*nodes).configure()
+        graph.set_audio_frame_size(AAC_FRAME)
+        return graph
+
+    def _drain(self) -> None:
+        if self._graph is None:
+            return
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            if isinstance(frame, av.AudioFrame):
+                self._output.mux(self._target.encode(frame))
+                self.wrote = True
+
+    def finish(self) -> None:
+        """Flush decoder, filters and encoder."""
+        try:
+            for frame in self.stream.codec_context.decode(None):
+                self._push(frame)
+        except av.error.FFmpegError:
+            pass  # nothing more can be had of a damaged track
+        if self._graph is not None and not self._ended:
+            self._graph.push(None)
+        self._drain()
+        self._output.mux(self._target.encode(None))

@@ -1,0 +1,223 @@
+"""Pictures as streams: each function takes an iterator of frames and gives one, holding few at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+from av.filter import Graph
+from av.video.codeccontext import VideoCodecContext
+
+from harness.videos.perturb.drawing.planes import Planes
+from harness.videos.perturb.registry import frame_generator
+from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Step
+
+Frames = Iterator[av.VideoFrame]
+
+TIME_BASE = Fraction(1, 90_000)  # of every picture on its way and of every output file, whatever the source's
+LONGEST_GAP_SECONDS = 10  # a longer one is a broken clock: filling it could take hours and gigabytes
+LIMITED_RANGE, FULL_RANGE = 1, 2  # AVColorRange
+START_CODE = b"\0\0\1"
+X265_WIDTH_MIN = 64  # between 34 and 48 pixels of width, x265 (in PyAV 18.1) writes past its buffers
+SLICE_UNITS = {1, 5}  # H.264 NAL unit types that carry picture data
+
+
+def apply_step(frames: Frames, step: Step, before: Canvas) -> Frames:
+    """What one step does to the picture, except for its filters: see `filtered`."""
+    after = step.after(before)
+    if step.operation is not None:
+        frames = operated(frames, step.operation, after)
+    for generation in step.generations:
+        frames = recoded(frames, generation, after)
+    return frames
+
+
+def filtered(frames: Frames, filters: tuple[str, ...]) -> Frames:
+    """Through one libavfilter graph; timestamps come out in `TIME_BASE`."""
+    graph: Graph | None = None
+    for frame in frames:
+        if graph is None:
+            graph = _video_graph(frame, filters)
+        graph.vpush(frame)
+        yield from _pulled(graph)
+    if graph is not None:
+        graph.vpush(None)
+        yield from _pulled(graph)
+
+
+def _video_graph(frame: av.VideoFrame, filters: tuple[str, ...]) -> Graph:
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE
+    )
+    nodes = [source, *(add_filter(graph, text) for text in filters), graph.add("buffersink")]
+    graph.link_nodes(*nodes).configure()
+    return graph
+
+
+def add_filter(graph: Graph, text: str) -> av.filter.FilterContext:
+    """Add a filter given as "name=arguments" or "name"."""
+    name, _, arguments = text.partition("=")
+    return graph.add(name, arguments or None)
+
+
+def _pulled(graph: Graph) -> Frames:
+    while True:
+        try:
+            frame = graph.vpull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        if frame.pts is not None and frame.time_base and frame.time_base != TIME_BASE:
+            frame.pts = round(frame.pts * frame.time_base / TIME_BASE)
+        frame.time_base = TIME_BASE
+        yield frame
+
+
+def operated(frames: Frames, operation: FrameOperation, canvas: Canvas) -> Frames:
+    """Edit each picture's planes in place."""
+    edit = operation.start(canvas)
+    for index, frame in enumerate(frames):
+        edit(Planes.of(frame), index)
+        yield frame
+
+
+def upright(frames: Frames, canvas: Canvas, rotation_degrees: int) -> Frames:
+    """Bring decoded frames, whatever they are, to the canvas: turned, square pixels, even, limited 4:2:0.
+
+    A frame that is there already passes untouched. Where a stream changes its format on the way, a new graph
+    is made for the new format.
+    """
+    graphs: dict[tuple[int, int, str, int], Graph] = {}
+    for frame in frames:
+        kind = (frame.width, frame.height, frame.format.name, frame.color_range)
+        fits = (frame.width, frame.height) == (canvas.width, canvas.height)
+        if (
+            fits
+            and frame.format.name == "yuv420p"
+            and frame.color_range != FULL_RANGE
+            and not rotation_degrees
+        ):
+            yield frame
+            continue
+        if kind not in graphs:
+            filters = _to_canvas(frame, canvas, rotation_degrees)
+            graphs[kind] = _video_graph(frame, filters)
+        graphs[kind].vpush(frame)
+        for turned in _pulled(graphs[kind]):
+            turned.color_range = LIMITED_RANGE
+            yield turned
+
+
+def _to_canvas(frame: av.VideoFrame, canvas: Canvas, rotation_degrees: int) -> tuple[str, ...]:
+    turn = {90: ("transpose=clock",), 180: ("hflip", "vflip"), 270: ("transpose=cclock",)}
+    full = frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj")
+    convert = (f"scale=in_range={'full' if full else 'limited'}:out_range=limited", "format=yuv420p")
+    plain = frame.format.name == "yuv420p" and not full
+    turned = rotation_degrees in {90, 270}
+    width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+    # One odd row or column is cut, not squeezed: squeezing would blur the whole picture.
+    odd = 0 <= width - canvas.width <= 1 and 0 <= height - canvas.height <= 1
+    size = f"{canvas.width}:{canvas.height}"
+    fit = (f"crop={size}:0:0:exact=1",) if odd else (f"scale={size}:flags=bicubic", "setsar=1")
+    return (*(() if plain else convert), *turn.get(rotation_degrees, ()), *fit)
+
+
+def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
+    """Encode and decode again in memory, single-threaded; timestamps and number of pictures are kept."""
+    if generation.codec == "libx265" and canvas.width < X265_WIDTH_MIN:
+        wide = replace(canvas, width=X265_WIDTH_MIN)
+        padded = filtered(frames, (f"pad={wide.width}:{wide.height}",))
+        cropped = (f"crop={canvas.width}:{canvas.height}:0:0",)
+        yield from filtered(recoded(padded, generation, wide), cropped)
+        return
+    encoder = _encoder(generation, canvas)
+    decoder: VideoCodecContext | None = None
+    times: deque[int | None] = deque()
+    given = 0
+
+    def decoded(packets: Sequence[av.Packet[Any]]) -> Frames:
+        nonlocal decoder
+        for packet in packets:
+            if decoder is None:
+                decoder = _decoder(encoder)
+            if generation.slice_loss and given > 1:
+                packet = _with_lost_slices(packet, generation)  # noqa: PLW2901  (what arrives of it)
+            for frame in decoder.decode(packet):
+                yield _timed(frame, times)
+
+    for frame in frames:
+        times.append(frame.pts)
+        shaped = (
+            frame
+            if frame.format.name == generation.pixel_format
+            else frame.reformat(
+                format=generation.pixel_format,
+                dst_color_range=FULL_RANGE if "j" in generation.pixel_format else None,
+            )
+        )
+        shaped.pts, shaped.time_base, shaped.pict_type = given, encoder.time_base, 0
+        given += 1
+        yield from decoded(encoder.encode(shaped))
+    if not given:
+        return
+    yield from decoded(encoder.encode(None))
+    if decoder is not None:
+        for frame in decoder.decode(None):
+            yield _timed(frame, times)
+
+
+def _timed(frame: av.VideoFrame, times: deque[int | None]) -> av.VideoFrame:
+    if frame.format.name != "yuv420p":
+        frame = frame.reformat(format="yuv420p", dst_color_range=LIMITED_RANGE)
+    frame.pts, frame.time_base = times.popleft(), TIME_BASE
+    return frame
+
+
+def _encoder(generation: Generation, canvas: Canvas) -> VideoCodecContext:
+    context = av.CodecContext.create(generation.codec, "w")
+    if not isinstance(context, VideoCodecContext):
+        raise TypeError(f"{generation.codec} encodes no video")
+    context.width, context.height, context.pix_fmt = canvas.width, canvas.height, generation.pixel_format
+    rate = Fraction(canvas.frames_per_second).limit_denominator(1001)
+    context.framerate, context.time_base = rate, 1 / rate
+    context.thread_count = 1
+    context.options = dict(generation.options)
+    if generation.codec == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # it writes to standard error by itself, past libav's log
+    context.open()
+    return context
+
+
+def _decoder(encoder: VideoCodecContext) -> VideoCodecContext:
+    names = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "libdav1d"}
+    context = av.CodecContext.create(names.get(encoder.name, encoder.name), "r")
+    if not isinstance(context, VideoCodecContext):
+        raise TypeError(f"{encoder.name} has no video decoder")
+    context.thread_count = 1
+    if encoder.extradata:
+        context.extradata = encoder.extradata
+    context.open()
+    return context
+
+
+def _with_lost_slices(packet: av.Packet[Any], generation: Generation) -> av.Packet[Any]:
+    """Drop some of a picture's slices, as a network would; its first always arrives, so it still decodes."""
+    content = bytes(packet)
+    rng = frame_generator(generation.loss_seed, packet.pts or 0)
+    kept, slices = [], 0
+    for unit in content.split(START_CODE)[1:]:
+        if unit[0] & 31 in SLICE_UNITS:
+            slices += 1
+            if slices > 1 and rng.random() < generation.slice_loss:
+                continue
+        kept.append(unit)
+    arrived = av.Packet(b"".join(START_CODE + unit for unit in kept))
+    arrived.pts, arrived.dts, arrived.time_base = packet.pts, packet.dts, packet.time_base
+    return arrived

@@ -1,0 +1,407 @@
+"""The pages: what each reader may see, and that nothing a package writes becomes more than text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.cli.views.scores import score_summary, terminal_summary
+from harness.core.types import FailureRule, GpuLevel, OutcomeKind, SetName, Verdict
+from harness.report import SetData, contestant_page, organiser_page, words
+from harness.report.example import example_data, example_run
+from harness.report.frames import frame_data_uri
+from harness.results.result import Result, read_result
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</pre></details><iframe src=//evil.example></iframe>",
+    "</style><style>*{display:none}</style>",
+    "{{ 7*7 }}{% raw %}",
+    "</svg><svg onload=alert(1)>",
+    "javascript:alert(1)",
+    "' style='position:fixed;inset:0'",
+)
+HOSTILE = "\n".join(PAYLOADS)
+
+
+class Page(HTMLParser):
+    """What a browser would find in a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, dict[SetName, SetData]]:
+    folder = tmp_path_factory.mktemp("runs") / "20300102-example"
+    result = example_run(folder)
+    return result, example_data(folder / "clips")
+
+
+@pytest.fixture(scope="module")
+def pages(run: tuple[Result, dict[SetName, SetData]]) -> dict[str, str]:
+    result, data = run
+    return {which: page_of(which, result, data) for which in ("organiser", "contestant")}
+
+
+def page_of(which: str, result: Result, data: dict[SetName, SetData]) -> str:
+    if which == "organiser":
+        return organiser_page(result, data)
+    return contestant_page(result, data.get(SetName.PUBLIC))
+
+
+def hostile(result: Result, data: dict[SetName, SetData], text: str) -> tuple[Result, dict[SetName, SetData]]:
+    """Put a text wherever a package can put one."""
+    sets = {
+        name: one.model_copy(
+            update={"detail": text, "score": replace(one.score, reason=text, scored=False, metrics={})}
+        )
+        for name, one in result.sets.items()
+    }
+    shouting = {
+        name: replace(
+            one,
+            log_tail=text,
+            rows=tuple(replace(row, message=text, kind=OutcomeKind.RUNTIME_ERROR) for row in one.rows[:5]),
+            videos={},
+        )
+        for name, one in data.items()
+    }
+    package = result.package.model_copy(update={"name": text})
+    return result.model_copy(update={"sets": sets, "package": package}), shouting
+
+
+# --- self-contained ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["organiser", "contestant"])
+def test_a_page_asks_for_nothing(pages: dict[str, str], which: str) -> None:
+    page = Page(pages[which])
+    assert not {"script", "iframe", "object", "embed", "form", "base"} & set(page.tags)
+    for tag, name, value in page.attributes:
+        assert not name.startswith("on"), (tag, name)
+        if name in {"src", "href", "xlink:href", "action", "srcset", "data", "poster"}:
+            assert value.startswith(("data:", "#")), (tag, name, value[:60])
+    assert "@import" not in pages[which]
+    assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)'\"]*)", pages[which]))
+
+
+@pytest.mark.parametrize("which", ["organiser", "contestant"])
+def test_a_page_forbids_itself_to_ask(pages: dict[str, str], which: str) -> None:
+    policy = next(
+        value
+        for tag, name, value in Page(pages[which]).attributes
+        if tag == "meta" and "default-src" in value
+    )
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert "http" not in policy
+
+
+def test_no_id_is_used_twice(pages: dict[str, str]) -> None:
+    ids = Counter(value for _, name, value in Page(pages["organiser"]).attributes if name == "id")
+    assert [name for name, count in ids.items() if count > 1] == []
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", pages["organiser"]))
+    assert used <= set(ids)
+
+
+def test_no_placeholder_colour_is_left(pages: dict[str, str]) -> None:
+    assert not re.search(r"#0000[0-9a-f]{2}\b", pages["organiser"].split("</style>", 1)[1])
+
+
+def test_the_same_run_gives_the_same_bytes(
+    pages: dict[str, str], run: tuple[Result, dict[SetName, SetData]]
+) -> None:
+    assert {which: page_of(which, *run) for which in pages} == pages
+
+
+# --- what the organiser sees -------------------------------------------------------------------------------
+
+
+def test_the_organiser_sees_both_scores_and_what_they_stand_against(
+    pages: dict[str, str], run: tuple[Result, dict[SetName, SetData]]
+) -> None:
+    result, data = run
+    text = Page(pages["organiser"]).text
+    for one in result.sets.values():
+        assert words.score(one.score.log_loss) in text
+        interval = one.score.metrics["log_loss"].interval
+        assert interval is not None
+        assert words.score(interval.low) in text
+    assert "0.6931" in text
+    for gap in result.gaps:
+        assert words.signed(gap.value) in text
+    for digest in (result.package.sha256, result.image.digest, result.challenge.sha256):
+        assert digest in text
+    worst = max(data[SetName.PRIVATE].rows, key=lambda row: row.log_loss)
+    assert worst.source_id in text
+
+
+def test_a_frame_of_every_worst_video_is_inside(pages: dict[str, str]) -> None:
+    pictures = [
+        value for tag, name, value in Page(pages["organiser"]).attributes if (tag, name) == ("img", "src")
+    ]
+    assert len(pictures) == 3 * 6
+    assert all(value.startswith("data:image/jpeg;base64,") for value in pictures)
+
+
+def test_every_failure_is_explained(
+    pages: dict[str, str], run: tuple[Result, dict[SetName, SetData]]
+) -> None:
+    text = Page(pages["organiser"]).text
+    failed = [row for row in run[1][SetName.PRIVATE].rows if row.failed]
+    assert len(failed) == 3
+    for row in failed:
+        assert row.video_id in text
+        assert words.OUTCOME_WORDS[row.kind] in text
+        assert row.message in text
+
+
+def test_a_run_that_was_not_scored_says_why(run: tuple[Result, dict[SetName, SetData]]) -> None:
+    result, data = run
+    one = result.sets[SetName.PRIVATE]
+    reason = "strict: any failure spoils the run"
+    score = replace(one.score, scored=False, reason=reason, rule=FailureRule.STRICT, metrics={}, slices=())
+    private = one.model_copy(update={"score": score, "verdict": Verdict.TIME_LIMIT})
+    sets = {**result.sets}
+    sets[SetName.PRIVATE] = private
+    text = Page(organiser_page(result.model_copy(update={"sets": sets, "gaps": ()}), data)).text
+    assert "strict: any failure spoils the run" in text
+    assert words.VERDICT_WORDS[Verdict.TIME_LIMIT] in text
+    assert "not a valid run" in text
+
+
+def test_no_isolation_is_said_on_both_pages(run: tuple[Result, dict[SetName, SetData]]) -> None:
+    for which in ("organiser", "contestant"):
+        page = page_of(which, run[0].model_copy(update={"isolation": "none"}), {})
+        assert "No isolation" in Page(page).text
+
+
+def test_pages_are_made_of_the_result_alone_too(run: tuple[Result, dict[SetName, SetData]]) -> None:
+    result, _ = run
+    assert words.score(result.sets[SetName.PRIVATE].score.log_loss) in organiser_page(result, {})
+    assert "Public log loss" in contestant_page(result, None)
+
+
+def test_every_verdict_and_outcome_has_words() -> None:
+    assert set(words.VERDICT_WORDS) == set(Verdict)
+    assert set(words.OUTCOME_WORDS) == set(OutcomeKind)
+    assert set(words.SET_WORDS) == set(SetName)
+
+
+def test_the_gpu_level_is_not_overstated(run: tuple[Result, dict[SetName, SetData]]) -> None:
+    for level in GpuLevel:
+        page = organiser_page(run[0].model_copy(update={"gpu_level": level}), {})
+        assert f"memory limit {level.value}" in Page(page).text
+
+
+# --- what the contestant sees ------------------------------------------------------------------------------
+
+
+def test_of_the_hidden_sets_the_contestant_learns_one_bit(
+    pages: dict[str, str], run: tuple[Result, dict[SetName, SetData]]
+) -> None:
+    """Whatever happens to the private and control sets, the page is the same, but for valid or not."""
+    result, data = run
+    private = result.sets[SetName.PRIVATE]
+    best = replace(private.score.metrics["log_loss"], value=0.0001, interval=None)
+    other = private.model_copy(
+        update={
+            "verdict": Verdict.MEMORY_LIMIT,
+            "detail": "secret detail",
+            "videos": 7,
+            "outcomes": {OutcomeKind.PREDICTED: 1, OutcomeKind.MEMORY_LIMIT: 6},
+            "clocks": private.clocks.model_copy(update={"video_mean_seconds": 55.5, "startup_seconds": 99.0}),
+            "resources": private.resources.model_copy(update={"peak_memory_bytes": 12_345_678_901}),
+            "score": replace(private.score, failed=6, videos=7, metrics={"log_loss": best}, slices=()),
+        }
+    )
+    sets = {SetName.PUBLIC: result.sets[SetName.PUBLIC], SetName.PRIVATE: other}
+    changed = result.model_copy(update={"sets": sets, "gaps": (), "seeds": {"order": 12}})
+    assert contestant_page(changed, data[SetName.PUBLIC]) == pages["contestant"]
+    spoiled = other.model_copy(update={"score": replace(other.score, scored=False, reason="secret reason")})
+    sets[SetName.PRIVATE] = spoiled
+    page = contestant_page(result.model_copy(update={"sets": sets}), data[SetName.PUBLIC])
+    assert page != pages["contestant"]
+    assert "secret" not in page
+    assert "not valid" in Page(page).text
+
+
+def test_nothing_of_the_hidden_sets_is_in_the_contestants_page(
+    pages: dict[str, str], run: tuple[Result, dict[SetName, SetData]]
+) -> None:
+    result, data = run
+    page = pages["contestant"]
+    for name in (SetName.PRIVATE, SetName.CONTROL):
+        for row in data[name].rows:
+            assert row.video_id not in page
+            assert row.source_id not in page
+            assert f"{row.probability:.4f}" not in page
+        loss = result.sets[name].score.log_loss
+        assert loss is not None
+        assert all(f"{loss:.{digits}f}" not in page for digits in (2, 3, 4))
+    assert "control" not in Page(page).text.lower()
+    assert "hidden" not in Page(page).text
+
+
+def test_the_public_score_is_rounded_and_alone(
+    pages: dict[str, str], run: tuple[Result, dict[SetName, SetData]]
+) -> None:
+    result, data = run
+    score = result.sets[SetName.PUBLIC].score
+    page = pages["contestant"]
+    assert score.log_loss is not None
+    assert f"{score.log_loss:.3f}" in page  # as the challenge has it
+    assert f"{score.log_loss:.4f}" not in page
+    auc = score.metrics["roc_auc"].value
+    assert auc is not None
+    assert f"{auc:.2f}" not in page
+    for row in data[SetName.PUBLIC].rows:
+        assert row.source_id not in page
+        assert row.video_id not in page
+        assert not row.label.method or row.label.method not in page
+
+
+def test_the_contestant_reads_their_own_public_words(tmp_path: Path) -> None:
+    result = example_run(tmp_path / "run", log="hello from the package")
+    assert "hello from the package" in (tmp_path / "run" / "contestant.html").read_text(encoding="utf-8")
+    assert read_result(tmp_path / "run" / "result.json") == result
+
+
+# --- hostile text ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["organiser", "contestant"])
+def test_hostile_text_stays_text(run: tuple[Result, dict[SetName, SetData]], which: str) -> None:
+    plain = Page(page_of(which, *hostile(*run, "harmless")))
+    attacked = Page(page_of(which, *hostile(*run, HOSTILE)))
+    assert attacked.tags == plain.tags
+    assert [(tag, name) for tag, name, _ in attacked.attributes] == [(t, n) for t, n, _ in plain.attributes]
+    for payload in PAYLOADS:
+        assert payload in attacked.text
+
+
+@pytest.mark.parametrize("which", ["organiser", "contestant"])
+def test_a_flood_is_capped(run: tuple[Result, dict[SetName, SetData]], which: str) -> None:
+    plain = page_of(which, *hostile(*run, "x"))
+    flooded = page_of(which, *hostile(*run, "x" * 1_000_000))
+    assert len(flooded) - len(plain) < 200_000
+
+
+@pytest.mark.parametrize(
+    "character", ["\x00", "\x1b", "\u202e", "\u2066", "\u200b", "\ufeff", "\x9b", "\r", "\u2028"]
+)
+def test_characters_that_hide_others_are_shown_as_such(character: str) -> None:
+    assert words.clean(f"a{character}b") == "a\ufffdb"
+
+
+def test_lines_and_scripts_of_the_world_stay() -> None:
+    assert words.clean("a\n\tb — Größe 面 😀") == "a\n\tb — Größe 面 😀"
+
+
+def test_a_cap_says_how_much_it_left_out() -> None:
+    assert words.clean("a" * 30, characters=10) == "a" * 10 + " [20 characters left out]"
+    assert (
+        words.clean("a" * 20 + "b" * 10, characters=10, keep_end=True)
+        == "[20 characters left out]\n" + "b" * 10
+    )
+
+
+# --- the terminal ------------------------------------------------------------------------------------------
+
+
+def printed(result: Result, width: int) -> str:
+    console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False)
+    console.print(terminal_summary(result))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_the_summary_fits_and_says_what_matters(
+    run: tuple[Result, dict[SetName, SetData]], width: int
+) -> None:
+    result, _ = run
+    text = printed(result, width)
+    assert all(len(line) <= width for line in text.splitlines())
+    flat = " ".join(text.replace("│", " ").split())
+    for one in result.sets.values():
+        assert words.score(one.score.log_loss) in flat
+        assert one.verdict.value in flat
+    assert "0.6931" in flat
+    assert "VIDEO_TIMEOUT" in flat
+    for gap in result.gaps:
+        assert words.signed(gap.value) in flat
+
+
+def test_the_summary_prints_hostile_text_as_it_is(run: tuple[Result, dict[SetName, SetData]]) -> None:
+    text = printed(hostile(*run, "\x1b[2J[bold red]owned[/] [link=file:///]x")[0], 120)
+    assert "\x1b" not in text
+    assert "[bold red]owned[/]" in text
+
+
+def test_the_summary_warns_of_no_isolation(run: tuple[Result, dict[SetName, SetData]]) -> None:
+    assert "No isolation" in printed(run[0].model_copy(update={"isolation": "none"}), 80)
+
+
+@pytest.mark.parametrize("width", [50, 100])
+def test_the_scores_of_a_table_of_predictions(run: tuple[Result, dict[SetName, SetData]], width: int) -> None:
+    score = run[0].sets[SetName.PUBLIC].score
+    console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False)
+    console.print(score_summary(score))
+    console.print(score_summary(replace(score, scored=False, reason="[bold]strict", metrics={})))
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert all(len(line) <= width for line in text.splitlines())
+    for found in score.metrics.values():
+        assert words.score(found.value) in text
+    assert "0.6931" in text
+    assert "no score: [bold]strict" in text
+
+
+# --- frames ------------------------------------------------------------------------------------------------
+
+
+def test_a_video_that_cannot_be_decoded_has_no_frame(tmp_path: Path) -> None:
+    (tmp_path / "garbage.mp4").write_bytes(b"\x00\x00\x00\x18ftypmp42" + b"\xff" * 5000)
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    assert [frame_data_uri(tmp_path / name) for name in ("garbage.mp4", "empty.mp4", "none.mp4")] == [
+        None
+    ] * 3
+
+
+def test_a_truncated_video_still_has_a_frame_or_none_but_no_exception(tmp_path: Path) -> None:
+    example_data(tmp_path)
+    whole = (tmp_path / "0.mp4").read_bytes()
+    assert frame_data_uri(tmp_path / "0.mp4")
+    for share in (0.2, 0.5, 0.9):
+        (tmp_path / "cut.mp4").write_bytes(whole[: int(len(whole) * share)])
+        found = frame_data_uri(tmp_path / "cut.mp4")
+        assert found is None or found.startswith("data:image/jpeg")

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness.videos.perturb.drawing.face_tracker import FaceTracker, resting_place
+from harness.videos.perturb.drawing.planes import Planes
+
+WIDTH, HEIGHT = 640, 480
+
+
+def cartoon(x: int, y: int, size: int, tilt_degrees: float = 0.0) -> NDArray[np.uint8]:
+    """(h, w, 3) RGB: a drawn face that the detector takes for one, `size` pixels wide about (x, y)."""
+    picture = np.full((HEIGHT, WIDTH, 3), (90, 110, 130), np.uint8)
+    unit = size / 100
+
+    def at(across: float, down: float) -> tuple[int, int]:
+        return round(x + across * unit), round(y + down * unit)
+
+    def oval(centre: tuple[float, float], axes: tuple[float, float], colour: tuple[int, int, int]) -> None:
+        lengths = (max(1, round(axes[0] * unit)), max(1, round(axes[1] * unit)))
+        cv2.ellipse(picture, at(*centre), lengths, 0, 0, 360, colour, cv2.FILLED, cv2.LINE_AA)
+
+    oval((0, -12), (56, 74), (60, 40, 30))
+    oval((0, 5), (47, 62), (222, 178, 150))
+    for side in (-1, 1):
+        oval((side * 20, -8), (10, 5), (250, 250, 250))
+        oval((side * 20, -8), (5, 5), (50, 35, 30))
+        oval((side * 20, -20), (12, 2.5), (70, 45, 35))
+    oval((0, 14), (7, 9), (200, 150, 125))
+    oval((-4, 20), (2, 1.5), (120, 70, 60))
+    oval((4, 20), (2, 1.5), (120, 70, 60))
+    oval((0, 38), (17, 5), (180, 70, 70))
+    picture = cv2.GaussianBlur(picture, (0, 0), max(0.5, unit)).astype(np.uint8)
+    matrix = cv2.getRotationMatrix2D((x, y), -tilt_degrees, 1)
+    turned = cv2.warpAffine(picture, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(turned, np.uint8)
+
+
+def planes(picture: NDArray[np.uint8]) -> Planes:
+    return Planes.of(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p"))
+
+
+def tracker() -> FaceTracker:
+    return FaceTracker(WIDTH, HEIGHT, 30.0)
+
+
+@pytest.mark.parametrize(("x", "y", "size"), [(200, 200, 150), (440, 260, 220), (320, 240, 110)])
+def test_a_face_is_found_where_it_is(x: int, y: int, size: int) -> None:
+    place = tracker().at(planes(cartoon(x, y, size)), 0)
+    assert abs(place.x - x) < 0.15 * size
+    assert abs(place.y - (y - 0.08 * size)) < 0.2 * size
+    assert 0.6 * size < place.width < 1.5 * size
+    assert abs(place.tilt) < 0.15
+
+
+def test_it_follows_a_face_that_moves() -> None:
+    follower = tracker()
+    for index in range(40):
+        place = follower.at(planes(cartoon(180 + index * 6, 240, 160)), index)
+        if index > 5:
+            assert abs(place.x - (180 + index * 6)) < 40
+
+
+@pytest.mark.parametrize("degrees", [-25, 25])
+def test_it_sees_the_tilt(degrees: int) -> None:
+    place = tracker().at(planes(cartoon(320, 240, 200, degrees)), 0)
+    assert 8 < np.rad2deg(place.tilt) * np.sign(degrees) < 30
+
+
+def test_without_a_face_it_rests_as_documented() -> None:
+    empty = planes(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+    follower = tracker()
+    assert [follower.at(empty, index) for index in range(6)] == [resting_place(WIDTH, HEIGHT)] * 6
+
+
+def test_a_face_that_goes_is_forgotten_after_a_second() -> None:
+    follower = tracker()
+    held = follower.at(planes(cartoon(200, 200, 150)), 0)
+    empty = planes(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+    places = [follower.at(empty, index) for index in range(1, 60)]
+    assert places[10] == held
+    assert places[-1] == resting_place(WIDTH, HEIGHT)
+
+
+def test_the_model_is_the_one_its_note_describes() -> None:
+    import hashlib
+    from importlib import resources
+
+    folder = resources.files("harness.videos.perturb") / "models"
+    digest = hashlib.sha256((folder / "face_detection_yunet_2023mar.onnx").read_bytes()).hexdigest()
+    assert digest in (folder / "NOTICE.txt").read_text("utf-8")
+    assert Path(str(folder), "NOTICE.txt").is_file()
