@@ -22,8 +22,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.core.limits import seconds_in_words
 from harness.report import words
+from harness.scoring.curves import CalibrationBin
 from harness.scoring.intervals import Interval
-from harness.scoring.metrics import CalibrationBin
 
 INK, MUTED, LINE, ACCENT = "#000001", "#000002", "#000003", "#000004"
 REAL, FAKE, LIMIT, CARD = "#000005", "#000006", "#000007", "#000008"

@@ -8,7 +8,7 @@ A value that does not exist is never replaced by one that looks plausible.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,14 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.errors import ConfigError
+from harness.scoring.curves import Probabilities, Truths, calibration_bins, threshold_sweep, weighted_auc
 
 EPSILON_DEFAULT = 1e-15
 THRESHOLD = 0.5  # at or above it a video counts as called fake
 FALSE_ALARM_WEIGHT = 100.0  # alpha of weighted precision
-CALIBRATION_BINS = 10
-
-Truths = NDArray[np.bool_]
-Probabilities = NDArray[np.float64]
 
 
 class Direction(StrEnum):
@@ -281,67 +278,6 @@ for _name, _recall in (("10", 0.1), ("50", 0.5), ("90", 0.9)):
         formula=f"ln( TP / (TP + 100 FP) ) at the highest threshold with recall ≥ {_recall}",
         source="Dolhansky et al. 2019, arXiv 1910.08854",
     )(_at_recall(_recall))
-
-
-def threshold_sweep(
-    fake: Truths, probability: Probabilities
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return hits (TP) and false alarms (FP) at each distinct threshold, from the highest to the lowest.
-
-    Videos of equal probability are called together, so no order among ties can change a metric.
-    """
-    order = np.argsort(-probability, kind="stable")
-    truths, values = fake[order], probability[order]
-    last = np.append(np.flatnonzero(np.diff(values)), values.size - 1)
-    return np.cumsum(truths)[last].astype(np.float64), np.cumsum(~truths)[last].astype(np.float64)
-
-
-def weighted_auc(fake: Truths, probability: Probabilities) -> Callable[[NDArray[np.float64]], float]:
-    """Return a function of one weight per video: the ROC AUC where video i counts `weight[i]` times.
-
-    It gives NaN where a class has no weight. The sorting is done once, for the thousands of replicates of a
-    bootstrap.
-    """
-    values, ranks = np.unique(probability, return_inverse=True)
-
-    def auc(weight: NDArray[np.float64]) -> float:
-        fakes = np.bincount(ranks, weights=weight * fake, minlength=values.size)
-        reals = np.bincount(ranks, weights=weight * ~fake, minlength=values.size)
-        pairs = fakes.sum() * reals.sum()
-        below = np.cumsum(reals) - reals / 2.0
-        return float(np.sum(fakes * below) / pairs) if pairs > 0 else math.nan
-
-    return auc
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibrationBin:
-    """One bin of stated probabilities that holds at least one video."""
-
-    lowest: float
-    highest: float
-    videos: int
-    mean_probability: float
-    fake_share: float
-
-
-def calibration_bins(fake: Truths, probability: Probabilities) -> tuple[CalibrationBin, ...]:
-    """Sort videos into ten bins of equal width, [0, .1), … [.9, 1]; empty bins are left out."""
-    index = np.minimum((probability * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    return tuple(_bins(index, fake, probability))
-
-
-def _bins(index: NDArray[np.int64], fake: Truths, probability: Probabilities) -> Iterator[CalibrationBin]:
-    for number in range(CALIBRATION_BINS):
-        inside = index == number
-        if inside.any():
-            yield CalibrationBin(
-                lowest=number / CALIBRATION_BINS,
-                highest=(number + 1) / CALIBRATION_BINS,
-                videos=int(inside.sum()),
-                mean_probability=float(probability[inside].mean()),
-                fake_share=float(fake[inside].mean()),
-            )
 
 
 def uniform_log_loss(epsilon: float) -> float:

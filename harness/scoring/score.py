@@ -15,15 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from harness.core.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
+from harness.scoring.curves import CalibrationBin, calibration_bins, weighted_auc
 from harness.scoring.intervals import Bootstrap, Gap, Interval, gap_of, mean_interval, statistic_interval
 from harness.scoring.metrics import (
     EPSILON_DEFAULT,
     THRESHOLD,
-    CalibrationBin,
     all_metrics,
-    calibration_bins,
     uniform_log_loss,
-    weighted_auc,
 )
 from harness.scoring.scored import (
     ScoredVideo,

@@ -15,8 +15,9 @@ import numpy as np
 
 from harness.core.errors import ScoreInputError
 from harness.core.types import AppliedPerturbation, Outcome, OutcomeKind, PreparedVideo
+from harness.scoring.curves import Probabilities, Truths
 from harness.scoring.intervals import Sampling, sampling_of
-from harness.scoring.metrics import EPSILON_DEFAULT, Probabilities, Truths, log_losses
+from harness.scoring.metrics import EPSILON_DEFAULT, log_losses
 from harness.videos.labels import Label, Labels
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)

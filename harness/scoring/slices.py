@@ -8,8 +8,9 @@ from enum import StrEnum
 
 import numpy as np
 
+from harness.scoring.curves import weighted_auc
 from harness.scoring.intervals import Bootstrap, Interval, mean_interval
-from harness.scoring.metrics import THRESHOLD, weighted_auc
+from harness.scoring.metrics import THRESHOLD
 from harness.scoring.scored import ScoredVideo, losses_of, probabilities_of, sampling, truths_of
 
 UNPERTURBED = "none"

@@ -47,8 +47,8 @@ stub = _stub()
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     path = stub.build(tmp_path)
     # These tests share their cores with others: here a gap between two readings is nobody's fault.
-    monkeypatch.setattr("harness.sandbox.meters.gpu.LONGEST_GAP_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr("harness.sandbox.meters.gpu.STUCK_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("harness.sandbox.meters.gpu_meter.LONGEST_GAP_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("harness.sandbox.meters.gpu_meter.STUCK_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the lock of this GPU is nobody else's
     with stub.loaded(path), stub.world(tmp_path) as made:
         made.write(GPU)

@@ -19,7 +19,8 @@ from harness.core.types import SandboxFacts, SandboxSpec
 from harness.sandbox.docker.engine_errors import engine_errors
 from harness.sandbox.inbox import Inbox, frame_cap
 from harness.sandbox.meters.cgroup import CgroupMeter, EngineMeter, Sampler, StealMeter
-from harness.sandbox.meters.gpu import GpuFacts, GpuMeter, Lease
+from harness.sandbox.meters.gpu import Lease
+from harness.sandbox.meters.gpu_meter import GpuFacts, GpuMeter
 from harness.sandbox.protocol import frame
 
 SEND_SECONDS = 5.0

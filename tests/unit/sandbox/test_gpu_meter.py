@@ -18,7 +18,8 @@ import pytest
 from harness.core.errors import ConfigError, SandboxError
 from harness.core.types import GpuLevel
 from harness.sandbox.meters import nvml
-from harness.sandbox.meters.gpu import GpuFacts, GpuMeter, Lease, find_gpus, leased
+from harness.sandbox.meters.gpu import Lease, find_gpus, leased
+from harness.sandbox.meters.gpu_meter import GpuFacts, GpuMeter
 
 GIGABYTE = 1_000_000_000
 CONTAINER = "c" * 64
@@ -104,7 +105,7 @@ class Watch:
 def watch(world: Any, proc: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Watch]]:
     made: list[Watch] = []
     # On a busy machine a gap between two readings is nobody's fault; the test about gaps sets its own.
-    monkeypatch.setattr("harness.sandbox.meters.gpu.LONGEST_GAP_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("harness.sandbox.meters.gpu_meter.LONGEST_GAP_SECONDS", PATIENCE_SECONDS)
 
     def start(*statements: str, **options: Any) -> Watch:
         world.write(*statements)
@@ -313,7 +314,7 @@ def test_a_passing_error_is_waited_out(
     watching = watch(A)
     watching.until(lambda facts: facts.peak_bytes is not None)
     # A busy machine may keep this thread waiting for longer than the error is allowed to last.
-    monkeypatch.setattr("harness.sandbox.meters.gpu.TROUBLES_MAX", 10_000)
+    monkeypatch.setattr("harness.sandbox.meters.gpu_meter.TROUBLES_MAX", 10_000)
     world.write("gpu GPU-a Big 80000000000 1000000 50 10")
     time.sleep(0.5)
     world.write(A, f"process GPU-a {OWN} 2000000000 C")
@@ -400,7 +401,7 @@ def test_a_driver_that_says_yes_and_sets_nothing_is_not_believed(watch: Callable
 def test_nothing_is_claimed_of_a_time_when_nobody_looked(
     watch: Callable[..., Watch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.sandbox.meters.gpu.LONGEST_GAP_SECONDS", 2.0)
+    monkeypatch.setattr("harness.sandbox.meters.gpu_meter.LONGEST_GAP_SECONDS", 2.0)
     watching = watch(A, "sleep 2500")
     facts = watching.until(lambda facts: facts.peak_bytes is not None)
     assert facts.level is GpuLevel.NONE

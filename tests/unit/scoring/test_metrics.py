@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from harness.core.errors import ConfigError
+from harness.scoring.curves import calibration_bins
 from harness.scoring.metrics import (
     Direction,
     all_metrics,
-    calibration_bins,
     log_weighted_precision,
     metric,
     register,
