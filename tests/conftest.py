@@ -18,8 +18,10 @@ import docker
 import pytest
 from hypothesis import HealthCheck, settings
 
-from harness.core.types import Limits, Mode, Mount, PreparedVideo, SandboxSpec
+from harness.core.types import ImageFacts, Limits, Mode, Mount, PreparedVideo, SandboxSpec
 from harness.gateway.staging import Stage
+from harness.sandbox import Backend
+from harness.sandbox.docker.sandbox import DockerSandbox
 
 RUNNER = Path(__file__).parent.parent / "harness" / "image" / "runtime" / "runner.py"
 MEGABYTE = 1_000_000
@@ -94,6 +96,13 @@ def light_image(docker_client: docker.DockerClient) -> str:
         fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, pull=False
     )
     return str(image.id)
+
+
+@pytest.fixture(scope="session")
+def light_backend(docker_client: docker.DockerClient, light_image: str) -> Backend:
+    """Containers of the light image."""
+    facts = ImageFacts(label="light", digest=light_image, variant="cpu")
+    return Backend(sandbox=DockerSandbox(docker_client), image=facts, engine="Docker")
 
 
 @pytest.fixture(scope="session")

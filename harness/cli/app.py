@@ -52,8 +52,9 @@ from harness.image.container_engine import connect
 from harness.package.check import CheckReport, ContainerProbe, Rules, check_package
 from harness.package.pack import pack
 from harness.results.seal import key_from_environment
-from harness.run.evaluate import Backend, Evaluated, Evaluation, evaluate
+from harness.run.evaluate import Evaluated, Evaluation, evaluate
 from harness.run.trial import image_modules, smoke_runner
+from harness.sandbox import Backend
 
 OK, NOT_WELL, USAGE, OUR_FAULT, INTERRUPTED = 0, 1, 2, 3, 130
 SMOKE_VIDEOS = 2
@@ -284,14 +285,6 @@ def _check(
         videos = sorted(path for path in public.iterdir() if path.suffix == ".mp4")[:SMOKE_VIDEOS]
         inside = ContainerProbe(
             modules=image_modules(connect(), backend.image.digest),
-            smoke=smoke_runner(
-                sandbox=backend.sandbox,
-                image=backend.image.digest,
-                limits=challenge.limits,
-                videos=videos,
-                kaggle_slug=contract.kaggle_slug,
-                gpu_uuids=backend.gpu_uuids,
-                seen=seen,
-            ),
+            smoke=smoke_runner(backend=backend, terms=challenge.terms, videos=videos, seen=seen),
         )
     return check_package(package, limits=challenge.limits, rules=rules, inside=inside)

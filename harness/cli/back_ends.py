@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 
+from harness.core.types import ImageFacts
 from harness.gateway.staging import reap_stages
 from harness.image.container_engine import ensure_engine
 from harness.image.runtime_image import ensure_image
-from harness.results.result import NO_ISOLATION, ImageFacts
-from harness.run.evaluate import Backend
+from harness.results.result import NO_ISOLATION
+from harness.sandbox import Backend
 from harness.sandbox.docker.engine_errors import engine_errors
 from harness.sandbox.docker.sandbox import DockerSandbox, reap
 from harness.sandbox.meters.gpu import find_gpus

@@ -16,7 +16,7 @@ from harness.core.types import SetName
 if TYPE_CHECKING:
     from typing import Any
 
-    from harness.gateway.feed import SetProgress
+    from harness.gateway.set_run import SetProgress
     from harness.videos.prepare import PrepareProgress
 
 

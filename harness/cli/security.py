@@ -38,9 +38,7 @@ def self_check(
         observer.step("Attacking")
         client = connect()
         try:
-            target = Target(
-                sandbox=backend.sandbox, image=backend.image.digest, client=client, runtime=runtime
-            )
+            target = Target(backend=backend, client=client)
 
             def attacking(progress: Progress) -> None:
                 observer.counting("attacks", progress.done, progress.total)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from harness.core.errors import ChallengeError
 from harness.core.text import describe, listed
-from harness.core.types import FailureRule, Limits, Mode, SetName
+from harness.core.types import FailureRule, Limits, Mode, SetName, Terms
 
 SCHEMA_VERSION = 1
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +41,10 @@ class Scoring(BaseModel):
     )
     failed_probability: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.5, description="what a failed video scores in lenient mode"
+    )
+    max_failed_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.1,
+        description="of a set's videos: a lenient run with more failures has their verdict and no place",
     )
     public_decimals: Annotated[int, Field(ge=0, le=15)] = Field(
         default=4, description="scores shown to contestants are rounded to this"
@@ -71,6 +75,16 @@ class Challenge(BaseModel):
     scoring: Scoring = Scoring()
     contract: Contract = Contract()
     sha256: str = Field(default="", exclude=True)
+
+    @property
+    def terms(self) -> Terms:
+        """What the run of one set is held to."""
+        return Terms(
+            limits=self.limits,
+            failure_rule=self.scoring.failure_rule,
+            max_failed_share=self.scoring.max_failed_share,
+            kaggle_slug=self.contract.kaggle_slug,
+        )
 
     @field_validator("sets")
     @classmethod

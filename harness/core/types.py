@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 
 class SetName(StrEnum):
@@ -112,6 +115,28 @@ class Limits:
     restarts: int = field(default=10, metadata={"help": "containers replaced after a crash or a kill"})
     gpus: int = field(default=1, metadata={"help": "GPUs, where the host has any"})
     gpu_memory_bytes: int = field(default=16_000_000_000, metadata={"help": "GPU memory"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a challenge holds the run of one set to."""
+
+    limits: Limits = Limits()
+    failure_rule: FailureRule = FailureRule.LENIENT
+    max_failed_share: float = 0.1  # of a set's videos, under the lenient rule
+    kaggle_slug: str = "deepfake-detection-challenge"  # the contest's folder in the kaggle layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """In which image it was run."""
+
+    label: Annotated[str, Field(description="name and tag; empty where there was no image")]
+    digest: str
+    variant: Annotated[str, Field(description="cpu or cuda")]
+
+
+NO_IMAGE = ImageFacts(label="", digest="", variant="")
 
 
 @dataclass(frozen=True, kw_only=True)

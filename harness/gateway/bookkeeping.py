@@ -25,8 +25,6 @@ LOG_CHARACTERS_MAX = 64 * 1024
 SAMPLES_MAX = 2000
 _WEAKEST_FIRST = (GpuLevel.NONE, GpuLevel.SAMPLED, GpuLevel.HARD)
 
-Observer = Callable[[SetProgress], None]
-
 
 class Tally:
     """Adds up the facts of the containers that served one set, one after the other."""
@@ -101,7 +99,7 @@ class SetRecord:
         journal: Journal,
         limits: Limits,
         total: int,
-        progress: Observer | None,
+        progress: Callable[[SetProgress], None] | None,
         keep_messages: bool,
     ) -> None:
         self._journal = journal

@@ -14,20 +14,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.core.errors import ProcessEnded, ProtocolViolation, ReceiveTimeout
 from harness.core.types import FailureRule, Mode, Outcome, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
 from harness.gateway.batch import run_batch
-from harness.gateway.bookkeeping import Observer, SetRecord
+from harness.gateway.bookkeeping import SetRecord
 from harness.gateway.journal import Journal
 from harness.gateway.readiness import await_ready
 from harness.gateway.set_run import Phase, SetProgress, SetRun, kind_of_end
 from harness.gateway.staging import Stage, shuffled
 from harness.sandbox import Sandbox, SandboxProcess
 from harness.sandbox.protocol import Answer, Failed, decode_reply, encode_predict, probability_of
-
-__all__ = ["Observer", "SetProgress", "SetRun", "run_set"]
 
 
 def run_set(
@@ -39,7 +37,7 @@ def run_set(
     order_seed: int,
     journal: Journal,
     failure_rule: FailureRule,
-    progress: Observer | None = None,
+    progress: Callable[[SetProgress], None] | None = None,
     keep_messages: bool = False,
 ) -> SetRun:
     """Run a package on a video set, or on what an earlier harness has not done of it.

@@ -19,6 +19,7 @@ from harness.core.types import (
     AppliedPerturbation,
     FailureRule,
     GpuLevel,
+    ImageFacts,
     Limits,
     Mode,
     Outcome,
@@ -32,7 +33,6 @@ from harness.report import SetData, write_reports
 from harness.results.result import (
     ChallengeFacts,
     HostFacts,
-    ImageFacts,
     PackageFacts,
     Resources,
     Result,

@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from harness.core.errors import ResultError
 from harness.core.files import write_text
 from harness.core.text import describe, listed
-from harness.core.types import FailureRule, GpuLevel, Mode, Outcome, OutcomeKind, SetName, Verdict
+from harness.core.types import FailureRule, GpuLevel, ImageFacts, Mode, Outcome, OutcomeKind, SetName, Verdict
 from harness.scoring.intervals import Gap
 from harness.scoring.repeatability import Repeatability
 from harness.scoring.score import SetScore
@@ -42,14 +42,6 @@ class PackageFacts(_Part):
     sha256: Sha256 = Field(description="over the package's canonical listing")
     size_bytes: Count
     mode: Mode
-
-
-class ImageFacts(_Part):
-    """In which image it was run."""
-
-    label: str = Field(description="name and tag; empty where there was no image")
-    digest: str
-    variant: str = Field(description="cpu or cuda")
 
 
 class ChallengeFacts(_Part):

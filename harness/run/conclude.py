@@ -12,14 +12,13 @@ from pathlib import Path
 
 from harness import __version__
 from harness.core.challenge import Challenge
-from harness.core.types import GpuLevel, Limits, OutcomeKind, SetName
+from harness.core.types import GpuLevel, ImageFacts, Limits, OutcomeKind, SetName
 from harness.gateway.set_run import SetRun
 from harness.report import SetData, write_reports
 from harness.results.result import (
     ChallengeFacts,
     Clocks,
     HostFacts,
-    ImageFacts,
     PackageFacts,
     Resources,
     Result,

@@ -14,21 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import PackageError
-from harness.core.types import Mode, Outcome, OutcomeKind, SetName, Verdict
-from harness.gateway.feed import SetRun
+from harness.core.types import NO_IMAGE, Mode, Outcome, OutcomeKind, SetName, Verdict
+from harness.gateway.set_run import SetRun
 from harness.gateway.staging import STAGE_PREFIX, claim
 from harness.package.check import Rules, check_package
 from harness.package.findings import Severity
 from harness.package.opened import Package, open_package, remove_package
-from harness.results.result import ImageFacts, PackageFacts, Result
+from harness.results.result import PackageFacts, Result
 from harness.results.run_folder import RunFolder, RunIdentity, locked, new_run, unfinished_run
 from harness.run.conclude import Ran, finish
-from harness.run.passes import Backend, Evaluation, Observer, Work
+from harness.run.passes import Evaluation, Observer, Work
+from harness.sandbox import Backend
 from harness.videos.ready_set import ReadySet, ready_set
 
 __all__ = ["Backend", "Evaluated", "Evaluation", "Observer", "evaluate"]
-
-NEVER_RAN = ImageFacts(label="", digest="", variant="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +146,7 @@ def _invalid(asked: Evaluation, why: str, sets: list[ReadySet]) -> Evaluated:
     ran = Ran(
         challenge=asked.challenge,
         package=PackageFacts(name=asked.package.name, sha256="", size_bytes=0, mode=Mode.STREAM),
-        image=NEVER_RAN,
+        image=NO_IMAGE,
         engine="",
         folder=new_run(asked.runs, identity, order_seed=asked.order_seed),
         signing_key=asked.signing_key,

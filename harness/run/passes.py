@@ -13,34 +13,19 @@ from harness.core.challenge import Challenge
 from harness.core.errors import InfrastructureError, ResultError
 from harness.core.files import write_text
 from harness.core.limits import banner
-from harness.core.types import Outcome, PreparedVideo, SandboxSpec, SetName, Verdict
-from harness.gateway.feed import SetProgress, SetRun, run_set
-from harness.gateway.journal import Journal, header_of
-from harness.gateway.staging import Stage
-from harness.package.layout import layout_mounts
+from harness.core.types import Outcome, PreparedVideo, SetName, Verdict
+from harness.gateway.run_package import run_package
+from harness.gateway.set_run import SetProgress, SetRun
 from harness.package.opened import Package
-from harness.results.result import ImageFacts
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key
-from harness.sandbox import Sandbox
+from harness.sandbox import Backend
 from harness.scoring.repeatability import Pass, Repeatability, Steadiness, ask_again, in_words
 from harness.videos.prepare import PrepareProgress
 from harness.videos.ready_set import ReadySet
 
 RETRY_AFTER_SECONDS = 5.0
 _SET_RUN = TypeAdapter(SetRun)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backend:
-    """What runs packages, as the command line chose it."""
-
-    sandbox: Sandbox
-    image: ImageFacts
-    engine: str  # name and version
-    gpu_uuids: tuple[str, ...] = ()  # all that may be used, the first to be taken first
-    gpu_names: tuple[str, ...] = ()
-    runtime: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,36 +137,16 @@ class Work:
         return run
 
     def _attempt(self, todo: _Todo) -> SetRun:
-        limits, seed = self.asked.challenge.limits, todo.order_seed
-        header = header_of(videos=todo.videos, limits=limits, order_seed=seed)
-        with Stage() as stage, Journal(todo.folder.journal(todo.name), header) as journal:
-            return run_set(
-                sandbox=self.chosen.sandbox,
-                spec=self._spec(stage),
-                stage=stage,
-                videos=todo.videos,
-                order_seed=seed,
-                journal=journal,
-                failure_rule=self.asked.challenge.scoring.failure_rule,
-                progress=lambda progress: self.observer.running(todo.name, progress),
-                keep_messages=todo.name is SetName.PUBLIC,
-            )
-
-    def _spec(self, stage: Stage) -> SandboxSpec:
-        slug = self.asked.challenge.contract.kaggle_slug
-        placed = layout_mounts(self.package, stage.videos, slug, sample_submission=stage.sample_submission)
-        return SandboxSpec(
+        return run_package(
+            self.package,
+            todo.videos,
+            backend=self.chosen,
+            terms=self.asked.challenge.terms,
             run_id=self.folder.run_id,
-            image=self.chosen.image.digest,
-            package=placed.package,
-            videos=placed.videos,
-            limits=self.asked.challenge.limits,
-            mode=self.package.manifest.mode,
-            extra_mounts=placed.extra_mounts,
-            writable=placed.writable,
-            working_directory=placed.working_directory,
-            gpu_uuids=self.chosen.gpu_uuids[: self.asked.challenge.limits.gpus],
-            runtime=self.chosen.runtime,
+            order_seed=todo.order_seed,
+            journal=todo.folder.journal(todo.name),
+            keep_messages=todo.name is SetName.PUBLIC,
+            progress=lambda progress: self.observer.running(todo.name, progress),
         )
 
 

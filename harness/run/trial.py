@@ -18,15 +18,12 @@ from docker.errors import DockerException
 
 from harness.core.errors import ImageError
 from harness.core.text import printable
-from harness.core.types import FailureRule, Limits, Outcome, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
-from harness.gateway.feed import run_set
-from harness.gateway.journal import Journal, header_of
+from harness.core.types import FailureRule, Limits, Outcome, OutcomeKind, PreparedVideo, Terms, Verdict
+from harness.gateway.run_package import run_package
 from harness.gateway.set_run import SetRun
-from harness.gateway.staging import Stage
 from harness.package.findings import Finding, Severity, found
-from harness.package.layout import layout_mounts
 from harness.package.opened import Package
-from harness.sandbox import Sandbox
+from harness.sandbox import Backend
 
 MESSAGE_LINES_MAX = 40
 _LIST_MODULES = """
@@ -40,64 +37,39 @@ print(json.dumps(sorted(names)))
 
 def smoke_runner(
     *,
-    sandbox: Sandbox,
-    image: str,
-    limits: Limits,
+    backend: Backend,
+    terms: Terms,
     videos: Sequence[Path],
-    kaggle_slug: str,
-    gpu_uuids: tuple[str, ...] = (),
-    runtime: str | None = None,
     seen: Callable[[SetRun], None] | None = None,
 ) -> Callable[[Package], list[Finding]]:
     """Return the `smoke` of a `ContainerProbe`: it runs a package on these videos under these limits.
 
     Args:
-        sandbox: Starts the container.
-        image: The runtime image, by digest.
-        limits: Those of a real run, all held but the budget: two videos say little about a mean, so a package
-            that exceeds it is warned and not stopped.
+        backend: Starts the container.
+        terms: Those of a real run. All limits are held but the budget: two videos say little about a mean, so
+            a package that exceeds it is warned and not stopped.
         videos: Sample videos that anyone may see; two are enough.
-        kaggle_slug: The challenge's contest folder in the kaggle layout.
-        gpu_uuids: The GPUs that may be used; the package gets as many as the limits say.
-        runtime: The engine's runtime, e.g. "runsc".
         seen: Given the run itself, for what findings do not hold.
 
     The function it returns raises:
         InfrastructureError: our fault or the host's.
     """
+    limits = terms.limits
     prepared = tuple(_prepared(path) for path in videos)
     held = replace(limits, mean_video_seconds=max(limits.mean_video_seconds, limits.video_seconds))
 
     def smoke(package: Package) -> list[Finding]:
-        with Stage() as stage, tempfile.TemporaryDirectory(prefix="harness-smoke-") as folder:
-            placed = layout_mounts(
-                package, stage.videos, kaggle_slug, sample_submission=stage.sample_submission
-            )
-            spec = SandboxSpec(
+        with tempfile.TemporaryDirectory(prefix="harness-smoke-") as folder:
+            run = run_package(
+                package,
+                prepared,
+                backend=backend,
+                terms=replace(terms, limits=held, failure_rule=FailureRule.STRICT),
                 run_id=f"smoke-{package.sha256[:12]}",
-                image=image,
-                package=placed.package,
-                videos=placed.videos,
-                limits=held,
-                mode=package.manifest.mode,
-                extra_mounts=placed.extra_mounts,
-                writable=placed.writable,
-                working_directory=placed.working_directory,
-                gpu_uuids=gpu_uuids[: limits.gpus],
-                runtime=runtime,
+                order_seed=0,
+                journal=Path(folder) / "outcomes.jsonl",
+                keep_messages=True,
             )
-            header = header_of(videos=prepared, limits=held, order_seed=0)
-            with Journal(Path(folder) / "outcomes.jsonl", header) as journal:
-                run = run_set(
-                    sandbox=sandbox,
-                    spec=spec,
-                    stage=stage,
-                    videos=prepared,
-                    order_seed=0,
-                    journal=journal,
-                    failure_rule=FailureRule.STRICT,
-                    keep_messages=True,
-                )
         if seen is not None:
             seen(run)
         return list(smoke_findings(run, limits=limits))

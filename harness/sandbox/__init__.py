@@ -7,9 +7,10 @@ one's own package. Both pass the contract suite in `tests/contract/`.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
-from harness.core.types import SandboxFacts, SandboxSpec
+from harness.core.types import NO_IMAGE, ImageFacts, SandboxFacts, SandboxSpec
 
 
 class SandboxProcess(Protocol):
@@ -48,3 +49,15 @@ class Sandbox(Protocol):
         Raises:
             InfrastructureError: it could not be started, and that is not the package's fault.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A sandbox that is ready to start packages, and what every start on it has in common."""
+
+    sandbox: Sandbox
+    image: ImageFacts = NO_IMAGE
+    engine: str = ""  # name and version
+    gpu_uuids: tuple[str, ...] = ()  # all that may be used, the first to be taken first
+    gpu_names: tuple[str, ...] = ()
+    runtime: str | None = None  # the engine's, e.g. "runsc"

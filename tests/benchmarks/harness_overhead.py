@@ -31,9 +31,9 @@ from pathlib import Path
 import docker
 
 from harness.core.types import FailureRule, Limits, Mount, PreparedVideo, SandboxSpec, Verdict
-from harness.gateway.feed import SetProgress, SetRun, run_set
+from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
-from harness.gateway.set_run import Phase
+from harness.gateway.set_run import Phase, SetProgress, SetRun
 from harness.gateway.staging import Stage
 from harness.image.runtime_image import ensure_image
 from harness.sandbox.docker.sandbox import DockerSandbox

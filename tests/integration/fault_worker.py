@@ -16,13 +16,12 @@ from pathlib import Path
 
 from harness.core.challenge import load_challenge
 from harness.core.errors import HarnessError
-from harness.core.types import SetName
-from harness.gateway.feed import SetProgress
+from harness.core.types import ImageFacts, SetName
+from harness.gateway.set_run import SetProgress
 from harness.gateway.staging import reap_stages
 from harness.image.container_engine import connect
-from harness.results.result import ImageFacts
 from harness.run.evaluate import Evaluation, evaluate
-from harness.run.passes import Backend
+from harness.sandbox import Backend
 from harness.sandbox.docker.sandbox import DockerSandbox, reap
 from harness.videos.prepare import PrepareProgress
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.core.types import Limits
+from harness.core.types import ImageFacts, Limits, Terms
 from harness.package.check import CheckReport, ContainerProbe, check_package, shipped_modules
 from harness.run.trial import image_modules, smoke_runner
+from harness.sandbox import Backend
 from harness.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 
 ROOT = Path(__file__).parents[2]
-SLUG = "deepfake-detection-challenge"
 LIMITS = Limits(
     startup_seconds=120,
     video_seconds=60,
@@ -30,6 +30,11 @@ LIMITS = Limits(
 Check = Callable[..., CheckReport]
 
 
+def backend_of(client: docker.DockerClient, image: str) -> Backend:
+    facts = ImageFacts(label="", digest=image, variant="cpu")
+    return Backend(sandbox=DockerSandbox(client), image=facts, engine="Docker")
+
+
 @pytest.fixture
 def check(docker_client: docker.DockerClient, light_image: str, tmp_path: Path) -> Check:
     """Check a package of one module, in a container, on two real videos."""
@@ -39,11 +44,9 @@ def check(docker_client: docker.DockerClient, light_image: str, tmp_path: Path) 
         (tmp_path / "package" / "submission.toml").write_text('name = "p"\nentry = "predictor:Predictor"\n')
         (tmp_path / "package" / "predictor.py").write_text(module)
         smoke = smoke_runner(
-            sandbox=DockerSandbox(docker_client),
-            image=light_image,
-            limits=limits,
+            backend=backend_of(docker_client, light_image),
+            terms=Terms(limits=limits),
             videos=sorted((ROOT / "sample_videos" / "public").glob("*.mp4"))[:2],
-            kaggle_slug=SLUG,
         )
         inside = ContainerProbe(modules=image_modules(docker_client, light_image), smoke=smoke)
         return check_package(tmp_path / "package", limits=limits, inside=inside)
@@ -136,11 +139,9 @@ def test_batch_packages_are_checked_inside_too(
 ) -> None:
     limits = Limits(startup_seconds=300, mean_video_seconds=200, cpus=1, memory_bytes=1_000_000_000, gpus=0)
     smoke = smoke_runner(
-        sandbox=DockerSandbox(docker_client),
-        image=runtime_image,
-        limits=limits,
+        backend=backend_of(docker_client, runtime_image),
+        terms=Terms(limits=limits),
         videos=sorted((ROOT / "sample_videos" / "public").glob("*.mp4"))[:2],
-        kaggle_slug=SLUG,
     )
     inside = ContainerProbe(modules=image_modules(docker_client, runtime_image), smoke=smoke)
     report = check_package(ROOT / "tests" / "packages" / name, limits=limits, inside=inside)

@@ -19,14 +19,14 @@ import pytest
 
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import SandboxError
-from harness.core.types import OutcomeKind, SandboxSpec, SetName, Verdict
-from harness.gateway.feed import SetProgress
+from harness.core.types import ImageFacts, OutcomeKind, SandboxSpec, SetName, Verdict
 from harness.gateway.journal import read_entries
-from harness.results.result import ImageFacts, read_result
+from harness.gateway.set_run import SetProgress
+from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key, SealState, seal_path, verify
-from harness.run.evaluate import Backend, Evaluation, evaluate
-from harness.sandbox import SandboxProcess
+from harness.run.evaluate import Evaluation, evaluate
+from harness.sandbox import Backend, SandboxProcess
 from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox, reap
 from harness.scoring.repeatability import Steadiness
 from harness.videos.prepare import PrepareProgress

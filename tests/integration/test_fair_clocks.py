@@ -9,8 +9,9 @@ import docker
 import pytest
 
 from harness.core.types import FailureRule, OutcomeKind, PreparedVideo, SandboxSpec
-from harness.gateway.feed import SetRun, run_set
+from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
+from harness.gateway.set_run import SetRun
 from harness.gateway.staging import Stage
 from harness.sandbox.docker.sandbox import DockerSandbox
 

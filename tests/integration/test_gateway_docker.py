@@ -26,8 +26,9 @@ from harness.core.types import (
     SandboxSpec,
     Verdict,
 )
-from harness.gateway.feed import SetRun, run_set
+from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of, read_entries
+from harness.gateway.set_run import SetRun
 from harness.gateway.staging import Stage, reap_stages
 from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox, reap
 

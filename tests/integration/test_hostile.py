@@ -17,7 +17,7 @@ from harness.diagnose.selfcheck.attack import Target, attack
 from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours, load_behaviours
 from harness.diagnose.selfcheck.judge import judge
 from harness.diagnose.selfcheck.run import table_markdown
-from harness.sandbox.docker.sandbox import DockerSandbox
+from harness.sandbox import Backend
 
 pytestmark = pytest.mark.docker
 
@@ -42,8 +42,8 @@ returns_nothing segfault stack_overflow
 
 
 @pytest.fixture(scope="module")
-def target(docker_client: docker.DockerClient, light_image: str) -> Target:
-    return Target(sandbox=DockerSandbox(docker_client), image=light_image, client=docker_client)
+def target(docker_client: docker.DockerClient, light_backend: Backend) -> Target:
+    return Target(backend=light_backend, client=docker_client)
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=lambda behaviour: behaviour.name)

@@ -19,8 +19,8 @@ import harness.sandbox.docker.sandbox
 from harness.diagnose.selfcheck.attack import Target, attack
 from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours, load_behaviours
 from harness.diagnose.selfcheck.judge import judge
+from harness.sandbox import Backend
 from harness.sandbox.docker.hardening import container_options
-from harness.sandbox.docker.sandbox import DockerSandbox
 from harness.sandbox.process import ProcessSandbox
 
 pytestmark = pytest.mark.docker
@@ -51,7 +51,7 @@ def broken(behaviour: Behaviour, target: Target) -> set[str]:
     ],
 )
 def test_without_a_sandbox_the_attack_is_seen(name: str, seen: set[str]) -> None:
-    target = Target(sandbox=ProcessSandbox(), image="none", client=None)
+    target = Target(backend=Backend(sandbox=ProcessSandbox()), client=None)
     assert broken(BEHAVIOURS[name], target) >= seen
 
 
@@ -125,7 +125,7 @@ def test_without_its_protection_the_attack_is_seen(
     weaken: Callable[[Json], None],
     seen: set[str],
     docker_client: docker.DockerClient,
-    light_image: str,
+    light_backend: Backend,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def weakened(*args: Any, **kwargs: Any) -> Json:
@@ -134,5 +134,5 @@ def test_without_its_protection_the_attack_is_seen(
         return options
 
     monkeypatch.setattr(harness.sandbox.docker.sandbox, "container_options", weakened)
-    target = Target(sandbox=DockerSandbox(docker_client), image=light_image, client=docker_client)
+    target = Target(backend=light_backend, client=docker_client)
     assert broken(BEHAVIOURS[name], target) >= seen

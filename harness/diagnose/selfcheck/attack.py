@@ -14,7 +14,7 @@ from pathlib import Path
 import docker
 
 from harness.core.errors import PackageError
-from harness.core.types import FailureRule, Mode, PreparedVideo, SandboxSpec, Verdict
+from harness.core.types import FailureRule, Mode, PreparedVideo, Terms, Verdict
 from harness.diagnose.selfcheck.behaviour import After, Behaviour
 from harness.diagnose.selfcheck.host import (
     Listener,
@@ -24,17 +24,14 @@ from harness.diagnose.selfcheck.host import (
     listing,
     processes_left,
 )
-from harness.gateway.feed import run_set
-from harness.gateway.journal import Journal, header_of
+from harness.gateway.run_package import run_package
 from harness.gateway.set_run import SetRun, verdict_of
-from harness.gateway.staging import STAGE_PREFIX, Stage, claim, shuffled
+from harness.gateway.staging import STAGE_PREFIX, claim, shuffled
 from harness.package.check import Rules, check_package
 from harness.package.findings import Severity
-from harness.package.layout import layout_mounts
 from harness.package.opened import Package, open_package, remove_package
-from harness.sandbox import Sandbox
+from harness.sandbox import Backend
 
-SLUG = "deepfake-detection-challenge"
 VIDEOS_DEFAULT = 3
 _VIDEO_BYTES = 1000
 
@@ -44,16 +41,12 @@ class Target:
     """What is attacked.
 
     Attributes:
-        sandbox: What starts packages.
-        image: By digest; it needs Python and the runner.
+        backend: What starts packages; its image needs Python and the runner.
         client: The engine that is looked at for traces; None for a sandbox without one.
-        runtime: The engine's runtime, e.g. `runsc`.
     """
 
-    sandbox: Sandbox
-    image: str
+    backend: Backend
     client: docker.DockerClient | None
-    runtime: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +100,8 @@ class _Work:
         self._handed_in.mkdir()
         self._videos = self._make_videos()
         self._watched = Watched(
-            target.sandbox, target.client, layers=After.FILE in behaviour.expect.afterwards
+            target.backend.sandbox, target.client, layers=After.FILE in behaviour.expect.afterwards
         )
-        self._stages: list[Path] = []
 
     def run(self, listener: Listener) -> Observed:
         started = time.monotonic()
@@ -151,7 +143,7 @@ class _Work:
             processes=processes_left([*run_marks, self.mark]),
             files=observed.files
             + _changes(before, listing(self._parent))
-            + tuple(str(path) for path in self._stages if path.exists()),
+            + tuple(str(path) for path in self._watched.stages if path.exists()),
             packets=listener.heard,
             video_changes=_changes(videos_before, listing(self._videos[0].path.parent)),
             layer=tuple(self._watched.written),
@@ -197,37 +189,17 @@ class _Work:
         )
 
     def _run_set(self, package: Package, number: int, rule: FailureRule) -> tuple[SetRun, Path]:
-        limits = self._behaviour.limits
         place = self._parent / f"outcomes-{number}.jsonl"
-        seed = order_seed(self._videos)
-        with (
-            Stage() as stage,
-            Journal(place, header_of(videos=self._videos, limits=limits, order_seed=seed)) as journal,
-        ):
-            self._stages.append(stage.videos.parent)
-            placed = layout_mounts(package, stage.videos, SLUG, sample_submission=stage.sample_submission)
-            spec = SandboxSpec(
-                run_id=self.mark,
-                image=self._target.image,
-                package=placed.package,
-                videos=placed.videos,
-                limits=limits,
-                mode=package.manifest.mode,
-                extra_mounts=placed.extra_mounts,
-                writable=placed.writable,
-                working_directory=placed.working_directory,
-                runtime=self._target.runtime,
-            )
-            run = run_set(
-                sandbox=self._watched,
-                spec=spec,
-                stage=stage,
-                videos=self._videos,
-                order_seed=seed,
-                journal=journal,
-                failure_rule=rule,
-                keep_messages=not self._behaviour.expect.private,
-            )
+        run = run_package(
+            package,
+            self._videos,
+            backend=replace(self._target.backend, sandbox=self._watched),
+            terms=Terms(limits=self._behaviour.limits, failure_rule=rule),
+            run_id=self.mark,
+            order_seed=order_seed(self._videos),
+            journal=place,
+            keep_messages=not self._behaviour.expect.private,
+        )
         return run, place
 
     def _said(self, run: SetRun, journal: Path) -> bool:

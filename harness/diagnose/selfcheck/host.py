@@ -134,6 +134,7 @@ class Watched:
 
     Attributes:
         containers: Ids of the containers that were started.
+        stages: Where their videos were staged.
         written: What was left in a container's own layer: it must stay empty, the root is read-only.
     """
 
@@ -143,11 +144,13 @@ class Watched:
         self._layers = layers
         self.isolation = sandbox.isolation
         self.containers: list[str] = []
+        self.stages: list[Path] = []
         self.written: list[str] = []
 
     @contextmanager
     def start(self, spec: SandboxSpec) -> Iterator[SandboxProcess]:
         """See `Sandbox.start`."""
+        self.stages.append(spec.videos.source.parent)
         with self._sandbox.start(spec) as process:
             if self._client is None:
                 yield process

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.core.types import FailureRule, Mode, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
-from harness.gateway.feed import SetRun, run_set
+from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
+from harness.gateway.set_run import SetRun
 from harness.gateway.staging import Stage
 from harness.sandbox.process import ProcessSandbox
 

@@ -11,9 +11,9 @@ import pytest
 
 from harness.core.errors import InfrastructureError, SandboxError
 from harness.core.types import FailureRule, Mode, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
-from harness.gateway.feed import SetProgress, SetRun, run_set
+from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of, read_entries
-from harness.gateway.set_run import Phase
+from harness.gateway.set_run import Phase, SetProgress, SetRun
 from harness.gateway.staging import Stage, shuffled
 from harness.sandbox.process import ProcessSandbox
 

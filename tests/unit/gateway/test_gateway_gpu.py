@@ -20,8 +20,9 @@ from harness.core.types import (
     Verdict,
 )
 from harness.gateway.bookkeeping import Tally
-from harness.gateway.feed import SetRun, run_set
+from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
+from harness.gateway.set_run import SetRun
 from harness.gateway.staging import Stage
 from harness.sandbox import SandboxProcess
 from harness.sandbox.process import ProcessSandbox
