@@ -15,7 +15,8 @@ import av
 import cv2
 import numpy as np
 
-from harness.core.engines.local import Engine, LocalEngine
+from harness.core.engines import Engine
+from harness.core.engines.local import LocalEngine
 from harness.core.errors import ConfigError, HarnessError, VideoError
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Plan
