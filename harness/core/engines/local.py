@@ -1,8 +1,8 @@
 """Processes on this machine that take jobs one at a time, and outlive a death among them.
 
-Why not a library: two well-kept ones were held to `tests/unit/core/test_engines.py`. With loky 3.7, one killed
-worker fails every other job that waits (`test_a_killed_worker_is_reported_and_replaced`). With pebble 5.2, a
-worker that is killed between two jobs breaks the pool for good
+Why not a library: two well-kept ones were held to `tests/unit/core/test_engines.py`. With loky 3.7, one
+killed worker fails every other job that waits (`test_a_killed_worker_is_reported_and_replaced`). With pebble
+5.2, a worker that is killed between two jobs breaks the pool for good
 (`test_a_worker_that_is_killed_between_two_jobs_costs_none`), and a killed parent leaves a warning of leaked
 semaphores behind (`test_a_worker_whose_parent_was_killed_ends_without_a_word`). Both have one queue for all
 workers, and so locks; here each worker has a pipe of its own, and there is no lock that the dead could hold.
