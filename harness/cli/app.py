@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -107,6 +108,13 @@ def run(
             "videos shown twice, say whether the answers are steady.",
         ),
     ] = 1,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            help="Wait for GPUs and cores that other runs on this machine use. With --no-wait, cores are "
+            "shared and a GPU in use ends the run.",
+        ),
+    ] = True,
 ) -> None:
     """Score a package on the public and the private set of a challenge, and write its reports."""
     asked = Evaluation(
@@ -121,14 +129,16 @@ def run(
         signing_key=key_from_environment(os.environ),
         passes=repeat,
     )
-    with ConsoleObserver(_err) as observer:
+    with ConsoleObserver(_err) as observer, ExitStack() as held:
         if sandbox is SandboxKind.PROCESS:
             observer.warn(NO_ISOLATION_WARNING)
 
         def backend() -> Backend:
             if sandbox is SandboxKind.PROCESS:
                 return process_backend(python)
-            return docker_backend(observer.say, runtime=runtime)
+            return docker_backend(
+                observer.say, runtime=runtime, gpus=asked.challenge.limits.gpus, held=held, wait=wait
+            )
 
         evaluated = evaluate(asked, backend=backend, observer=observer)
     _show(evaluated)
@@ -151,11 +161,11 @@ def check(
     """Find everything that would keep a package from running, and try it on two sample videos."""
     loaded = load_challenge(challenge)
     tried: list[SetRun] = []
-    with ConsoleObserver(_err) as observer:
+    with ConsoleObserver(_err) as observer, ExitStack() as held:
         report = _check(package, loaded, static=True)
         if not static and report.ok:
             observer.step("Running it on two of the challenge's public videos")
-            report = _check(package, loaded, static=False, observer=observer, seen=tried.append)
+            report = _check(package, loaded, static=False, observer=observer, held=held, seen=tried.append)
     if as_json:
         sys.stdout.write(report.to_json())
     else:
@@ -270,6 +280,7 @@ def _check(
     *,
     static: bool,
     observer: ConsoleObserver | None = None,
+    held: ExitStack | None = None,
     seen: Callable[[SetRun], None] | None = None,
 ) -> CheckReport:
     contract = challenge.contract
@@ -280,7 +291,7 @@ def _check(
     )
     inside = None
     if not static and observer is not None:
-        backend = docker_backend(observer.say)
+        backend = docker_backend(observer.say, gpus=challenge.limits.gpus, held=held, wait=True)
         public = challenge.sets[SetName.PUBLIC].videos
         videos = sorted(path for path in public.iterdir() if path.suffix == ".mp4")[:SMOKE_VIDEOS]
         inside = ContainerProbe(

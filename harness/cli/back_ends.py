@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import StrEnum
 
 from harness.core.types import ImageFacts
@@ -14,7 +15,7 @@ from harness.results.result import NO_ISOLATION
 from harness.sandbox import Backend
 from harness.sandbox.docker.engine_errors import engine_errors
 from harness.sandbox.docker.sandbox import DockerSandbox, reap
-from harness.sandbox.meters.gpu import find_gpus
+from harness.sandbox.meters.gpu import claimed, find_gpus
 from harness.sandbox.process import ProcessSandbox
 
 NO_ISOLATION_WARNING = (
@@ -35,12 +36,28 @@ def isolation_of(kind: SandboxKind) -> str:
     return DockerSandbox.isolation if kind is SandboxKind.DOCKER else NO_ISOLATION
 
 
-def docker_backend(say: Callable[[str], None], *, runtime: str | None = None) -> Backend:
+def docker_backend(
+    say: Callable[[str], None],
+    *,
+    runtime: str | None = None,
+    gpus: int = 0,
+    held: ExitStack | None = None,
+    wait: bool = False,
+) -> Backend:
     """Find or start an engine, find or build the image, and remove what dead harnesses left.
 
-    GPUs are used where the host has any and the image is made for them.
+    GPUs are used if the host has any and the image is made for them.
+
+    Args:
+        say: Told what is going on.
+        runtime: The engine's runtime.
+        gpus: How many GPUs the packages get, if the host has so many.
+        held: Holds them until it is closed. None: no GPUs are used.
+        wait: Wait for GPUs and cores that other harnesses have claimed. Otherwise cores are shared, and a GPU
+            that is not free is an error.
 
     Raises:
+        ConfigError: a GPU is claimed by another harness, and is not to be waited for.
         InfrastructureError: there is no engine, or no image, or a GPU driver that does not answer.
     """
     client = ensure_engine(install=True, say=say)
@@ -49,13 +66,16 @@ def docker_backend(say: Callable[[str], None], *, runtime: str | None = None) ->
     for path in reap_stages():
         say(f"removed {path}, which a dead harness left")
     image = ensure_image(client, variant=None, say=say)
-    gpus = find_gpus() if image.variant == "cuda" else ()  # the CPU image could not use one
+    there = find_gpus() if image.variant == "cuda" else ()  # the CPU image could not use one
+    waiting = say if wait else None
+    claims = claimed(min(gpus, len(there)), among=there, waiting=waiting)
+    ours = () if held is None else held.enter_context(claims)
     with engine_errors("say its version"):
         version = client.version()
     return Backend(
-        gpu_uuids=tuple(gpu.uuid for gpu in gpus),
-        gpu_names=tuple(gpu.name for gpu in gpus),
-        sandbox=DockerSandbox(client),
+        gpu_uuids=tuple(gpu.uuid for gpu in ours),
+        gpu_names=tuple(gpu.name for gpu in ours),
+        sandbox=DockerSandbox(client, gpus=[gpu.uuid for gpu in ours], waiting=waiting, sharing=say),
         image=ImageFacts(label=image.tag, digest=image.reference, variant=image.variant),
         engine=f"{version['Platform']['Name'] or 'Docker'} {version['Version']}".strip(),
         runtime=runtime,

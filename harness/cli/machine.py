@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -98,9 +99,9 @@ def calibrate_command(
     folder = cache_folder(cache)
     published = kept_reference(folder) if reference is None else load_reference(reference)
     limits = Limits() if challenge is None else load_challenge(challenge).limits
-    with ConsoleObserver(_err) as observer:
+    with ConsoleObserver(_err) as observer, ExitStack() as held:
         observer.step("Finding the runtime image")
-        backend = docker_backend(observer.say)
+        backend = docker_backend(observer.say, gpus=limits.gpus, held=held, wait=True)
         observer.step("Running the standard workload")
         found = calibrate(
             backend.sandbox,

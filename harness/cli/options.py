@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from harness.core import files
 
 SAMPLE_CHALLENGE = Path("sample_videos/challenge.toml")
 DEFAULT_RUNS = Path("runs")
@@ -41,5 +42,4 @@ def cache_folder(given: Path | None) -> Path:
     """Return the folder for prepared sets: the one given, or the user's own cache."""
     if given is not None:
         return given.resolve()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "blackbox-video-harness"
+    return files.cache_folder()

@@ -96,6 +96,7 @@ def audit(
                 loaded,
                 cache=cache_folder(cache),
                 progress=partial(observer.preparing, name),
+                waiting=observer.say,
             )
             prepared[name] = PreparedSet(
                 videos=ready.videos, unreadable=ready.left_out, manifest_path=ready.manifest_path, reused=0

@@ -122,6 +122,7 @@ def render(
             destination=destination,
             workers=workers,
             progress=lambda state: _show(bar, state),
+            waiting=bar.write,
         )
     actual = actual_shares([video.perturbations for video in prepared.videos])
     report = Table(title=f"{law.name}: share of {len(prepared.videos)} videos")

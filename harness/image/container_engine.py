@@ -7,6 +7,7 @@ engine that answers is never touched.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -171,14 +172,13 @@ def install_debian_packages(packages: list[str], *, say: Callable[[str], None]) 
             )
 
 
-def is_debian_family(os_release: Path = Path("/etc/os-release")) -> bool:
+def is_debian_family() -> bool:
     """Tell whether this host is Debian, Ubuntu or made from them."""
     try:
-        lines = os_release.read_text(encoding="utf-8").splitlines()
+        system = platform.freedesktop_os_release()
     except OSError:
         return False
-    fields = dict(line.split("=", 1) for line in lines if "=" in line)
-    names = f"{fields.get('ID', '')} {fields.get('ID_LIKE', '')}".replace('"', " ").split()
+    names = [system.get("ID", ""), *system.get("ID_LIKE", "").split()]
     return bool({"debian", "ubuntu"} & set(names))
 
 

@@ -31,8 +31,9 @@ from docker.types import LogConfig
 from docker.types import Mount as DockerMount
 
 from harness.core.errors import ImageError
+from harness.core.files import cache_folder
 from harness.image.base_image import BaseImage, ensure_base, find_base, image_id_of
-from harness.image.wheels import REQUIREMENT_FILES, Variant, cache_folder, ensure_wheelhouse
+from harness.image.wheels import REQUIREMENT_FILES, Variant, ensure_wheelhouse
 
 LABEL: Final = "blackbox-video-harness.image"
 REPOSITORY: Final = "blackbox-video-harness/image/runtime"

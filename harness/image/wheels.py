@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
@@ -50,12 +49,6 @@ class Wheelhouse:
     torch: str  # torch's release and build, e.g. "2.13.0+cpu"
 
 
-def cache_folder() -> Path:
-    """Where fetched and built things are kept between runs; not created here."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "blackbox-video-harness"
-
-
 def requirements_key(runtime: Path, variant: Variant) -> str:
     """Name what a wheelhouse is made of: the pins, the variant and the kind of processor."""
     digest = hashlib.sha256(f"wheelhouse 1 {variant} {platform.machine()} {PYTHON_VERSION}\n".encode())
@@ -73,7 +66,7 @@ def ensure_wheelhouse(
         runtime: The folder with the requirement files.
         variant: "cpu" asks for torch's CPU build where the package index carries one apart, "cuda" for the
             build without a local version; either takes what there is.
-        cache: `cache_folder()`.
+        cache: Where fetched things are kept.
         say: Told what is going on.
 
     Raises:

@@ -121,6 +121,7 @@ def _prepared(asked: Evaluation, name: SetName, observer: Observer) -> ReadySet:
         cache=asked.cache,
         workers=asked.workers,
         progress=lambda progress: observer.preparing(name, progress),
+        waiting=observer.say,
     )
     for source_id, reason in ready.left_out:
         observer.warn(f"{source_id} is left out of the {name} set: {reason}")

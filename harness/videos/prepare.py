@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +14,11 @@ import av
 import cv2
 import numpy as np
 
-from harness.core.engines.local import Engine, LocalEngine
+from harness.core.engines import Engine
+from harness.core.engines.local import LocalEngine
 from harness.core.errors import ConfigError, HarnessError, VideoError
+from harness.core.files import PART_SUFFIX, beside
+from harness.core.locks import Waiting, exclusive
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Plan
 from harness.videos.perturb.recipes import Recipe, actual_shares, expected_shares, plan
@@ -24,15 +26,16 @@ from harness.videos.perturb.render import render
 from harness.videos.perturb.verify import verify
 from harness.videos.prepared_set import (
     FORMAT,
+    LOCK,
     MANIFEST,
     RECORDS,
     VIDEOS,
     PreparedSet,
     prepared_video,
     read_record,
-    write_atomically,
+    write_json,
 )
-from harness.videos.probe import probe
+from harness.videos.probe import VideoInfo, probe
 
 RENDERER = 1  # counted up when the same plan would give another picture: finished videos are then redone
 CHUNK_BYTES = 1 << 20
@@ -91,6 +94,7 @@ def prepare_set(
     workers: int | None = None,
     progress: Callable[[PrepareProgress], None] | None = None,
     engine: Engine | None = None,
+    waiting: Waiting | None = None,
 ) -> PreparedSet:
     """Render every source by the recipe's law into `destination/videos`, under neutral names.
 
@@ -108,6 +112,7 @@ def prepare_set(
         workers: Processes; as many as cores where not given. 0 renders in this process.
         progress: Called after each video.
         engine: Where to run, instead of `workers` local processes.
+        waiting: Told while another harness prepares this set.
 
     Returns:
         The set. Unreadable sources are in it by name and reason; the rest went on without them.
@@ -130,13 +135,20 @@ def prepare_set(
         for source in sources
         for cell in range(max(1, len(recipe.cells)))
     ]
-    finished = list(_follow(engine or LocalEngine(workers), jobs, progress))
+    what = f"the set in {destination}"
+    with exclusive(destination / LOCK, waiting=waiting, what=what):
+        finished = list(_follow(engine or LocalEngine(workers), jobs, progress))
+        return _recorded(finished, recipe, set_seed, destination)
+
+
+def _recorded(finished: Sequence[_Done], recipe: Recipe, set_seed: int, destination: Path) -> PreparedSet:
+    """Write the manifest, and take out of the folder what does not belong to the set."""
     records = [done.record for done in finished if done.record is not None]
     records.sort(key=lambda record: str(record["video_id"]))
     unreadable = sorted({(done.source_id, done.reason) for done in finished if done.record is None})
     _remove_strangers(destination, {str(record["video_id"]) for record in records})
     content = _content(records, unreadable, recipe, set_seed)
-    write_atomically(destination / MANIFEST, content)
+    write_json(destination / MANIFEST, content)
     return PreparedSet(
         videos=tuple(prepared_video(record, destination / VIDEOS) for record in records),
         unreadable=tuple(unreadable),
@@ -212,39 +224,46 @@ def _prepare_one(job: _Job) -> _Done:
     if finished is not None and _still_true(finished, key, place):
         current = finished | described
         if current != finished:
-            write_atomically(record_path, current)
+            write_json(record_path, current)
         return _Done(source_id=source.source_id, record=current, reused=True)
-    beside = place.with_name(f".{name}.{os.getpid()}.part")
     try:
+        made = _rendered(source.path, info, planned, place)
+    except _UnreadableError as error:
+        return _Done(source_id=source.source_id, record=None, reason=str(error))
+    made["input"]["sha256"] = source_sha256
+    record = described | {"video_id": name, "key": key} | made
+    write_json(record_path, record)
+    return _Done(source_id=source.source_id, record=record)
+
+
+class _UnreadableError(Exception):
+    """The source turned out to be damaged while it was rendered."""
+
+
+def _rendered(source: Path, info: VideoInfo, planned: Plan, place: Path) -> dict[str, Any]:
+    """Render one video to its place, and return what its record says of that."""
+    with beside(place) as part:
         try:
-            rendered = render(source.path, info, planned, beside)
+            rendered = render(source, info, planned, part)
         except VideoError as error:
-            return _Done(source_id=source.source_id, record=None, reason=error.message)
-        found = verify(beside, planned, rendered)
-        record = described | {
-            "video_id": name,
-            "key": key,
+            raise _UnreadableError(error.message) from error
+        found = verify(part, planned, rendered)
+        return {
             "applied": [asdict(item) for item in planned.applied],
             "plan": planned.to_json(),
             "input": {
-                "sha256": source_sha256,
                 "bytes": info.file_bytes,
                 "frames": rendered.source_frames,
                 "damaged_packets": rendered.damaged_packets,
             },
             "output": {
-                "sha256": file_sha256(beside),
-                "bytes": beside.stat().st_size,
+                "sha256": file_sha256(part),
+                "bytes": part.stat().st_size,
                 "packets_sha256": rendered.packets_sha256,
                 **asdict(found),
             },
             "versions": versions(),
         }
-        beside.replace(place)
-        write_atomically(record_path, record)
-        return _Done(source_id=source.source_id, record=record)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _key(source_sha256: str, planned: Plan) -> str:
@@ -281,14 +300,17 @@ def file_sha256(path: Path) -> str:
 
 
 def _remove_strangers(destination: Path, names: set[str]) -> None:
-    """Take out what an earlier call with other sources, or a killed worker, left behind; nothing else."""
+    """Take out what an earlier call with other sources, or a killed worker, left behind; nothing else.
+
+    Only whoever holds the lock of the set may: a part is then nobody's work in progress.
+    """
     for path in (destination / RECORDS).glob("*.mp4.json"):
         name = path.name.removesuffix(".json")
         if OWN_NAME.fullmatch(name) and name not in names:
             (destination / VIDEOS / name).unlink(missing_ok=True)
             path.unlink()
     for folder in (destination / VIDEOS, destination / RECORDS):
-        for path in folder.glob(".*.part"):
+        for path in folder.glob(f".*{PART_SUFFIX}"):
             path.unlink()
 
 

@@ -6,16 +6,16 @@ It holds labels and sources and so never leaves the organiser; the videos lie in
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import ConfigError
+from harness.core.files import write_text
 from harness.core.types import AppliedPerturbation, PreparedVideo
 
 FORMAT = "prepared-set/1"
-VIDEOS, RECORDS, MANIFEST = "videos", "records", "manifest.json"
+VIDEOS, RECORDS, MANIFEST, LOCK = "videos", "records", "manifest.json", ".lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +30,13 @@ class PreparedSet:
     reused: int  # videos that an earlier call had finished
 
 
-def write_atomically(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON beside its place and rename: a reader sees all of it or nothing."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    beside.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
-    beside.replace(path)
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a record or a manifest: a reader sees all of it or nothing.
+
+    Raises:
+        InfrastructureError: the disk refuses.
+    """
+    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

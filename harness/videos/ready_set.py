@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.core.challenge import Challenge, SetSpec
 from harness.core.errors import ChallengeError
+from harness.core.locks import Waiting
 from harness.core.text import listed
 from harness.core.types import PreparedVideo, SetName
 from harness.videos.labels import Labels, VideoSet, read_video_set
@@ -38,6 +39,7 @@ def ready_set(
     cache: Path,
     workers: int | None = None,
     progress: Callable[[PrepareProgress], None] | None = None,
+    waiting: Waiting | None = None,
 ) -> ReadySet:
     """Prepare one set, or find it prepared.
 
@@ -47,6 +49,7 @@ def ready_set(
         cache: Where prepared sets are kept. It holds hidden videos and labels: the organiser's own folder.
         workers: Rendering processes; by default one per core.
         progress: Told after each video.
+        waiting: Told while another harness prepares the same set.
 
     Raises:
         ConfigError: labels, recipe or folder are wrong.
@@ -66,6 +69,7 @@ def ready_set(
             destination=_destination(cache, challenge, name, spec),
             workers=workers,
             progress=progress,
+            waiting=waiting,
         )
         videos, left_out, manifest_path = prepared.videos, prepared.unreadable, prepared.manifest_path
     if not videos:

@@ -49,7 +49,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     # These tests share their cores with others: here a gap between two readings is nobody's fault.
     monkeypatch.setattr("harness.sandbox.meters.gpu_meter.LONGEST_GAP_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr("harness.sandbox.meters.gpu_meter.STUCK_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the lock of this GPU is nobody else's
+    monkeypatch.setenv("HARNESS_CLAIMS", str(tmp_path / "claims"))  # nobody else's
     with stub.loaded(path), stub.world(tmp_path) as made:
         made.write(GPU)
         yield made

@@ -1,7 +1,11 @@
-"""Where the harness's own work runs: many small jobs, results as they finish.
+"""Processes on this machine that take jobs one at a time, and outlive a death among them.
 
-A job's fate is a value: an exception in the function, and the death of a worker, are results like any other.
-The contestant's code never runs here.
+Why not a library: two well-kept ones were held to `tests/unit/core/test_engines.py`. With loky 3.7, one
+killed worker fails every other job that waits (`test_a_killed_worker_is_reported_and_replaced`). With pebble
+5.2, a worker that is killed between two jobs breaks the pool for good
+(`test_a_worker_that_is_killed_between_two_jobs_costs_none`), and a killed parent leaves a warning of leaked
+semaphores behind (`test_a_worker_whose_parent_was_killed_ends_without_a_word`). Both have one queue for all
+workers, and so locks; here each worker has a pipe of its own, and there is no lock that the dead could hold.
 """
 
 from __future__ import annotations
@@ -15,51 +19,10 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnContext
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
+from harness.core.engines import Job, Result, Value, WorkerDiedError
 from harness.core.errors import ConfigError
-
-Job = TypeVar("Job")
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result(Generic[Job, Value]):
-    """What became of one job: exactly one of `value` and `error` tells, by `ok`."""
-
-    job: Job
-    value: Value | None = None
-    error: BaseException | None = None
-    traceback: str = ""  # of the worker, as text
-    worker_died: bool = False  # killed or crashed: `error` says how
-
-    @property
-    def ok(self) -> bool:
-        """Whether the function returned."""
-        return self.error is None
-
-    def unwrap(self) -> Value:
-        """The function's value.
-
-        Raises:
-            BaseException: What the function raised, or `WorkerDiedError`.
-        """
-        if self.error is not None:
-            raise self.error
-        return self.value  # type: ignore[return-value]  # ok: it is what the function returned
-
-
-class WorkerDiedError(RuntimeError):
-    """A worker process was killed or crashed while it had a job."""
-
-
-class Engine(Protocol):
-    """Runs a function over jobs, somewhere."""
-
-    def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[Result[Job, Value]]:
-        """Yield one result per job, in the order they finish. Function and jobs must pickle."""
-        ...
 
 
 @dataclass(kw_only=True)
@@ -68,6 +31,8 @@ class _Worker(Generic[Job]):
     connection: Connection
     job: Job | None = None
     busy: bool = False
+    taken: bool = False  # it has read its job
+    fresh: bool = True  # it has never taken one
 
 
 class LocalEngine:
@@ -75,7 +40,7 @@ class LocalEngine:
 
     Spawned, not forked: a fork would copy the parent's threads' locks in whatever state they were. Jobs are
     taken from the iterable only as workers become free, so it may be long or slow. A worker that dies costs
-    its job, not the others: it is replaced. Closing the iterator early ends the workers.
+    the job it had, not the others: it is replaced. Closing the iterator early ends the workers.
 
     Args:
         workers: How many processes; 0 runs the jobs in this process, one after another (for a debugger).
@@ -84,7 +49,7 @@ class LocalEngine:
     def __init__(self, workers: int | None = None) -> None:
         chosen = os.cpu_count() or 1 if workers is None else workers
         if chosen < 0:
-            raise ConfigError(f"{chosen} workers asked for", remedy="give 0 (in this process) or more")
+            raise ConfigError(f"{chosen} workers asked for", remedy="Give 0 (in this process) or more.")
         self.workers = chosen
 
     def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[Result[Job, Value]]:
@@ -93,7 +58,11 @@ class LocalEngine:
             for job in jobs:
                 yield _run(function, job)
             return
-        yield from _map_in_processes(function, iter(jobs), self.workers)
+        pool: _Pool[Job, Value] = _Pool(function, self.workers)
+        try:
+            yield from pool.run(iter(jobs))
+        finally:
+            pool.close()
 
 
 def _run(function: Callable[[Job], Value], job: Job) -> Result[Job, Value]:
@@ -103,67 +72,82 @@ def _run(function: Callable[[Job], Value], job: Job) -> Result[Job, Value]:
         return Result(job=job, error=error, traceback=traceback.format_exc())
 
 
-def _map_in_processes(
-    function: Callable[[Job], Value], jobs: Iterator[Job], limit: int
-) -> Iterator[Result[Job, Value]]:
-    context = multiprocessing.get_context("spawn")
-    workers: list[_Worker[Job]] = []
-    try:
+class _Pool(Generic[Job, Value]):
+    """Workers, each with a pipe of its own."""
+
+    def __init__(self, function: Callable[[Job], Value], limit: int) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._function = function
+        self._limit = limit
+        self._workers: list[_Worker[Job]] = []
+
+    def run(self, jobs: Iterator[Job]) -> Iterator[Result[Job, Value]]:
+        """Yield one result per job, as they finish."""
         while True:
-            _hand_out(context, function, jobs, workers, limit)
-            busy = {worker.connection: worker for worker in workers if worker.busy}
+            self._hand_out(jobs)
+            busy = {worker.connection: worker for worker in self._workers if worker.busy}
             if not busy:
                 return
             for ready in wait(list(busy)):
-                worker = busy[ready]  # type: ignore[index]  # wait returns what it was given
-                yield _collect(worker, workers)
-    finally:
-        for worker in workers:
-            worker.connection.close()  # an idle worker reads the end of its pipe and leaves
+                result = self._collect(busy[ready])  # type: ignore[index]  # wait returns what it was given
+                if result is not None:
+                    yield result
+
+    def close(self) -> None:
+        """End the workers: the idle ones by the end of their pipe, the others by a signal."""
+        for worker in self._workers:
+            worker.connection.close()
             if worker.busy:
                 worker.process.terminate()
             worker.process.join()
 
+    def _hand_out(self, jobs: Iterator[Job]) -> None:
+        """Give every free place a job, starting processes as they are needed."""
+        for _ in range(self._limit - sum(worker.busy for worker in self._workers)):
+            try:
+                job = next(jobs)
+            except StopIteration:
+                return
+            idle = next((worker for worker in self._workers if not worker.busy), None)
+            self._give(idle or self._started(), job)
 
-def _hand_out(
-    context: SpawnContext,
-    function: Callable[[Job], Value],
-    jobs: Iterator[Job],
-    workers: list[_Worker[Job]],
-    limit: int,
-) -> None:
-    """Give every free place a job, starting processes as they are needed."""
-    for _ in range(limit - sum(worker.busy for worker in workers)):
-        try:
-            job = next(jobs)
-        except StopIteration:
-            return
-        worker = next((idle for idle in workers if not idle.busy), None)
-        if worker is None:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-            process.start()
-            theirs.close()  # so that a dead worker reads as the end of the pipe
-            worker = _Worker(process=process, connection=ours)
-            workers.append(worker)
-        worker.job, worker.busy = job, True
-        with contextlib.suppress(BrokenPipeError):
-            # It may have died while idle: the end of its pipe is read next, and reported with this job.
+    def _started(self) -> _Worker[Job]:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs, self._function), daemon=True)
+        process.start()
+        theirs.close()  # so that a dead worker reads as the end of the pipe
+        worker: _Worker[Job] = _Worker(process=process, connection=ours)
+        self._workers.append(worker)
+        return worker
+
+    def _give(self, worker: _Worker[Job], job: Job) -> None:
+        worker.job, worker.busy, worker.taken = job, True, False
+        with contextlib.suppress(BrokenPipeError):  # it has died while idle: the end of its pipe is read next
             worker.connection.send(job)
 
+    def _collect(self, worker: _Worker[Job]) -> Result[Job, Value] | None:
+        """Read what a worker says; None if that was not yet a result."""
+        job: Job = worker.job  # type: ignore[assignment]  # a busy worker has one
+        try:
+            said = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            return self._bury(worker, job)
+        if said is None:
+            worker.taken, worker.fresh = True, False
+            return None
+        worker.job, worker.busy = None, False
+        value, error, text = said
+        return Result(job=job, value=value, error=error, traceback=text)
 
-def _collect(worker: _Worker[Job], workers: list[_Worker[Job]]) -> Result[Job, Value]:
-    job: Job = worker.job  # type: ignore[assignment]  # a busy worker has one
-    try:
-        value, error, text = worker.connection.recv()
-    except (EOFError, ConnectionResetError):
+    def _bury(self, worker: _Worker[Job], job: Job) -> Result[Job, Value] | None:
         worker.process.join()
         worker.connection.close()
-        workers.remove(worker)
+        self._workers.remove(worker)
+        if not worker.taken and not worker.fresh:  # it died between two jobs: the next one is not to blame
+            self._give(self._started(), job)
+            return None
         died = WorkerDiedError(f"the worker process ended with exit code {worker.process.exitcode}")
         return Result(job=job, error=died, worker_died=True)
-    worker.job, worker.busy = None, False
-    return Result(job=job, value=value, error=error, traceback=text)
 
 
 def _serve(connection: Connection, function: Callable[[Job], Value]) -> None:
@@ -172,7 +156,8 @@ def _serve(connection: Connection, function: Callable[[Job], Value]) -> None:
     while True:
         try:
             job = connection.recv()
-        except EOFError:
+            connection.send(None)  # taken: from here on a death is this job's
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             return
         result = _run(function, job)
         try:

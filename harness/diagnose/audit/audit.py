@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.challenge import Challenge
-from harness.core.engines.local import Engine, LocalEngine, Result, WorkerDiedError
+from harness.core.engines import Engine, Result, WorkerDiedError
+from harness.core.engines.local import LocalEngine
 from harness.core.errors import VideoError
 from harness.core.types import SetName
 from harness.diagnose.audit.overlap import Clip, overlap_between, overlap_within

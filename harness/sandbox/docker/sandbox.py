@@ -10,13 +10,15 @@ import math
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import docker
 import docker.errors
 
+from harness.core.claims import claim_cores
 from harness.core.errors import SandboxError
+from harness.core.locks import Waiting
 from harness.core.types import SandboxSpec
 from harness.sandbox.docker.container import ContainerProcess
 from harness.sandbox.docker.engine_errors import engine_errors
@@ -36,33 +38,46 @@ class DockerSandbox:
 
     Args:
         client: Connected to the engine.
-        cpuset: The cores every container of this sandbox is held to, e.g. `2-3`. Without it each container
-            gets those cores that the fewest other runs on this engine use.
+        cpuset: The cores of every container of this sandbox, e.g. `2-3`, which the caller has claimed. If not
+            given, each container claims cores of its own.
+        gpus: GPUs that the caller has claimed; others are claimed for each container.
+        waiting: Wait for cores that other claims hold, and tell this meanwhile. None: share them.
+        sharing: Told in words if a container shares cores.
     """
 
     isolation = "docker"
 
-    def __init__(self, client: docker.DockerClient, *, cpuset: str | None = None) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        *,
+        cpuset: str | None = None,
+        gpus: Iterable[str] = (),
+        waiting: Waiting | None = None,
+        sharing: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._api = client.api
         self._cpuset = cpuset
+        self._gpus = frozenset(gpus)
+        self._waiting = waiting
+        self._sharing = sharing
 
     @contextmanager
     def start(self, spec: SandboxSpec) -> Iterator[ContainerProcess]:
         """See `Sandbox.start`.
 
         Raises:
-            ConfigError: a GPU is not idle.
+            ConfigError: a GPU is claimed by another harness, or not idle.
             ImageError: the image is not there.
             SandboxError: the engine failed, or the container outlived its removal.
         """
-        with leased(spec.gpu_uuids) as lease:
-            yield from self._started(spec, lease)
+        with leased(spec.gpu_uuids, held=self._gpus) as lease, self._cores_for(spec.limits.cpus) as cpuset:
+            yield from self._started(spec, lease, cpuset)
 
-    def _started(self, spec: SandboxSpec, lease: Lease) -> Iterator[ContainerProcess]:
+    def _started(self, spec: SandboxSpec, lease: Lease, cpuset: str) -> Iterator[ContainerProcess]:
         name = f"harness-{secrets.token_hex(8)}"
         process: ContainerProcess | None = None
         try:
-            cpuset = self._cpuset or self._least_used_cores(spec.limits.cpus)
             container_id = self._create(spec, name, cpuset, lease)
             process = ContainerProcess(self._api, container_id, spec, cores=_cores(cpuset), lease=lease)
             process.begin()
@@ -89,7 +104,12 @@ class DockerSandbox:
             created = self._api.create_container_from_config(options, name)  # type: ignore[no-untyped-call]
             return str(created["Id"])
 
-    def _least_used_cores(self, cpus: float) -> str:
+    @contextmanager
+    def _cores_for(self, cpus: float) -> Iterator[str]:
+        """Claim cores, and yield them in the kernel's list format."""
+        if self._cpuset is not None:
+            yield self._cpuset
+            return
         with engine_errors("say how many cores it has"):
             available = int(self._api.info()["NCPU"])
             running = self._api.containers(filters={"label": CPUSET_LABEL})
@@ -98,11 +118,16 @@ class DockerSandbox:
                 f"the limits ask for {cpus:g} CPU cores, the engine has {available}",
                 remedy="Lower `limits.cpus` in challenge.toml, or use a larger machine.",
             )
+        # Harnesses whose claims are not seen from here (in containers, on other machines) show by labels.
         uses = Counter(
             core for container in running for core in _cores(container["Labels"].get(CPUSET_LABEL, ""))
         )
-        chosen = sorted(range(available), key=lambda core: (uses[core], core))[: math.ceil(cpus)]
-        return ",".join(str(core) for core in sorted(chosen))
+        best_first = sorted(range(available), key=lambda core: (uses[core], core))
+        with claim_cores(math.ceil(cpus), among=best_first, waiting=self._waiting) as claim:
+            if claim.shared:
+                cores = ", ".join(map(str, claim.shared))
+                self._sharing(f"core {cores} is shared with another package: both are slower than alone")
+            yield claim.cpuset
 
     def _lists_as_cdi(self, uuids: Iterable[str]) -> bool:
         with engine_errors("say which devices it knows"):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.core.claims import claim_gpus
 from harness.core.errors import ConfigError, SandboxError
 from harness.core.limits import bytes_in_words
+from harness.core.locks import Waiting
 from harness.sandbox.meters import nvml
 from harness.sandbox.meters.nvml import Gpu, GpuProcess, Trouble
 
@@ -54,8 +53,44 @@ class Lease:
 
 
 @contextmanager
-def leased(uuids: Sequence[str], *, idle_seconds: float = IDLE_SECONDS) -> Iterator[Lease]:
+def claimed(count: int, *, among: Sequence[Gpu], waiting: Waiting | None = None) -> Iterator[tuple[Gpu, ...]]:
+    """Hold GPUs for as long as a run takes: idle ones that no other harness holds.
+
+    Args:
+        count: How many.
+        among: What there is, the best first.
+        waiting: Wait for those that other harnesses hold, and tell this meanwhile. None: do not wait.
+
+    Raises:
+        ConfigError: too few are free, and they are not to be waited for.
+        SandboxError: the driver does not answer.
+    """
+    if not count:
+        yield ()
+        return
+    known = {gpu.uuid: gpu for gpu in among}
+    with nvml.session() as there:
+        if not there:
+            raise _gone()
+        with claim_gpus(
+            count,
+            among=tuple(known),
+            fit=lambda uuid: _why_not_idle(known[uuid]) is None,
+            waiting=waiting,
+        ) as uuids:
+            yield tuple(known[uuid] for uuid in uuids)
+
+
+@contextmanager
+def leased(
+    uuids: Sequence[str], *, held: Iterable[str] = (), idle_seconds: float = IDLE_SECONDS
+) -> Iterator[Lease]:
     """Hold GPUs for one container, having found them idle. Without names, nothing is asked of the driver.
+
+    Args:
+        uuids: The GPUs.
+        held: Those of them that this process has claimed already, for longer than this container.
+        idle_seconds: For what ran on them before to be gone.
 
     Raises:
         ConfigError: one is not there, is held by another harness, or is not idle.
@@ -66,9 +101,7 @@ def leased(uuids: Sequence[str], *, idle_seconds: float = IDLE_SECONDS) -> Itera
         return
     with ExitStack() as stack:
         if not stack.enter_context(nvml.session()):
-            raise SandboxError(
-                "the GPU driver has gone", remedy="Look at `nvidia-smi`, then run again: the run resumes."
-            )
+            raise _gone()
         known = {gpu.uuid: gpu for gpu in nvml.list_gpus()}
         missing = [uuid for uuid in uuids if uuid not in known]
         if missing:
@@ -76,30 +109,16 @@ def leased(uuids: Sequence[str], *, idle_seconds: float = IDLE_SECONDS) -> Itera
                 f"this host has no GPU {', '.join(missing)}; it has {', '.join(known) or 'none'}",
                 remedy="A GPU that was there before has failed or was split anew: look at `nvidia-smi`.",
             )
-        for uuid in uuids:
-            stack.enter_context(_locked(uuid))
+        free = [uuid for uuid in uuids if uuid not in set(held)]
+        stack.enter_context(claim_gpus(len(free), among=free))
         gpus = tuple(known[uuid] for uuid in uuids)
         yield Lease(gpus=gpus, baseline_bytes=tuple(_idle_bytes(gpu, idle_seconds) for gpu in gpus))
 
 
-@contextmanager
-def _locked(uuid: str) -> Iterator[None]:
-    path = Path(tempfile.gettempdir()) / f"harness-gpu-{uuid}.lock"
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    except PermissionError:  # another user's, in a sticky folder
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ConfigError(
-            f"GPU {uuid} is in use by another harness",
-            remedy="Wait for its run to end, or choose fewer GPUs (`limits.gpus`). The run resumes.",
-        ) from error
-    else:
-        yield
-    finally:
-        os.close(descriptor)
+def _gone() -> SandboxError:
+    return SandboxError(
+        "the GPU driver has gone", remedy="Look at `nvidia-smi`, then run again: the run resumes."
+    )
 
 
 def _idle_bytes(gpu: Gpu, idle_seconds: float) -> int:
@@ -131,7 +150,7 @@ def _why_not_idle(gpu: Gpu) -> str | None:
 
 
 def described(process: GpuProcess) -> str:
-    """Name a process and what it holds of a GPU."""
+    """Name a process on a GPU, and what it holds there."""
     try:
         name = Path(f"/proc/{process.process_id}/comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

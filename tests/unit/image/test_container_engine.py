@@ -157,21 +157,26 @@ def test_a_daemon_that_ends_is_reported_with_the_end_of_its_log(
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("system", "expected"),
     [
-        ("ID=debian\n", True),
-        ("ID=ubuntu\nID_LIKE=debian\n", True),
-        ('ID=linuxmint\nID_LIKE="ubuntu debian"\n', True),
-        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', False),
-        ("ID=notdebian\n", False),
-        ("", False),
+        ({"ID": "debian"}, True),
+        ({"ID": "ubuntu", "ID_LIKE": "debian"}, True),
+        ({"ID": "linuxmint", "ID_LIKE": "ubuntu debian"}, True),
+        ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, False),
+        ({"ID": "notdebian"}, False),
+        ({}, False),
     ],
 )
-def test_debian_is_told_by_its_own_description(tmp_path: Path, text: str, expected: bool) -> None:
-    path = tmp_path / "os-release"
-    path.write_text(text, encoding="utf-8")
-    assert host.is_debian_family(path) is expected
+def test_debian_is_told_by_its_own_description(
+    monkeypatch: pytest.MonkeyPatch, system: dict[str, str], expected: bool
+) -> None:
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: system)
+    assert host.is_debian_family() is expected
 
 
-def test_a_host_without_a_description_is_not_debian(tmp_path: Path) -> None:
-    assert not host.is_debian_family(tmp_path / "missing")
+def test_a_host_without_a_description_is_not_debian(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> dict[str, str]:
+        raise FileNotFoundError("no os-release")
+
+    monkeypatch.setattr("platform.freedesktop_os_release", missing)
+    assert not host.is_debian_family()

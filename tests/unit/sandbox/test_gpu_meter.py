@@ -18,7 +18,7 @@ import pytest
 from harness.core.errors import ConfigError, SandboxError
 from harness.core.types import GpuLevel
 from harness.sandbox.meters import nvml
-from harness.sandbox.meters.gpu import Lease, find_gpus, leased
+from harness.sandbox.meters.gpu import Lease, claimed, find_gpus, leased
 from harness.sandbox.meters.gpu_meter import GpuFacts, GpuMeter
 
 GIGABYTE = 1_000_000_000
@@ -51,7 +51,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def world(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # the locks of these GPUs are nobody else's
+    monkeypatch.setenv("HARNESS_CLAIMS", str(tmp_path / "claims"))  # nobody else's
     with stub.loaded(library), stub.world(tmp_path) as made:
         yield made
 
@@ -123,7 +123,8 @@ def watch(world: Any, proc: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
 
 def test_without_a_driver_there_are_no_gpus_and_that_is_no_error() -> None:
     code = (
-        "from harness.sandbox.meters.gpu import find_gpus, leased\nprint(find_gpus())\nwith leased(()): pass"
+        "from harness.sandbox.meters.gpu import find_gpus, leased\n"
+        "print(find_gpus())\nwith leased(()): pass"
     )
     environment = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
     done = subprocess.run(
@@ -208,12 +209,74 @@ def test_a_gpu_is_held_by_one_harness_at_a_time(world: Any) -> None:
     with (
         leased(("GPU-a",)),
         leased(("GPU-b",)),
-        pytest.raises(ConfigError, match="in use by another harness"),
+        pytest.raises(ConfigError, match=rf"GPU-a is held by process {os.getpid()}"),
         leased(("GPU-a",)),
     ):
         pass
     with leased(("GPU-a", "GPU-b")) as lease:  # and is free afterwards
         assert [gpu.uuid for gpu in lease.gpus] == ["GPU-a", "GPU-b"]
+
+
+def test_the_next_gpu_is_taken_where_another_harness_has_the_first(world: Any) -> None:
+    world.write(A, B)
+    gpus = find_gpus()
+    with claimed(1, among=gpus) as first, claimed(1, among=gpus) as second:
+        assert [gpu.uuid for gpu in (*first, *second)] == ["GPU-a", "GPU-b"]
+
+
+def test_an_idle_gpu_is_taken_before_one_that_a_stranger_computes_on(world: Any) -> None:
+    world.write(A, B)
+    gpus = find_gpus()
+    world.write(A, B, f"process GPU-a {os.getpid()} 5000000 C")
+    with claimed(1, among=gpus) as ours:
+        assert [gpu.uuid for gpu in ours] == ["GPU-b"]
+
+
+def test_a_claim_holds_over_the_containers_of_a_run(world: Any) -> None:
+    world.write(A)
+    with claimed(1, among=find_gpus()) as (ours,):
+        for _ in range(2):
+            with leased([ours.uuid], held=[ours.uuid]) as lease:
+                assert lease.gpus == (ours,)
+            with pytest.raises(ConfigError, match="held by process"), leased([ours.uuid]):
+                pass
+
+
+def harness_started_after(
+    first: subprocess.Popen[str], start: Callable[[], subprocess.Popen[str]]
+) -> subprocess.Popen[str]:
+    assert first.stdout is not None
+    assert first.stdout.readline() == "GPU-a\n"
+    return start()
+
+
+HOLDER = """
+import sys
+from harness.sandbox.meters.gpu import claimed, find_gpus
+with claimed(1, among=find_gpus(), waiting=lambda text: print(text, flush=True)) as (gpu,):
+    print(gpu.uuid, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_harness_waits_for_its_turn_and_says_for_whom(library: Path, world: Any) -> None:
+    world.write(A)
+    environment = os.environ | {"LD_LIBRARY_PATH": str(library.parent)}
+
+    def harness() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", HOLDER],
+            env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    with harness() as first, harness_started_after(first, harness) as second:
+        assert second.stdout is not None
+        assert second.stdout.readline() == (
+            f"waiting for 1 of 1 GPUs: gpu GPU-a is held by process {first.pid}\n"
+        )
+        first.kill()
+        assert second.stdout.readline() == "GPU-a\n"
+        second.communicate("")
 
 
 def test_a_gpu_that_is_not_there_is_told_with_those_that_are(world: Any) -> None:

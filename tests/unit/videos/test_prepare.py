@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.core.errors import ConfigError
+from harness.core.locks import try_lock
 from harness.videos.perturb.recipes import load_recipe
 from harness.videos.prepare import PrepareProgress, SourceVideo, file_sha256, neutral_name, prepare_set
 from harness.videos.prepared_set import read_manifest
@@ -261,3 +265,63 @@ def test_no_partial_file_is_ever_in_place(
     prepare_set(sources=sources, recipe=recipe, set_seed=1, destination=tmp_path, workers=0)
     assert len(hashes(tmp_path)) == 5
     assert not list((tmp_path / "videos").glob(".*"))
+
+
+HARNESS = """
+import sys
+from pathlib import Path
+from harness.videos.perturb.recipes import load_recipe
+from harness.videos.prepare import SourceVideo, prepare_set
+folder, recipe, destination = map(Path, sys.argv[1:])
+sources = [SourceVideo(source_id=path.name, path=path) for path in sorted(folder.glob("*.mp4"))]
+made = prepare_set(
+    sources=sources, recipe=load_recipe(recipe), set_seed=1, destination=destination, workers=0,
+    waiting=lambda text: print(text, flush=True),
+)
+print(len(made.videos), made.reused, made.unreadable, flush=True)
+"""
+
+
+def harness(folder: Path, recipe_path: Path, destination: Path) -> subprocess.Popen[str]:
+    """Prepare a set in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HARNESS, str(folder), str(recipe_path), str(destination)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def test_two_harnesses_that_prepare_one_set_at_once_both_get_all_of_it(
+    sources: list[SourceVideo], recipe_path: Path, tmp_path: Path
+) -> None:
+    folder = sources[0].path.parent
+    both = [harness(folder, recipe_path, tmp_path / "shared") for _ in range(2)]
+    said = [one.communicate(timeout=600)[0].splitlines() for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert sorted(lines[-1] for lines in said) == ["5 0 ()", "5 5 ()"], (
+        "one has rendered, one has found it done"
+    )
+    prepare_set(
+        sources=sources,
+        recipe=load_recipe(recipe_path),
+        set_seed=1,
+        destination=tmp_path / "alone",
+        workers=0,
+    )
+    assert hashes(tmp_path / "shared") == hashes(tmp_path / "alone")
+
+
+def test_what_another_harness_is_rendering_is_left_alone_and_waited_for(
+    sources: list[SourceVideo], recipe_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "videos").mkdir()
+    part = tmp_path / "videos" / ".0123456789abcdef.mp4.1234.part"
+    part.write_text("in progress")
+    with ExitStack() as held:
+        assert try_lock(tmp_path / ".lock", held)
+        second = harness(sources[0].path.parent, recipe_path, tmp_path)
+        assert second.stdout is not None
+        assert second.stdout.readline().startswith("waiting for the set in ")
+        assert part.read_text() == "in progress"
+    said, _ = second.communicate(timeout=600)
+    assert (said, second.returncode) == ("5 0 ()\n", 0)
+    assert not part.exists(), "and nobody's parts are removed"

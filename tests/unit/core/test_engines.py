@@ -1,3 +1,5 @@
+"""The pool of processes: every job has one result, whatever dies."""
+
 from __future__ import annotations
 
 import os
@@ -11,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.engines.local import LocalEngine, WorkerDiedError
+from harness.core.engines import WorkerDiedError
+from harness.core.engines.local import LocalEngine
 from harness.core.errors import ConfigError, VideoError
 
 
@@ -78,6 +81,15 @@ def test_a_killed_worker_is_reported_and_replaced() -> None:
     assert isinstance(results[2].error, WorkerDiedError)
     assert "-9" in str(results[2].error)
     assert all(results[job].value == job for job in (0, 1, 3, 4, 5))
+
+
+def test_a_worker_that_is_killed_between_two_jobs_costs_none() -> None:
+    results = LocalEngine(1).map(process, range(4))
+    first = next(results).unwrap()
+    os.kill(first, signal.SIGKILL)
+    rest = list(results)
+    assert [result.ok for result in rest] == [True, True, True]
+    assert first not in {result.value for result in rest}
 
 
 def test_results_come_as_they_finish() -> None:
