@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
+from harness.core.contest import ContestRules
 from harness.core.errors import ChallengeError
 from harness.core.text import describe, listed
 from harness.core.types import FailureRule, Limits, Mode, SetName, Terms
@@ -74,6 +75,7 @@ class Challenge(BaseModel):
     limits: Limits = Limits()
     scoring: Scoring = Scoring()
     contract: Contract = Contract()
+    contest: ContestRules | None = None
     sha256: str = Field(default="", exclude=True)
 
     @property

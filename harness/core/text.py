@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any, Final
 
 ERRORS_SHOWN: Final = 20
 SHOWN_CHARACTERS_MAX: Final = 300
+TEAM_CHARACTERS_MAX: Final = 80
 
 
 def listed(summary: str, errors: list[str]) -> str:
@@ -28,3 +30,9 @@ def printable(text: str, *, cap: int = SHOWN_CHARACTERS_MAX) -> str:
     """Make a contestant's text safe to print: one line, no control or unpaired characters, capped."""
     clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:cap])
     return clean if len(text) <= cap else f"{clean}…"
+
+
+def team_name(text: str) -> str | None:
+    """Return a team's name as it is kept, one line of 1 to 80 printable characters; None where it is none."""
+    name = unicodedata.normalize("NFC", " ".join(text.split()))
+    return name if 0 < len(name) <= TEAM_CHARACTERS_MAX and name.isprintable() else None

@@ -14,16 +14,20 @@ HARNESS = Path(__file__).parents[2] / "harness"
 # From the top down: a room may use the rooms that its row names, and each of those lies further down.
 ROOMS: dict[str, set[str]] = {
     "cli": {
-        *("run", "diagnose", "report", "results", "gateway", "package", "image"),
+        *("contest", "run", "diagnose", "report", "results", "gateway", "package", "image"),
         "scoring",
         "sandbox",
         "videos",
         "core",
     },
+    "contest": {
+        *("run", "diagnose", "report", "results", "gateway", "package"),
+        *("scoring", "sandbox", "videos", "core"),
+    },
     "run": {"report", "results", "gateway", "package", "scoring", "sandbox", "videos", "core"},
     "diagnose": {"results", "gateway", "package", "image", "scoring", "sandbox", "videos", "core"},
     "report": {"results", "scoring", "videos", "core"},
-    "results": {"scoring", "videos", "core"},
+    "results": {"gateway", "package", "scoring", "videos", "core"},
     "gateway": {"package", "sandbox", "core"},
     "package": {"core"},
     "image": {"core"},

@@ -1,0 +1,1 @@
+"""Many entries: the rules of a contest, what was decided, and the board."""

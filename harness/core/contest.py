@@ -1,0 +1,155 @@
+"""The `[contest]` table of `challenge.toml`: phases, quotas, finals and what public scores show.
+
+A challenge without the table is scored as ever and has no contest. Times without an offset are local times of
+`timezone`; after reading, every time is in UTC. Nothing here knows what the time is.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+TIMES = ("opens", "blind_from", "closes", "releases", "merge_until", "finals_until")
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class ShownRule(StrEnum):
+    """What contestants are shown of a public score."""
+
+    ROUNDED = "rounded"
+    LADDER = "ladder"
+
+
+class PublicScores(BaseModel):
+    """What contestants are shown of public scores; `docs/contest.md` says what to choose."""
+
+    model_config = _STRICT
+
+    rule: ShownRule = Field(
+        default=ShownRule.ROUNDED,
+        description="rounded: to scoring.public_decimals. ladder: a new score only if it is better by a step",
+    )
+    step: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.005, description="of the ladder, in log loss; shown scores are multiples of it"
+    )
+
+
+class ContestRules(BaseModel):
+    """The rules of one contest. All times are in UTC after reading."""
+
+    model_config = _STRICT
+
+    timezone: str = Field(
+        description="IANA name, e.g. Europe/Paris: days of the quota begin at midnight there"
+    )
+    opens: AwareDatetime = Field(description="entries are taken from this moment")
+    blind_from: AwareDatetime | None = Field(
+        default=None, description="from here on entries are taken and their scores hidden; none: never"
+    )
+    closes: AwareDatetime = Field(description="no entry is taken from this moment")
+    releases: AwareDatetime | None = Field(
+        default=None, description="private scores are shown; none: when the organiser says so"
+    )
+    merge_until: AwareDatetime | None = Field(
+        default=None, description="last moment at which teams may merge; none: until it closes"
+    )
+    finals_until: AwareDatetime | None = Field(
+        default=None, description="last moment at which finals may be chosen; none: until it closes"
+    )
+    valid_per_day: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=2, description="valid entries per team and day"
+    )
+    failed_per_day: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="failed entries per team and day; none: they count like valid ones"
+    )
+    total: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="entries per team over the whole contest; none: no such limit"
+    )
+    finals: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=2, description="entries that a team may choose to be judged by"
+    )
+    external_data_declaration: bool = Field(
+        default=True, description="an entry must come with a declaration of the data it was trained on"
+    )
+    public_scores: PublicScores = PublicScores()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _times_are_local_to_the_zone(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        zone = _zone(raw.get("timezone")) or ZoneInfo("UTC")  # of a wrong one, its own validator speaks
+        return raw | {key: _in_utc(key, raw[key], zone) for key in TIMES if raw.get(key) is not None}
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if _zone(name) is None:
+            raise ValueError("no time zone is called so; use an IANA name such as Europe/Paris or UTC")
+        return name
+
+    @model_validator(mode="after")
+    def _times_are_in_order(self) -> ContestRules:
+        order = [(key, getattr(self, key)) for key in ("opens", "blind_from", "closes") if getattr(self, key)]
+        wrong = [
+            f"{later} must be after {earlier}"
+            for (earlier, first), (later, second) in pairwise(order)
+            if first >= second
+        ]
+        if self.releases is not None and self.releases < self.closes:
+            wrong.append("releases must not be before closes")
+        if self.merge_until is not None and self.merge_until > self.closes:
+            wrong.append("merge_until must not be after closes")
+        if self.finals_until is not None:
+            if self.finals_until <= self.opens:
+                wrong.append("finals_until must be after opens")
+            if self.releases is not None and self.finals_until > self.releases:
+                wrong.append("finals_until must not be after releases")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which days begin."""
+        return ZoneInfo(self.timezone)
+
+
+def local_time(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Turn a local time without an offset into UTC; where clocks were put back, the earlier of the two.
+
+    Raises:
+        ValueError: clocks in the zone jump over this time.
+    """
+    found = moment.replace(tzinfo=zone).astimezone(UTC)
+    if found.astimezone(zone).replace(tzinfo=None) != moment:
+        raise ValueError(f"{moment.isoformat(' ')} does not exist in {zone.key}: clocks jump over it")
+    return found
+
+
+def _in_utc(key: str, value: Any, zone: ZoneInfo) -> Any:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value  # pydantic says what is wrong with it
+    if isinstance(value, datetime):
+        try:
+            return value.astimezone(UTC) if value.tzinfo else local_time(value, zone)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"{key}: {error}") from error
+    if isinstance(value, date):
+        raise ValueError(f"{key} is a day; write the time as well, e.g. {value.isoformat()}T12:00:00")
+    return value
+
+
+def _zone(name: object) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if isinstance(name, str) and name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
