@@ -47,7 +47,7 @@ from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import ConfigError, HarnessError, SubmissionError
 from harness.core.limits import limits_markdown
 from harness.core.types import Limits, OutcomeKind, SetName, Verdict
-from harness.gateway.journal import read_entries
+from harness.gateway.journal import read_journal
 from harness.gateway.set_run import SetRun
 from harness.image.container_engine import connect
 from harness.package.check import CheckReport, ContainerProbe, Rules, check_package
@@ -263,7 +263,7 @@ def _times(evaluated: Evaluated) -> list[float]:
     return [
         entry.outcome.wall_seconds
         for name in evaluated.result.sets
-        for entry in read_entries(evaluated.folder.journal(name))[1]
+        for entry in read_journal(evaluated.folder.journal(name))[1]
         if entry.outcome.kind is OutcomeKind.PREDICTED
     ]
 

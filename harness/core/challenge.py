@@ -17,7 +17,7 @@ from harness.core.types import FailureRule, Limits, Mode, SetName, Terms
 
 SCHEMA_VERSION = 1
 _STRICT = ConfigDict(extra="forbid", frozen=True)
-_ZERO_ALLOWED = frozenset({"gpus", "restarts"})
+_ZERO_ALLOWED = frozenset({"gpus", "restarts", "restart_share"})
 
 
 class SetSpec(BaseModel):

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Final
+
+from harness.core.types import OutcomeKind
 
 ERRORS_SHOWN: Final = 20
 SHOWN_CHARACTERS_MAX: Final = 300
 TEAM_CHARACTERS_MAX: Final = 80
+
+
+def outcomes_in_words(kinds: Iterable[OutcomeKind]) -> str:
+    """Count what happened to videos: `1 of 16 answered, 15 failed: RUNTIME_ERROR`."""
+    counts = Counter(kinds)
+    total, answered = counts.total(), counts.pop(OutcomeKind.PREDICTED, 0)
+    not_reached = counts.pop(OutcomeKind.NOT_REACHED, 0)
+    parts = [f"{answered} of {total} answered"]
+    if counts:
+        kind = next(iter(counts))
+        by_kind = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+        parts.append(f"{counts.total()} failed: {kind if len(counts) == 1 else by_kind}")
+    if not_reached:
+        parts.append(f"{not_reached} not reached")
+    return ", ".join(parts)
 
 
 def listed(summary: str, errors: list[str]) -> str:

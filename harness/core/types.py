@@ -5,6 +5,7 @@ Probability always means P(fake), a float in [0, 1]. Units are in the names.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+
+from harness.core.usage import Usage
 
 
 class SetName(StrEnum):
@@ -112,9 +115,23 @@ class Limits:
     file_bytes: int = field(default=2_000_000_000, metadata={"help": "size of any one file it writes"})
     open_files: int = field(default=4096, metadata={"help": "open files per process"})
     log_bytes: int = field(default=10_000_000, metadata={"help": "standard output and error of a set's run"})
-    restarts: int = field(default=10, metadata={"help": "containers replaced after a crash or a kill"})
+    restarts: int = field(
+        default=10,
+        metadata={"help": "containers replaced after a crash or a kill, at least; 0: none"},
+    )
+    restart_share: float = field(
+        default=0.02, metadata={"help": "of a set's videos: as many containers are replaced, if that is more"}
+    )
     gpus: int = field(default=1, metadata={"help": "GPUs, where the host has any"})
     gpu_memory_bytes: int = field(default=16_000_000_000, metadata={"help": "GPU memory"})
+
+    def restarts_for(self, videos: int) -> int:
+        """Return how many containers are replaced in the run of a set of this many videos.
+
+        A share, because what damages a container may be the videos: 27 damaged files of 4,000 end no run.
+        With `restarts = 0` none is.
+        """
+        return self.restarts and max(self.restarts, math.ceil(self.restart_share * videos))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,14 +181,6 @@ class SandboxSpec:
     runtime: str | None = None  # e.g. "runsc"
 
 
-class GpuLevel(StrEnum):
-    """How the GPU memory limit was in force. Never claim more."""
-
-    HARD = "hard"
-    SAMPLED = "sampled"
-    NONE = "none"
-
-
 @dataclass(frozen=True, kw_only=True)
 class ResourceSample:
     """One reading of a sandbox from outside."""
@@ -191,13 +200,7 @@ class SandboxFacts:
     oom_killed: bool = False
     log_limit_exceeded: bool = False
     gpu_limit_exceeded: bool = False
-    gpu_level: GpuLevel = GpuLevel.NONE
-    peak_memory_bytes: int | None = None
-    peak_gpu_memory_bytes: int | None = None
-    cpu_seconds: float | None = None
-    throttled_seconds: float | None = None  # it wanted more CPU than its limit
-    steal_seconds: float | None = None  # the host's own host took its cores away
-    gpu_seconds: float | None = None  # in which its GPUs were busy, added up
+    usage: Usage = Usage()
     log_bytes: int = 0  # seen, not kept
     log_tail: str = ""  # capped, control characters replaced
     samples: tuple[ResourceSample, ...] = ()

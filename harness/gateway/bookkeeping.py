@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from harness.core.text import outcomes_in_words
 from harness.core.types import (
-    FailureRule,
-    GpuLevel,
-    Limits,
     Outcome,
     OutcomeKind,
     PreparedVideo,
     ResourceSample,
     SandboxFacts,
+    Terms,
     Verdict,
 )
-from harness.gateway.journal import Entry, Journal
-from harness.gateway.set_run import Phase, SetProgress, SetRun, verdict_of, verdict_of_kind, worst
+from harness.core.usage import Usage, total
+from harness.gateway.journal import Journal, Line
+from harness.gateway.set_run import (
+    LOG_CHARACTERS_MAX,
+    Phase,
+    SetProgress,
+    SetRun,
+    verdict_of,
+    verdict_of_kind,
+    worst,
+)
 
-LOG_CHARACTERS_MAX = 64 * 1024
 SAMPLES_MAX = 2000
-_WEAKEST_FIRST = (GpuLevel.NONE, GpuLevel.SAMPLED, GpuLevel.HARD)
 
 
 class Tally:
     """Adds up the facts of the containers that served one set, one after the other."""
 
     def __init__(self) -> None:
-        self.peak_memory_bytes: int | None = None
-        self.peak_gpu_memory_bytes: int | None = None
-        self.cpu_seconds: float | None = None
-        self.throttled_seconds: float | None = None
-        self.steal_seconds: float | None = None
-        self.gpu_seconds: float | None = None
-        self._gpu_levels: set[GpuLevel] = set()
+        self._usages: list[Usage] = []
         self.log_bytes = 0
         self.log_tail = ""
         self._samples: list[ResourceSample] = []
@@ -48,13 +47,7 @@ class Tally:
             facts: As the sandbox gave them.
             started_seconds: When it was started, since the start of the set's run.
         """
-        self.peak_memory_bytes = _highest(self.peak_memory_bytes, facts.peak_memory_bytes)
-        self.peak_gpu_memory_bytes = _highest(self.peak_gpu_memory_bytes, facts.peak_gpu_memory_bytes)
-        self.cpu_seconds = _sum(self.cpu_seconds, facts.cpu_seconds)
-        self.throttled_seconds = _sum(self.throttled_seconds, facts.throttled_seconds)
-        self.steal_seconds = _sum(self.steal_seconds, facts.steal_seconds)
-        self.gpu_seconds = _sum(self.gpu_seconds, facts.gpu_seconds)
-        self._gpu_levels.add(facts.gpu_level)
+        self._usages.append(facts.usage)
         self.log_bytes += facts.log_bytes
         self.log_tail = (self.log_tail + facts.log_tail)[-LOG_CHARACTERS_MAX:]
         self._samples += [
@@ -62,9 +55,9 @@ class Tally:
         ]
 
     @property
-    def gpu_level(self) -> GpuLevel:
-        """The weakest level that any container had: what may be claimed of all."""
-        return next((level for level in _WEAKEST_FIRST if level in self._gpu_levels), GpuLevel.NONE)
+    def usage(self) -> Usage:
+        """What all containers used together."""
+        return total(self._usages)
 
     @property
     def samples(self) -> tuple[ResourceSample, ...]:
@@ -78,7 +71,7 @@ class SetRecord:
 
     Args:
         journal: Takes each outcome before it counts.
-        limits: Of this run.
+        terms: Of this run.
         total: How many videos the set has.
         progress: Told about every step.
         keep_messages: Whether anything the package said is kept.
@@ -97,23 +90,23 @@ class SetRecord:
         self,
         *,
         journal: Journal,
-        limits: Limits,
+        terms: Terms,
         total: int,
         progress: Callable[[SetProgress], None] | None,
         keep_messages: bool,
     ) -> None:
         self._journal = journal
-        self._limits = limits
+        self._terms = terms
+        self._limits = terms.limits
+        self._restarts_allowed = terms.limits.restarts_for(total)
         self._total = total
         self._progress = progress
         self._keep_messages = keep_messages
         self._started = time.monotonic()
-        self._outcomes = {entry.outcome.video_id: entry.outcome for entry in journal.entries}
-        self._losses = [
-            verdict_of_kind(entry.outcome.kind) for entry in journal.entries if entry.container_lost
-        ]
-        self._containers = max((entry.outcome.attempt for entry in journal.entries), default=0)
-        self.budget_seconds = limits.mean_video_seconds * total
+        self._outcomes = {line.outcome.video_id: line.outcome for line in journal.lines}
+        self._losses = [verdict_of_kind(line.outcome.kind) for line in journal.lines if line.container_lost]
+        self._containers = max((line.outcome.attempt for line in journal.lines), default=0)
+        self.budget_seconds = terms.limits.mean_video_seconds * total
         self.billed_seconds = sum(outcome.wall_seconds for outcome in self._outcomes.values())
         self.startup_seconds: float | None = None
         self.ending: Verdict | None = None
@@ -175,7 +168,7 @@ class SetRecord:
         """End the run where the time budget or the replacements are used up."""
         if self.ending is not None:
             return
-        if len(self._losses) > self._limits.restarts:
+        if len(self._losses) > self._restarts_allowed:
             self.ending = worst(self._losses)
         elif self.budget_left_seconds <= 0:
             self.ending = Verdict.TIME_LIMIT
@@ -188,7 +181,7 @@ class SetRecord:
         """
         if not self._keep_messages:
             outcomes = [replace(outcome, message="") for outcome in outcomes]
-        self._journal.append([Entry(outcome=outcome, container_lost=container_lost) for outcome in outcomes])
+        self._journal.append([Line(outcome=outcome, container_lost=container_lost) for outcome in outcomes])
         for outcome in outcomes:
             self._outcomes[outcome.video_id] = outcome
             self.billed_seconds += outcome.wall_seconds
@@ -214,7 +207,7 @@ class SetRecord:
             )
         )
 
-    def result(self, videos: Sequence[PreparedVideo], *, rule: FailureRule, isolation: str) -> SetRun:
+    def result(self, videos: Sequence[PreparedVideo], *, isolation: str) -> SetRun:
         """Sum up. Videos without an outcome were not reached."""
         self.tell(Phase.FINISHED)
         attempt = max(1, self._containers)
@@ -226,7 +219,7 @@ class SetRecord:
         kinds = [outcome.kind for outcome in outcomes]
         tally = self.tally
         return SetRun(
-            verdict=verdict_of(kinds, rule=rule, ending=self.ending, blemishes=self.blemishes),
+            verdict=verdict_of(kinds, terms=self._terms, ending=self.ending, blemishes=self.blemishes),
             detail=self._detail(kinds),
             outcomes=outcomes,
             isolation=isolation,
@@ -234,13 +227,9 @@ class SetRecord:
             budget_seconds=self.budget_seconds,
             startup_seconds=self.startup_seconds,
             restarts=self.restarts,
-            peak_memory_bytes=tally.peak_memory_bytes,
-            cpu_seconds=tally.cpu_seconds,
-            throttled_seconds=tally.throttled_seconds,
-            steal_seconds=tally.steal_seconds,
-            gpu_seconds=tally.gpu_seconds,
-            gpu_level=tally.gpu_level,
-            peak_gpu_memory_bytes=tally.peak_gpu_memory_bytes,
+            ending=self.ending,
+            blemishes=tuple(self.blemishes),
+            usage=tally.usage,
             samples=tally.samples,
             log_bytes=tally.log_bytes,
             log_tail=tally.log_tail if self._keep_messages else "",
@@ -248,9 +237,7 @@ class SetRecord:
         )
 
     def _detail(self, kinds: Sequence[OutcomeKind]) -> str:
-        counts = Counter(kinds)
-        parts = [f"{counts.pop(OutcomeKind.PREDICTED, 0)} of {len(kinds)} videos answered"]
-        parts += [f"{count} {kind}" for kind, count in sorted(counts.items())]
+        parts = [outcomes_in_words(kinds)]
         if self.ending is not None:
             parts.append(self._why_it_ended(self.ending))
         return "; ".join(parts)
@@ -260,8 +247,8 @@ class SetRecord:
             return f"not ready within {self._limits.startup_seconds:g} s"
         if self.startup_seconds is None and not self._outcomes:
             return "it never became ready"
-        if len(self._losses) > self._limits.restarts:
-            return f"its container was lost {len(self._losses)} times, {self._limits.restarts} are replaced"
+        if len(self._losses) > self._restarts_allowed:
+            return f"its container was lost {len(self._losses)} times, {self._restarts_allowed} are replaced"
         if ending is Verdict.TIME_LIMIT:
             return f"the time budget of {self.budget_seconds:g} s is used up"
         return "the command gave no table"

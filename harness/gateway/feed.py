@@ -3,7 +3,7 @@
 The package sees one video at a time under a name that says nothing, and the next one only after it has
 answered. Every clock is the host's monotonic one. Billed is the time from a request to its answer; staging,
 start-ups and clean-up are not. All the same a run always ends: a start-up has its own limit, and there are at
-most `limits.restarts` replacements.
+most `limits.restarts_for(videos)` replacements.
 
 A package that never becomes ready is not started a second time: no hidden video is involved in loading code
 and weights, so what fails there can be seen by the contestant beforehand.
@@ -16,16 +16,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from harness.core.errors import ProcessEnded, ProtocolViolation, ReceiveTimeout
-from harness.core.types import FailureRule, Mode, Outcome, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.core.errors import SandboxSignal
+from harness.core.types import Mode, Outcome, PreparedVideo, SandboxSpec, Terms, Verdict
 from harness.gateway.batch import run_batch
 from harness.gateway.bookkeeping import SetRecord
 from harness.gateway.journal import Journal
+from harness.gateway.judgement import judge
 from harness.gateway.readiness import await_ready
-from harness.gateway.set_run import Phase, SetProgress, SetRun, kind_of_end
+from harness.gateway.set_run import Phase, SetProgress, SetRun
 from harness.gateway.staging import Stage, shuffled
 from harness.sandbox import Sandbox, SandboxProcess
-from harness.sandbox.protocol import Answer, Failed, decode_reply, encode_predict, probability_of
+from harness.sandbox.protocol import encode_predict
 
 
 def run_set(
@@ -36,7 +37,7 @@ def run_set(
     videos: Sequence[PreparedVideo],
     order_seed: int,
     journal: Journal,
-    failure_rule: FailureRule,
+    terms: Terms,
     progress: Callable[[SetProgress], None] | None = None,
     keep_messages: bool = False,
 ) -> SetRun:
@@ -49,19 +50,19 @@ def run_set(
         videos: The prepared set.
         order_seed: Decides the order in which they are fed.
         journal: Takes each outcome before the next video is asked for.
-        failure_rule: Decides the verdict, not what is run.
+        terms: The limits of `spec`, and how failures count: that decides the verdict, not what is run.
         progress: Told after every video and at every change of phase.
         keep_messages: Whether anything the package said is kept: for public sets only.
 
     Raises:
         InfrastructureError: our fault or the host's. What was done is journalled, no container is left.
-        ValueError: `spec` mounts other videos than the stage's.
+        ValueError: `spec` mounts other videos than the stage's, or has other limits than `terms`.
     """
-    if spec.videos.source != stage.videos:
-        raise ValueError("spec.videos must mount stage.videos")
+    if spec.videos.source != stage.videos or spec.limits != terms.limits:
+        raise ValueError("spec must mount stage.videos, under terms.limits")
     record = SetRecord(
         journal=journal,
-        limits=spec.limits,
+        terms=terms,
         total=len(videos),
         progress=progress,
         keep_messages=keep_messages,
@@ -71,7 +72,7 @@ def run_set(
         run_batch(sandbox=sandbox, spec=spec, stage=stage, videos=ordered, record=record)
     else:
         _run_stream(sandbox, spec, stage, deque(v for v in ordered if not record.is_done(v)), record)
-    return record.result(videos, rule=failure_rule, isolation=sandbox.isolation)
+    return record.result(videos, isolation=sandbox.isolation)
 
 
 def _run_stream(
@@ -129,7 +130,7 @@ class _Desk:
         self._process = process
         self._limits = spec.limits
         facts = process.facts()
-        self._cpu_seconds = facts.cpu_seconds
+        self._cpu_seconds = facts.usage.cpu_seconds
         self._oom_seen = facts.oom_killed
 
     def ask(
@@ -140,59 +141,28 @@ class _Desk:
         allowed = min(self._limits.video_seconds, budget_left_seconds)
         started = time.monotonic()
         self._process.send(encode_predict(request_id=request_id, video=name))
-        probability, message = None, ""
+        heard: bytes | SandboxSignal
         try:
-            payload = self._process.receive(max(0.0, started + allowed - time.monotonic()))
-            wall_seconds = time.monotonic() - started
-            kind, probability, message = _judge(payload, request_id)
-            lost = kind is OutcomeKind.PROTOCOL_ERROR
-        except ReceiveTimeout:
-            wall_seconds, kind, lost = time.monotonic() - started, OutcomeKind.VIDEO_TIMEOUT, True
-        except ProtocolViolation as violation:
-            wall_seconds, kind, lost = time.monotonic() - started, OutcomeKind.PROTOCOL_ERROR, True
-            message = violation.message
-        except ProcessEnded:
-            wall_seconds, kind, lost = time.monotonic() - started, OutcomeKind.RUNTIME_ERROR, True
-            facts = self._process.facts()
-            kind, message = kind_of_end(facts), f"ended with exit code {facts.exit_code}"
-        if lost:
-            self._process.kill()
+            heard = self._process.receive(max(0.0, started + allowed - time.monotonic()))
+        except SandboxSignal as signal:
+            heard = signal
+        wall_seconds = time.monotonic() - started
         facts = self._process.facts()
-        if kind is OutcomeKind.RUNTIME_ERROR and facts.oom_killed and not self._oom_seen:
-            kind = (
-                OutcomeKind.MEMORY_LIMIT
-            )  # a child was killed for memory, and the package raised for want of it
-        if facts.gpu_limit_exceeded and not lost:  # it answered in the moment between reading and kill
-            kind, probability, message, lost = OutcomeKind.GPU_MEMORY_LIMIT, None, "", True
+        found = judge(heard, facts, request_id=request_id, oom_seen=self._oom_seen)
+        if found.lost:
             self._process.kill()
+            facts = self._process.facts()
         outcome = Outcome(
             video_id=video.video_id,
-            kind=kind,
-            probability=probability,
+            kind=found.kind,
+            probability=found.probability,
             wall_seconds=wall_seconds,
-            cpu_seconds=_difference(facts.cpu_seconds, self._cpu_seconds),
+            cpu_seconds=_difference(facts.usage.cpu_seconds, self._cpu_seconds),
             attempt=attempt,
-            message=message,
+            message=found.message,
         )
-        self._cpu_seconds, self._oom_seen = facts.cpu_seconds, facts.oom_killed
-        return outcome, lost
-
-
-def _judge(payload: bytes, request_id: str) -> tuple[OutcomeKind, float | None, str]:
-    """Say what a reply to one request comes to: its kind, the probability, and why there is none.
-
-    Raises:
-        ProtocolViolation: it is no reply.
-    """
-    reply = decode_reply(payload)
-    if isinstance(reply, Answer) and reply.request_id == request_id:
-        probability = probability_of(reply.probability)
-        if probability is None:
-            return OutcomeKind.INVALID_PREDICTION, None, f"no probability: {reply.probability!r}"[:300]
-        return OutcomeKind.PREDICTED, probability, ""
-    if isinstance(reply, Failed) and reply.request_id == request_id:
-        return OutcomeKind.RUNTIME_ERROR, None, reply.message
-    return OutcomeKind.PROTOCOL_ERROR, None, "a reply to nothing that was asked"
+        self._cpu_seconds, self._oom_seen = facts.usage.cpu_seconds, facts.oom_killed
+        return outcome, found.lost
 
 
 def _difference(now: float | None, before: float | None) -> float | None:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +21,7 @@ from harness.core.errors import InfrastructureError, ResultError
 from harness.core.types import Limits, Outcome, OutcomeKind, PreparedVideo
 
 VERSION = 1
+_LATER_LIMITS = frozenset({"restart_share"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class Header:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Line:
     """One line: an outcome, and whether it cost the container."""
 
     outcome: Outcome
@@ -45,11 +46,20 @@ def header_of(*, videos: Iterable[PreparedVideo], limits: Limits, order_seed: in
     """Describe a run of these videos under these limits."""
     listing = sorted((video.video_id, video.sha256) for video in videos)
     return Header(
-        order_seed=order_seed, videos_sha256=_digest(listing), limits_sha256=_digest(asdict(limits))
+        order_seed=order_seed, videos_sha256=_digest(listing), limits_sha256=_digest(_on_record(limits))
     )
 
 
-def read_entries(path: Path) -> tuple[Header | None, tuple[Entry, ...]]:
+def _on_record(limits: Limits) -> dict[str, object]:
+    """Leave out what journals of earlier releases do not know, while it has its default: they are resumed."""
+    return {
+        one.name: value
+        for one in fields(limits)
+        if (value := getattr(limits, one.name)) != one.default or one.name not in _LATER_LIMITS
+    }
+
+
+def read_journal(path: Path) -> tuple[Header | None, tuple[Line, ...]]:
     """Read a journal; a torn last line is left out. A file without a whole line is empty.
 
     Raises:
@@ -62,17 +72,17 @@ def read_entries(path: Path) -> tuple[Header | None, tuple[Entry, ...]]:
         return None, ()
     except OSError as error:
         raise InfrastructureError(f"cannot be read: {error.strerror}", place=path) from error
-    lines = data[: data.rfind(b"\n") + 1].splitlines()
+    lines = [line for line in data[: data.rfind(b"\n") + 1].splitlines() if line]  # see `Journal.append`
     if not lines:
         return None, ()
     try:
         header = Header(**json.loads(lines[0])["header"])
-        entries = tuple(_entry(json.loads(line)) for line in lines[1:])
+        found = tuple(_line(json.loads(line)) for line in lines[1:])
     except (ValueError, KeyError, TypeError) as error:
         raise ResultError(
             f"is damaged: {error}", place=path, remedy="Delete this run folder, or run with --fresh."
         ) from error
-    return header, entries
+    return header, found
 
 
 class Journal:
@@ -83,7 +93,7 @@ class Journal:
         header: This run. A journal of another run is refused.
 
     Attributes:
-        entries: What an earlier harness wrote for this same run.
+        lines: What an earlier harness wrote for this same run.
 
     Raises:
         ResultError: the file is damaged or belongs to another run.
@@ -93,7 +103,7 @@ class Journal:
     def __init__(self, path: Path, header: Header) -> None:
         self._path = path
         self._header = header
-        found, entries = read_entries(path)
+        found, lines = read_journal(path)
         if found is not None and found != header:
             wrong = [key for key, value in asdict(header).items() if getattr(found, key) != value]
             raise ResultError(
@@ -101,10 +111,10 @@ class Journal:
                 place=path,
                 remedy="Run with --fresh; this one stays as it is.",
             )
-        done = [entry.outcome.video_id for entry in entries]
+        done = [line.outcome.video_id for line in lines]
         if len(set(done)) != len(done):
             raise ResultError("names a video twice", place=path, remedy="Delete this run folder.")
-        self.entries = entries
+        self.lines = lines
         with _disk(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -127,14 +137,17 @@ class Journal:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def append(self, entries: Iterable[Entry]) -> None:
-        """Write outcomes; they are on the disk when this returns.
+    def append(self, lines: Iterable[Line]) -> None:
+        """Write outcomes; they are on the disk when this returns. Of none, nothing is written.
 
         Raises:
             InfrastructureError: the disk refuses.
         """
+        texts = [_text(line) for line in lines]
+        if not texts:  # an empty line is no outcome: a batch run that ended without a row left one, once
+            return
         with _disk(self._path):
-            self._write("\n".join(_line(entry) for entry in entries))
+            self._write("\n".join(texts))
 
     def restart(self) -> None:
         """Forget every outcome: for runs that are all or nothing.
@@ -145,7 +158,7 @@ class Journal:
         with _disk(self._path):
             os.ftruncate(self._descriptor, 0)
             self._write(json.dumps({"header": asdict(self._header)}))
-        self.entries = ()
+        self.lines = ()
 
     def _cut_torn_line(self) -> None:
         data = self._path.read_bytes()
@@ -172,14 +185,14 @@ def _disk(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _line(entry: Entry) -> str:
-    return json.dumps(asdict(entry.outcome) | {"container_lost": entry.container_lost})
+def _text(line: Line) -> str:
+    return json.dumps(asdict(line.outcome) | {"container_lost": line.container_lost})
 
 
-def _entry(document: dict[str, Any]) -> Entry:
+def _line(document: dict[str, Any]) -> Line:
     lost = document.pop("container_lost")
     kind = OutcomeKind(document.pop("kind"))
-    return Entry(outcome=Outcome(kind=kind, **document), container_lost=bool(lost))
+    return Line(outcome=Outcome(kind=kind, **document), container_lost=bool(lost))
 
 
 def _flush_folder(folder: Path) -> None:

@@ -71,7 +71,7 @@ def run_package(
             videos=videos,
             order_seed=order_seed,
             journal=book,
-            failure_rule=terms.failure_rule,
+            terms=terms,
             progress=progress,
             keep_messages=keep_messages,
         )

@@ -18,7 +18,6 @@ from harness import __version__
 from harness.core.types import (
     AppliedPerturbation,
     FailureRule,
-    GpuLevel,
     ImageFacts,
     Limits,
     Mode,
@@ -29,6 +28,7 @@ from harness.core.types import (
     SetName,
     Verdict,
 )
+from harness.core.usage import GpuLevel
 from harness.report import SetData, write_reports
 from harness.results.result import (
     ChallengeFacts,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from harness.core.errors import ResultError
 from harness.core.files import write_text
 from harness.core.text import describe, listed
-from harness.core.types import FailureRule, GpuLevel, ImageFacts, Mode, Outcome, OutcomeKind, SetName, Verdict
+from harness.core.types import FailureRule, ImageFacts, Mode, Outcome, OutcomeKind, SetName, Verdict
+from harness.core.usage import GpuLevel, Usage
 from harness.scoring.intervals import Gap
 from harness.scoring.repeatability import Repeatability
 from harness.scoring.score import SetScore
@@ -78,23 +80,16 @@ class Clocks(_Part):
     video_longest_seconds: Seconds | None
 
 
-class Resources(_Part):
+@dataclass(frozen=True, kw_only=True)
+class Resources(Usage):
     """What one set's run used, as seen from outside; none where the engine does not tell."""
 
     restarts: Count
-    peak_memory_bytes: Count | None
-    peak_gpu_memory_bytes: Count | None = None
-    cpu_seconds: Seconds | None
-    throttled_seconds: Seconds | None = Field(
-        default=None, description="held back because it wanted more CPU than its limit: its own doing"
-    )
-    steal_seconds: Seconds | None = Field(
-        default=None, description="of its cores, taken away by the machine's own host: not its doing"
-    )
-    gpu_level: GpuLevel
-    gpu_seconds: Seconds | None = Field(
-        default=None, description="in which its GPUs were busy, added up; recorded, not limited"
-    )
+
+    @classmethod
+    def of(cls, usage: Usage, *, restarts: int) -> Resources:
+        """Put on record what was used."""
+        return cls(restarts=restarts, **{one.name: getattr(usage, one.name) for one in fields(Usage)})
 
 
 class SetResult(_Part):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from harness import __version__
 from harness.core.challenge import Challenge
-from harness.core.types import GpuLevel, ImageFacts, Limits, OutcomeKind, SetName
+from harness.core.types import ImageFacts, Limits, OutcomeKind, SetName
+from harness.core.usage import total
 from harness.gateway.set_run import SetRun
 from harness.report import SetData, write_reports
 from harness.results.result import (
@@ -99,7 +100,7 @@ def finish(
         tools=tool_versions(),
         host=host_facts(engine=ran.engine, gpus=ran.gpus),
         isolation=isolation,
-        gpu_level=_gpu_level(runs.values()),
+        gpu_level=total(run.usage for run in runs.values()).gpu_level,
         failure_rule=scoring.failure_rule,
         epsilon=scoring.epsilon,
         failed_probability=scoring.failed_probability,
@@ -153,16 +154,7 @@ def _set_result(
         left_out=len(ready.left_out),
         outcomes=_counts(outcome.kind for outcome in run.outcomes),
         clocks=_clocks(run),
-        resources=Resources(
-            restarts=run.restarts,
-            peak_memory_bytes=run.peak_memory_bytes,
-            peak_gpu_memory_bytes=run.peak_gpu_memory_bytes,
-            cpu_seconds=run.cpu_seconds,
-            throttled_seconds=run.throttled_seconds,
-            steal_seconds=run.steal_seconds,
-            gpu_level=run.gpu_level,
-            gpu_seconds=run.gpu_seconds,
-        ),
+        resources=Resources.of(run.usage, restarts=run.restarts),
         prepared_sha256=ready.sha256,
         score=score_set(
             set_name=ready.name,
@@ -208,12 +200,6 @@ def _clocks(run: SetRun) -> Clocks:
         billed_seconds=run.billed_seconds,
         budget_seconds=run.budget_seconds,
     )
-
-
-def _gpu_level(runs: Iterable[SetRun]) -> GpuLevel:
-    """Return the weakest level that any set's run had: what may be claimed of the whole."""
-    levels = {run.gpu_level for run in runs}
-    return next(level for level in (GpuLevel.NONE, GpuLevel.SAMPLED, GpuLevel.HARD) if level in levels)
 
 
 def _system() -> str:

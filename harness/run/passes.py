@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import TypeAdapter, ValidationError
-
 from harness.core.challenge import Challenge
-from harness.core.errors import InfrastructureError, ResultError
+from harness.core.errors import InfrastructureError
 from harness.core.files import write_text
 from harness.core.limits import banner
 from harness.core.types import Outcome, PreparedVideo, SetName, Verdict
 from harness.gateway.run_package import run_package
-from harness.gateway.set_run import SetProgress, SetRun
+from harness.gateway.set_run import SetProgress, SetRun, read_set_run, write_set_run
 from harness.package.opened import Package
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key
@@ -25,7 +23,6 @@ from harness.videos.prepare import PrepareProgress
 from harness.videos.ready_set import ReadySet
 
 RETRY_AFTER_SECONDS = 5.0
-_SET_RUN = TypeAdapter(SetRun)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +114,7 @@ class Work:
 
     def _once(self, todo: _Todo, named: str) -> SetRun:
         place = todo.folder.set_run(todo.name)
-        done = _read_set_run(place)
+        done = read_set_run(place, terms=self.asked.challenge.terms)
         if done is not None:
             self.observer.say(f"{named} was finished before")
             return done
@@ -131,7 +128,7 @@ class Work:
             )
             time.sleep(RETRY_AFTER_SECONDS)
             run = self._attempt(todo)
-        write_text(place, _SET_RUN.dump_json(run, indent=1).decode() + "\n")
+        write_set_run(run, place)
         if run.log_tail:
             write_text(todo.folder.log(todo.name), run.log_tail)
         return run
@@ -148,15 +145,3 @@ class Work:
             keep_messages=todo.name is SetName.PUBLIC,
             progress=lambda progress: self.observer.running(todo.name, progress),
         )
-
-
-def _read_set_run(path: Path) -> SetRun | None:
-    """Read a finished set's run; None where the set is not finished."""
-    try:
-        return _SET_RUN.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise ResultError(
-            "cannot be read", place=path, remedy="Delete it; the set's journal is used to resume."
-        ) from error

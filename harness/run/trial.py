@@ -107,8 +107,8 @@ def _pace(answered: Sequence[Outcome], run: SetRun, limits: Limits) -> Iterator[
         f"{mean_seconds:.2f} s a video",
         f"ready after {run.startup_seconds:.1f} s",
     ]
-    if run.peak_memory_bytes:
-        facts.append(f"at most {run.peak_memory_bytes / 1e6:,.0f} MB of memory")
+    if run.usage.peak_memory_bytes:
+        facts.append(f"at most {run.usage.peak_memory_bytes / 1e6:,.0f} MB of memory")
     yield found("P620", ", ".join(facts))
 
 

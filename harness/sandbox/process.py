@@ -23,6 +23,7 @@ from pathlib import Path
 
 from harness.core.errors import SandboxError
 from harness.core.types import SandboxFacts, SandboxSpec
+from harness.core.usage import Usage
 from harness.sandbox.docker.hardening import environment
 from harness.sandbox.inbox import Inbox, frame_cap
 from harness.sandbox.protocol import frame
@@ -135,8 +136,7 @@ class PlainProcess:
             running=exit_code is None,
             exit_code=exit_code if exit_code is None or exit_code >= 0 else 128 - exit_code,
             log_limit_exceeded=self._log_limit_exceeded.is_set(),
-            peak_memory_bytes=self._peak_memory_bytes,
-            cpu_seconds=self._cpu_seconds,
+            usage=Usage(peak_memory_bytes=self._peak_memory_bytes, cpu_seconds=self._cpu_seconds),
             log_bytes=self._inbox.log_bytes,
             log_tail=self._inbox.log_tail(),
         )

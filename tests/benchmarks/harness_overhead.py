@@ -30,7 +30,7 @@ from pathlib import Path
 
 import docker
 
-from harness.core.types import FailureRule, Limits, Mount, PreparedVideo, SandboxSpec, Verdict
+from harness.core.types import FailureRule, Limits, Mount, PreparedVideo, SandboxSpec, Terms, Verdict
 from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
 from harness.gateway.set_run import Phase, SetProgress, SetRun
@@ -121,7 +121,7 @@ class Bench:
                     videos=videos,
                     order_seed=1,
                     journal=journal,
-                    failure_rule=FailureRule.STRICT,
+                    terms=Terms(limits=spec.limits, failure_rule=FailureRule.STRICT),
                     progress=note,
                 )
         seconds = time.perf_counter() - started

@@ -259,10 +259,10 @@ def test_facts_after_the_end_do_not_change(talk_to: TalkTo) -> None:
         talk.process.kill()
         facts = talk.process.facts()
     assert talk.process.facts() == facts
-    assert facts.cpu_seconds is not None
-    assert facts.cpu_seconds > 0
-    assert facts.peak_memory_bytes is not None
-    assert facts.peak_memory_bytes > 1_000_000
+    assert facts.usage.cpu_seconds is not None
+    assert facts.usage.cpu_seconds > 0
+    assert facts.usage.peak_memory_bytes is not None
+    assert facts.usage.peak_memory_bytes > 1_000_000
 
 
 def test_sending_to_what_is_gone_makes_no_noise(talk_to: TalkTo) -> None:

@@ -31,7 +31,7 @@ from harness.core.errors import (
 )
 from harness.core.types import Limits
 from harness.gateway.batch_table import parse_table
-from harness.gateway.journal import read_entries
+from harness.gateway.journal import read_journal
 from harness.package.content_rules import judge, unsafe_path
 from harness.package.findings import Severity
 from harness.package.manifest import left_out_by, parse_manifest
@@ -209,7 +209,7 @@ def journal(data: bytes) -> None:
     """A journal is read up to its last whole line, or is said to be damaged."""
     try:
         with _scratch(data, ".jsonl") as path:
-            header, entries = read_entries(path)
+            header, entries = read_journal(path)
     except ResultError:
         return
     assert header is not None or not entries

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.core.types import FailureRule, Limits, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.core.types import FailureRule, Limits, OutcomeKind, PreparedVideo, SandboxSpec, Terms, Verdict
 from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
 from harness.gateway.set_run import SetRun
@@ -67,7 +67,7 @@ def run(
                     videos=videos,
                     order_seed=1,
                     journal=journal,
-                    failure_rule=rule,
+                    terms=Terms(limits=limits, failure_rule=rule, max_failed_share=1.0),
                     keep_messages=True,
                 )
     finally:

@@ -64,7 +64,7 @@ def test_a_package_that_takes_too_much_memory_is_told_as_that(
             ask(process)
         facts = process.facts()
     assert (facts.oom_killed, facts.exit_code) == (True, 137)
-    assert facts.peak_memory_bytes == 100 * MEGABYTE
+    assert facts.usage.peak_memory_bytes == 100 * MEGABYTE
 
 
 def test_memory_taken_by_a_child_is_told_although_the_package_lives(
@@ -117,9 +117,9 @@ def test_memory_and_cpu_are_measured_from_outside(
     )
     with sandbox.start(spec_of(predict)) as process:
         ready(process)
-        before = process.facts().cpu_seconds
+        before = process.facts().usage.cpu_seconds
         answer = ask(process)
-        after = process.facts().cpu_seconds
+        after = process.facts().usage.cpu_seconds
         process.kill()
         facts = process.facts()
     assert before is not None
@@ -128,8 +128,8 @@ def test_memory_and_cpu_are_measured_from_outside(
     assert isinstance(answer.probability, float)
     inside = 100 * answer.probability  # by the package's own count; the rest is the runner's, for one request
     assert 1.0 <= inside <= after - before + 0.01 < inside + 0.5
-    assert facts.peak_memory_bytes is not None
-    assert 60 * MEGABYTE < facts.peak_memory_bytes < 90 * MEGABYTE
+    assert facts.usage.peak_memory_bytes is not None
+    assert 60 * MEGABYTE < facts.usage.peak_memory_bytes < 90 * MEGABYTE
     assert len(facts.samples) >= 2
     assert [sample.seconds for sample in facts.samples] == sorted(s.seconds for s in facts.samples)
 
@@ -145,12 +145,12 @@ def test_an_engine_elsewhere_measures_the_same(
         reading = EngineMeter(api=docker_client.api, container_id=str(container.id)).read()
         facts = process.facts()
     assert reading.cpu_seconds is not None
-    assert before.cpu_seconds is not None
-    assert facts.cpu_seconds is not None
-    assert before.cpu_seconds - 0.01 <= reading.cpu_seconds <= facts.cpu_seconds + 0.01
+    assert before.usage.cpu_seconds is not None
+    assert facts.usage.cpu_seconds is not None
+    assert before.usage.cpu_seconds - 0.01 <= reading.cpu_seconds <= facts.usage.cpu_seconds + 0.01
     assert reading.memory_bytes is not None
-    assert facts.peak_memory_bytes is not None
-    assert abs(reading.memory_bytes - facts.peak_memory_bytes) < 20 * MEGABYTE
+    assert facts.usage.peak_memory_bytes is not None
+    assert abs(reading.memory_bytes - facts.usage.peak_memory_bytes) < 20 * MEGABYTE
 
 
 def test_a_process_that_leaves_its_session_dies_with_the_container(

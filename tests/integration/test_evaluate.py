@@ -20,7 +20,7 @@ import pytest
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import SandboxError
 from harness.core.types import ImageFacts, OutcomeKind, SandboxSpec, SetName, Verdict
-from harness.gateway.journal import read_entries
+from harness.gateway.journal import read_journal
 from harness.gateway.set_run import SetProgress
 from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
@@ -208,14 +208,14 @@ def test_a_harness_killed_at_any_moment_loses_at_most_the_video_in_flight(
     path = write_challenge(tmp_path / "challenge")
     package = make_package("time.sleep(0.4); return 0.5")
     journal = _kill_after(2, package, path, light_image, tmp_path)
-    _, before = read_entries(journal)
+    _, before = read_journal(journal)
     reap(docker_client)
     done = evaluate(
         asked(package, load_challenge(path), tmp_path),
         backend=backend_of(docker_client, light_image),
         observer=Silent(),
     )
-    _, after = read_entries(journal)
+    _, after = read_journal(journal)
     assert done.folder.journal(SetName.PUBLIC) == journal
     assert after[: len(before)] == before, "what was done is not done again"
     assert len(after) == 4

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.core.types import FailureRule, OutcomeKind, PreparedVideo, SandboxSpec
+from harness.core.types import FailureRule, OutcomeKind, PreparedVideo, SandboxSpec, Terms
 from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
 from harness.gateway.set_run import SetRun
@@ -38,7 +38,7 @@ def run_of(
                 videos=videos,
                 order_seed=1,
                 journal=journal,
-                failure_rule=FailureRule.LENIENT,
+                terms=Terms(limits=spec.limits, failure_rule=FailureRule.LENIENT, max_failed_share=1.0),
             )
 
     return run
@@ -94,9 +94,9 @@ def test_cpu_time_and_what_kept_the_package_from_it_are_recorded(
     # So small a share that the busiest machine gives more: one that gave less would hold nothing back.
     spin = "end = time.process_time() + 0.15\nwhile time.process_time() < end: pass\nreturn 0.5"
     run = run_of(make_package(spin), make_videos(1), cpus=0.03)
-    assert run.cpu_seconds is not None
-    assert run.cpu_seconds > 0.15
-    assert run.throttled_seconds is not None
-    assert run.throttled_seconds > 0.1
-    assert run.steal_seconds is not None  # on a machine that is its own it is 0
-    assert run.steal_seconds >= 0
+    assert run.usage.cpu_seconds is not None
+    assert run.usage.cpu_seconds > 0.15
+    assert run.usage.throttled_seconds is not None
+    assert run.usage.throttled_seconds > 0.1
+    assert run.usage.steal_seconds is not None  # on a machine that is its own it is 0
+    assert run.usage.steal_seconds >= 0

@@ -30,7 +30,7 @@ import docker
 import pytest
 
 from harness.core.types import OutcomeKind, SetName
-from harness.gateway.journal import read_entries
+from harness.gateway.journal import read_journal
 from harness.gateway.staging import reap_stages
 from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
@@ -142,7 +142,7 @@ class Bench:
         if not place.is_dir() or not any(place.iterdir()):
             return {}
         folder = self.run_folder(runs)
-        return {name: read_entries(folder.journal(name))[1] for name in (SetName.PUBLIC, SetName.PRIVATE)}
+        return {name: read_journal(folder.journal(name))[1] for name in (SetName.PUBLIC, SetName.PRIVATE)}
 
     def outcomes(self, runs: Path | None = None) -> Outcomes:
         return {

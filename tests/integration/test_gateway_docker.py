@@ -24,10 +24,11 @@ from harness.core.types import (
     OutcomeKind,
     PreparedVideo,
     SandboxSpec,
+    Terms,
     Verdict,
 )
 from harness.gateway.feed import run_set
-from harness.gateway.journal import Journal, header_of, read_entries
+from harness.gateway.journal import Journal, header_of, read_journal
 from harness.gateway.set_run import SetRun
 from harness.gateway.staging import Stage, reap_stages
 from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox, reap
@@ -61,7 +62,7 @@ def run(
                 videos=videos,
                 order_seed=1,
                 journal=journal,
-                failure_rule=FailureRule.LENIENT,
+                terms=Terms(limits=spec.limits, failure_rule=FailureRule.LENIENT, max_failed_share=1.0),
                 keep_messages=True,
             )
 
@@ -91,7 +92,7 @@ def test_a_crash_costs_one_video(
     assert [outcome.kind for outcome in done.outcomes] == [K.PREDICTED, kind, K.PREDICTED, K.PREDICTED]
     assert done.isolation == "docker"
     if kind is K.MEMORY_LIMIT:
-        assert done.peak_memory_bytes == 128_000_000
+        assert done.usage.peak_memory_bytes == 128_000_000
 
 
 def test_a_package_out_of_memory_at_start_has_that_verdict(
@@ -147,7 +148,7 @@ from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
 from harness.sandbox.docker.sandbox import DockerSandbox
 from harness.gateway.staging import Stage
-from harness.core.types import FailureRule, Limits, Mount, PreparedVideo, SandboxSpec
+from harness.core.types import FailureRule, Limits, Mount, PreparedVideo, SandboxSpec, Terms
 
 image, package, folder, journal_path, run_id = sys.argv[1:]
 videos = tuple(
@@ -165,7 +166,7 @@ with Stage() as stage, Journal(
     )
     run = run_set(
         sandbox=DockerSandbox(docker.from_env()), spec=spec, stage=stage, videos=videos, order_seed=5,
-        journal=journal, failure_rule=FailureRule.STRICT,
+        journal=journal, terms=Terms(limits=spec.limits, failure_rule=FailureRule.STRICT),
     )
 print(json.dumps([run.verdict, run.restarts, [[o.video_id, o.probability] for o in run.outcomes]]))
 """
@@ -202,7 +203,7 @@ def test_a_harness_killed_at_any_moment_loses_at_most_the_video_in_flight(
             harness.send_signal(signal.SIGKILL)
             harness.communicate()
             kills += 1
-        _, entries = read_entries(journal_path)
+        _, entries = read_journal(journal_path)
         assert len(entries) >= done_before  # nothing that was on the disk is ever lost
         done_before = len(entries)
     assert kills >= 2
@@ -230,11 +231,11 @@ def test_a_harness_that_is_interrupted_keeps_what_was_done_and_leaves_nothing(
     harness = subprocess.Popen(
         [sys.executable, "-c", HARNESS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert eventually(lambda: harness.poll() is not None or len(read_entries(journal_path)[1]) == 2)
+    assert eventually(lambda: harness.poll() is not None or len(read_journal(journal_path)[1]) == 2)
     harness.send_signal(signal.SIGINT)
     _, errors = harness.communicate(timeout=120)
     assert "KeyboardInterrupt" in errors
-    assert len(read_entries(journal_path)[1]) == 2
+    assert len(read_journal(journal_path)[1]) == 2
     assert docker_client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={run_id}"}) == []
 
 

@@ -17,9 +17,10 @@ import docker
 import pytest
 
 from harness.core.errors import ConfigError, ProcessEnded, SandboxError
-from harness.core.types import FailureRule, GpuLevel, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.core.types import FailureRule, OutcomeKind, PreparedVideo, SandboxSpec, Terms, Verdict
+from harness.core.usage import GpuLevel
 from harness.gateway.feed import run_set
-from harness.gateway.journal import Journal, header_of, read_entries
+from harness.gateway.journal import Journal, header_of, read_journal
 from harness.gateway.staging import Stage
 from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox
 from harness.sandbox.protocol import Ready, decode_reply, encode_predict
@@ -116,8 +117,11 @@ def test_a_container_over_the_limit_is_killed_within_a_second(
             facts = process.facts()
             world.write(GPU)
         assert (facts.running, facts.gpu_limit_exceeded, facts.oom_killed) == (False, True, False)
-        assert (facts.gpu_level, facts.peak_gpu_memory_bytes) == (GpuLevel.SAMPLED, 17_000_000_000)
-        assert facts.gpu_seconds is not None
+        assert (facts.usage.gpu_level, facts.usage.peak_gpu_memory_bytes) == (
+            GpuLevel.SAMPLED,
+            17_000_000_000,
+        )
+        assert facts.usage.gpu_seconds is not None
         if seconds < 5:
             break
     assert seconds < 5, "a second on a machine with time for it; see the benchmark"
@@ -205,14 +209,14 @@ def test_one_video_over_the_limit_costs_that_video(
             videos=videos,
             order_seed=1,
             journal=journal,
-            failure_rule=FailureRule.STRICT,
+            terms=Terms(limits=short.limits, failure_rule=FailureRule.STRICT),
         )
     hogging.join()
     assert sorted(outcome.kind for outcome in run.outcomes) == [
         OutcomeKind.GPU_MEMORY_LIMIT,
         OutcomeKind.VIDEO_TIMEOUT,
     ]
-    assert (run.gpu_level, run.peak_gpu_memory_bytes) == (GpuLevel.SAMPLED, 17_000_000_000)
+    assert (run.usage.gpu_level, run.usage.peak_gpu_memory_bytes) == (GpuLevel.SAMPLED, 17_000_000_000)
     assert run.verdict is Verdict.TIME_LIMIT  # of the two, the first in order of priority
 
 
@@ -245,9 +249,9 @@ def test_a_gpu_that_falls_off_the_bus_is_never_counted_against_the_contestant(
             videos=videos,
             order_seed=1,
             journal=journal,
-            failure_rule=FailureRule.STRICT,
+            terms=Terms(limits=spec.limits, failure_rule=FailureRule.STRICT),
         )
     losing.join()
     assert caught.value.remedy is not None
-    assert read_entries(tmp_path / "outcomes.jsonl")[1] == ()
+    assert read_journal(tmp_path / "outcomes.jsonl")[1] == ()
     assert engine.client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={RUN}"}) == []

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from harness.core.types import FailureRule, Mount, OutcomeKind, PreparedVideo, SandboxSpec
+from harness.core.types import FailureRule, Mount, OutcomeKind, PreparedVideo, SandboxSpec, Terms
 from harness.diagnose.selfcheck.behaviour import load_behaviour
 from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
@@ -140,7 +140,7 @@ def answers(
             videos=videos,
             order_seed=3,
             journal=journal,
-            failure_rule=FailureRule.STRICT,
+            terms=Terms(limits=limits, failure_rule=FailureRule.STRICT),
             keep_messages=True,
         )
     assert {outcome.kind for outcome in run.outcomes} == {OutcomeKind.PREDICTED}, run.log_tail

@@ -96,15 +96,15 @@ def _host(behaviour: Behaviour, observed: Observed) -> Iterator[Check]:
 
 
 def _use(behaviour: Behaviour, observed: Observed) -> Iterator[Check]:
-    limits = behaviour.limits
-    peaks = [run.peak_memory_bytes for run in observed.runs if run.peak_memory_bytes is not None]
+    limits, usages = behaviour.limits, [run.usage for run in observed.runs]
+    peaks = [used.peak_memory_bytes for used in usages if used.peak_memory_bytes is not None]
     if peaks:
         yield Check(
             name=After.MEMORY.value,
             held=max(peaks) <= limits.memory_bytes,
             evidence=f"peak {max(peaks) / 1e6:.0f} of {limits.memory_bytes / 1e6:.0f} MB",
         )
-    used = [run.cpu_seconds for run in observed.runs if run.cpu_seconds is not None]
+    used = [one.cpu_seconds for one in usages if one.cpu_seconds is not None]
     if used:
         allowed = CPU_TOLERANCE * limits.cpus * observed.seconds + CPU_GRACE_SECONDS
         yield Check(

@@ -16,6 +16,7 @@ import docker.errors
 
 from harness.core.errors import ProcessEnded, SandboxError
 from harness.core.types import SandboxFacts, SandboxSpec
+from harness.core.usage import Usage
 from harness.sandbox.docker.engine_errors import engine_errors
 from harness.sandbox.inbox import Inbox, frame_cap
 from harness.sandbox.meters.cgroup import CgroupMeter, EngineMeter, Sampler, StealMeter
@@ -227,14 +228,16 @@ class ContainerProcess:
             exit_code=exit_code,
             oom_killed=oom_killed,
             log_limit_exceeded=self._log_limit_exceeded.is_set(),
-            peak_memory_bytes=peak,
-            cpu_seconds=reading.cpu_seconds if reading else None,
-            throttled_seconds=reading.throttled_seconds if reading else None,
-            steal_seconds=self._sampler.steal_seconds if self._sampler else None,
             gpu_limit_exceeded=gpu.limit_exceeded,
-            gpu_level=gpu.level,
-            peak_gpu_memory_bytes=gpu.peak_bytes,
-            gpu_seconds=gpu.busy_seconds,
+            usage=Usage(
+                peak_memory_bytes=peak,
+                peak_gpu_memory_bytes=gpu.peak_bytes,
+                cpu_seconds=reading.cpu_seconds if reading else None,
+                throttled_seconds=reading.throttled_seconds if reading else None,
+                steal_seconds=self._sampler.steal_seconds if self._sampler else None,
+                gpu_seconds=gpu.busy_seconds,
+                gpu_level=gpu.level,
+            ),
             log_bytes=self._inbox.log_bytes,
             log_tail=self._inbox.log_tail(),
             samples=self._sampler.samples if self._sampler else (),

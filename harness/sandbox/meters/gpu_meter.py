@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.types import GpuLevel
+from harness.core.usage import GpuLevel
 from harness.sandbox.meters import nvml
 from harness.sandbox.meters.gpu import INTERVAL_SECONDS, Lease, described
 from harness.sandbox.meters.nvml import GpuProcess, GpuReading, Trouble

@@ -16,6 +16,7 @@ import pytest
 
 from harness.core.errors import ConfigError
 from harness.core.types import Limits, Outcome, OutcomeKind, Verdict
+from harness.core.usage import Usage
 from harness.diagnose.selfcheck.archives import Member, MemberKind, write_zip
 from harness.diagnose.selfcheck.attack import Observed
 from harness.diagnose.selfcheck.behaviour import After, Behaviour, core_behaviours, load_behaviour
@@ -104,8 +105,7 @@ RUN = SetRun(
     billed_seconds=1.0,
     budget_seconds=9.0,
     restarts=1,
-    peak_memory_bytes=1_000_000,
-    cpu_seconds=1.0,
+    usage=Usage(peak_memory_bytes=1_000_000, cpu_seconds=1.0),
     log_tail="EVIDENCE refused\x1b[2J\n",
 )
 AS_EXPECTED = Observed(verdicts=(Verdict.OK, Verdict.RUNTIME_ERROR), runs=(RUN,), seconds=2.0)
@@ -142,8 +142,8 @@ def test_what_is_as_expected_holds(tmp_path: Path) -> None:
         (replace(AS_EXPECTED, package_changes=("predictor.py",)), After.PACKAGE),
         (replace(AS_EXPECTED, video_changes=("v000.mp4",)), After.VIDEO),
         (replace(AS_EXPECTED, written_bytes=10_000_000), After.GROWTH),
-        (replace(AS_EXPECTED, runs=(replace(RUN, peak_memory_bytes=10**9),)), After.MEMORY),
-        (replace(AS_EXPECTED, runs=(replace(RUN, cpu_seconds=30.0),)), After.CPU),
+        (replace(AS_EXPECTED, runs=(replace(RUN, usage=Usage(peak_memory_bytes=10**9)),)), After.MEMORY),
+        (replace(AS_EXPECTED, runs=(replace(RUN, usage=Usage(cpu_seconds=30.0)),)), After.CPU),
     ],
 )
 def test_whatever_is_otherwise_is_seen(tmp_path: Path, observed: Observed, name: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.types import FailureRule, Mode, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.core.types import FailureRule, Mode, OutcomeKind, PreparedVideo, SandboxSpec, Terms, Verdict
 from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
 from harness.gateway.set_run import SetRun
@@ -68,7 +68,7 @@ class Bench:
                 videos=self.videos,
                 order_seed=0,
                 journal=journal,
-                failure_rule=rule,
+                terms=Terms(limits=spec.limits, failure_rule=rule, max_failed_share=1.0),
                 keep_messages=True,
             )
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import InfrastructureError, SandboxError
-from harness.core.types import FailureRule, Mode, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
+from harness.core.types import FailureRule, Mode, OutcomeKind, PreparedVideo, SandboxSpec, Terms, Verdict
 from harness.gateway.feed import run_set
-from harness.gateway.journal import Journal, header_of, read_entries
+from harness.gateway.journal import Journal, header_of, read_journal
 from harness.gateway.set_run import Phase, SetProgress, SetRun
 from harness.gateway.staging import Stage, shuffled
 from harness.sandbox.process import ProcessSandbox
@@ -60,7 +60,7 @@ class Bench:
                 videos=self.videos,
                 order_seed=self.order_seed,
                 journal=journal,
-                failure_rule=rule,
+                terms=Terms(limits=spec.limits, failure_rule=rule, max_failed_share=1.0),
                 progress=self.progress.append,
                 keep_messages=keep_messages,
             )
@@ -294,7 +294,7 @@ def test_a_video_that_cannot_be_read_is_our_fault_and_what_was_done_is_kept(benc
     third.path.unlink()
     with pytest.raises(InfrastructureError, match=third.path.name):
         bench.run()
-    _, entries = read_entries(bench.journal_path)
+    _, entries = read_journal(bench.journal_path)
     assert len(entries) == 2
 
 
@@ -371,7 +371,7 @@ def test_a_spec_that_mounts_other_videos_is_refused(bench: Bench, tmp_path: Path
             videos=bench.videos,
             order_seed=0,
             journal=journal,
-            failure_rule=FailureRule.STRICT,
+            terms=Terms(limits=spec.limits, failure_rule=FailureRule.STRICT),
         )
 
 

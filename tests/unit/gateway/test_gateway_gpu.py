@@ -11,14 +11,15 @@ import pytest
 
 from harness.core.types import (
     FailureRule,
-    GpuLevel,
     Mode,
     OutcomeKind,
     PreparedVideo,
     SandboxFacts,
     SandboxSpec,
+    Terms,
     Verdict,
 )
+from harness.core.usage import GpuLevel, Usage
 from harness.gateway.bookkeeping import Tally
 from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
@@ -88,7 +89,7 @@ def run_of(
                 videos=videos,
                 order_seed=1,
                 journal=journal,
-                failure_rule=FailureRule.STRICT,
+                terms=Terms(limits=spec.limits, failure_rule=FailureRule.STRICT),
             )
 
     return run
@@ -114,7 +115,7 @@ def test_a_table_that_was_made_over_the_limit_does_not_count(
 
 def test_of_several_containers_the_weakest_level_is_claimed() -> None:
     tally = Tally()
-    assert tally.gpu_level is GpuLevel.NONE
+    assert tally.usage.gpu_level is GpuLevel.NONE
     for level, claimed in (
         (GpuLevel.HARD, GpuLevel.HARD),
         (GpuLevel.SAMPLED, GpuLevel.SAMPLED),
@@ -122,7 +123,7 @@ def test_of_several_containers_the_weakest_level_is_claimed() -> None:
         (GpuLevel.NONE, GpuLevel.NONE),
         (GpuLevel.HARD, GpuLevel.NONE),
     ):
-        facts = SandboxFacts(running=False, gpu_level=level, gpu_seconds=1.5, steal_seconds=0.25)
+        facts = SandboxFacts(running=False, usage=Usage(gpu_level=level, gpu_seconds=1.5, steal_seconds=0.25))
         tally.add(facts, started_seconds=0.0)
-        assert tally.gpu_level is claimed
-    assert (tally.gpu_seconds, tally.steal_seconds) == (7.5, 1.25)
+        assert tally.usage.gpu_level is claimed
+    assert (tally.usage.gpu_seconds, tally.usage.steal_seconds) == (7.5, 1.25)

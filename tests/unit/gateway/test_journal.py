@@ -14,7 +14,7 @@ import pytest
 
 from harness.core.errors import InfrastructureError, ResultError
 from harness.core.types import Limits, Outcome, OutcomeKind, PreparedVideo
-from harness.gateway.journal import Entry, Header, Journal, header_of, read_entries
+from harness.gateway.journal import Header, Journal, Line, header_of, read_journal
 
 HEADER = Header(order_seed=1, videos_sha256="v", limits_sha256="l")
 
@@ -25,24 +25,24 @@ def outcome(name: str) -> Outcome:
 
 def write(path: Path, *names: str) -> None:
     with Journal(path, HEADER) as journal:
-        journal.append([Entry(outcome=outcome(name)) for name in names])
+        journal.append([Line(outcome=outcome(name)) for name in names])
 
 
 def test_what_was_written_is_read_back_to_the_last_digit(tmp_path: Path) -> None:
     path = tmp_path / "sets" / "public" / "outcomes.jsonl"
-    entries = (
-        Entry(outcome=replace(outcome("a.mp4"), cpu_seconds=0.7, message='quote " and \n line\ud800')),
-        Entry(
+    lines = (
+        Line(outcome=replace(outcome("a.mp4"), cpu_seconds=0.7, message='quote " and \n line\ud800')),
+        Line(
             outcome=Outcome(video_id="ü\u2028.mp4", kind=OutcomeKind.VIDEO_TIMEOUT, probability=None),
             container_lost=True,
         ),
     )
     with Journal(path, HEADER) as journal:
-        journal.append(entries[:1])
-        journal.append(entries[1:])
-    assert read_entries(path) == (HEADER, entries)
+        journal.append(lines[:1])
+        journal.append(lines[1:])
+    assert read_journal(path) == (HEADER, lines)
     with Journal(path, HEADER) as journal:
-        assert journal.entries == entries
+        assert journal.lines == lines
 
 
 def test_cut_off_at_any_byte_it_holds_every_whole_line_and_can_go_on(tmp_path: Path) -> None:
@@ -54,20 +54,20 @@ def test_cut_off_at_any_byte_it_holds_every_whole_line_and_can_go_on(tmp_path: P
         path.write_bytes(data[:cut])
         whole = max(0, sum(end <= cut for end in ends) - 1)
         with Journal(path, HEADER) as journal:
-            assert [entry.outcome.video_id for entry in journal.entries] == ["a", "b"][:whole]
-            journal.append([Entry(outcome=outcome("z"))])
-        _, entries = read_entries(path)
-        assert [entry.outcome.video_id for entry in entries] == [*["a", "b"][:whole], "z"]
+            assert [line.outcome.video_id for line in journal.lines] == ["a", "b"][:whole]
+            journal.append([Line(outcome=outcome("z"))])
+        _, lines = read_journal(path)
+        assert [line.outcome.video_id for line in lines] == [*["a", "b"][:whole], "z"]
 
 
 WRITER = """
 import sys
 from pathlib import Path
-from harness.gateway.journal import Entry, Header, Journal
+from harness.gateway.journal import Header, Journal, Line
 from harness.core.types import Outcome, OutcomeKind
 with Journal(Path(sys.argv[1]), Header(order_seed=1, videos_sha256="v", limits_sha256="l")) as journal:
     for number in range(10**9):
-        journal.append([Entry(outcome=Outcome(video_id=str(number), kind=OutcomeKind.RUNTIME_ERROR))])
+        journal.append([Line(outcome=Outcome(video_id=str(number), kind=OutcomeKind.RUNTIME_ERROR))])
         print(number, flush=True)
 """
 
@@ -80,8 +80,8 @@ def test_a_killed_writer_has_lost_nothing_that_it_said_was_written(tmp_path: Pat
     writer.send_signal(signal.SIGKILL)
     rest, _ = writer.communicate()
     last_said = int((said + [line for line in rest.splitlines() if line])[-1])
-    _, entries = read_entries(path)
-    numbers = [int(entry.outcome.video_id) for entry in entries]
+    _, lines = read_journal(path)
+    numbers = [int(line.outcome.video_id) for line in lines]
     assert numbers == list(range(len(numbers)))
     assert last_said <= numbers[-1] <= last_said + 1
 
@@ -128,10 +128,22 @@ def test_starting_over_keeps_the_header_only(tmp_path: Path) -> None:
     write(path, "a", "b")
     with Journal(path, HEADER) as journal:
         journal.restart()
-        journal.append([Entry(outcome=outcome("c"))])
-    header, entries = read_entries(path)
+        journal.append([Line(outcome=outcome("c"))])
+    header, lines = read_journal(path)
     assert header == HEADER
-    assert [entry.outcome.video_id for entry in entries] == ["c"]
+    assert [line.outcome.video_id for line in lines] == ["c"]
+
+
+def test_of_no_outcomes_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "outcomes.jsonl"
+    with Journal(path, HEADER) as journal:
+        journal.append([])
+    assert read_journal(path) == (HEADER, ())
+    path.write_bytes(path.read_bytes() + b"\n")  # as earlier releases left it
+    with Journal(path, HEADER) as journal:
+        assert journal.lines == ()
+        journal.append([Line(outcome=outcome("a"))])
+    assert len(read_journal(path)[1]) == 1
 
 
 def test_a_disk_that_refuses_is_our_own_error_and_the_run_can_go_on_later(tmp_path: Path) -> None:
@@ -143,18 +155,18 @@ def test_a_disk_that_refuses_is_our_own_error_and_the_run_can_go_on_later(tmp_pa
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, limit[1]))
             with pytest.raises(InfrastructureError, match="cannot be written"):
-                journal.append([Entry(outcome=outcome("b"))])
+                journal.append([Line(outcome=outcome("b"))])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
             signal.signal(signal.SIGXFSZ, handler)
     with Journal(path, HEADER) as journal:
-        assert [entry.outcome.video_id for entry in journal.entries] == ["a"]
+        assert [line.outcome.video_id for line in journal.lines] == ["a"]
 
 
 def test_nothing_there_is_an_empty_journal(tmp_path: Path) -> None:
-    assert read_entries(tmp_path / "none") == (None, ())
+    assert read_journal(tmp_path / "none") == (None, ())
     (tmp_path / "empty").touch()
-    assert read_entries(tmp_path / "empty") == (None, ())
+    assert read_journal(tmp_path / "empty") == (None, ())
 
 
 def test_the_header_names_videos_limits_and_seed(tmp_path: Path) -> None:
@@ -169,4 +181,7 @@ def test_the_header_names_videos_limits_and_seed(tmp_path: Path) -> None:
         header_of(videos=[one, two], limits=Limits(), order_seed=4),
     ]
     assert header not in different
+    assert len({repr(one) for one in different}) == len(different)
+    shared = header_of(videos=[one, two], limits=Limits(restart_share=0.5), order_seed=3)
+    assert shared.limits_sha256 != header.limits_sha256
     assert os.fspath(tmp_path) not in repr(header)

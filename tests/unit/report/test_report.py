@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from harness.cli.views.scores import score_summary, terminal_summary
-from harness.core.types import FailureRule, GpuLevel, OutcomeKind, SetName, Verdict
+from harness.core.types import FailureRule, OutcomeKind, SetName, Verdict
+from harness.core.usage import GpuLevel
 from harness.report import SetData, contestant_page, organiser_page, words
 from harness.report.example import example_data, example_run
 from harness.report.frames import frame_data_uri
@@ -239,7 +240,7 @@ def test_of_the_hidden_sets_the_contestant_learns_one_bit(
             "videos": 7,
             "outcomes": {OutcomeKind.PREDICTED: 1, OutcomeKind.MEMORY_LIMIT: 6},
             "clocks": private.clocks.model_copy(update={"video_mean_seconds": 55.5, "startup_seconds": 99.0}),
-            "resources": private.resources.model_copy(update={"peak_memory_bytes": 12_345_678_901}),
+            "resources": replace(private.resources, peak_memory_bytes=12_345_678_901),
             "score": replace(private.score, failed=6, videos=7, metrics={"log_loss": best}, slices=()),
         }
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.core.types import GpuLevel
+from harness.core.usage import GpuLevel
 from harness.report.words import cpu
 from harness.results.result import Resources
 
