@@ -1,35 +1,55 @@
-"""How sure a score is: percentile bootstrap intervals over videos, or over groups of related videos.
+"""How sure a score is: studentised bootstrap intervals over clusters of related videos.
 
-Videos of one person or of one piece of footage are not independent: where there are enough groups, whole
-groups are drawn. Fakes and reals are drawn apart, so that every replicate has the set's own balance.
-Seeded: the same input gives the same interval. Efron and Tibshirani 1993, chapters 13 and 14.
+Every replicate draws whole clusters (see `clusters`), computes the score *and* its standard error, and the
+interval is read off the quantiles of their ratio: the bootstrap-t of Efron and Tibshirani 1993, section 12.5.
+A plain percentile interval is too short where there are few clusters or the losses are skewed. The standard
+error is the linearised one of a ratio of sums over clusters drawn from strata (Cochran 1977, section 6.13).
+`docs/statistics.md` has the coverage of each, measured. Seeded: the same input gives the same interval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from harness.scoring.clusters import (
+    CLUSTERS_MIN,
+    DRAWN_MIN,
+    Bootstrap,
+    Floats,
+    Integers,
+    Sampling,
+    Unit,
+    sampling_of,
+)
+
+__all__ = [
+    "CLUSTERS_MIN",
+    "DRAWN_MIN",
+    "LEVEL",
+    "Bootstrap",
+    "Gap",
+    "Interval",
+    "Sampling",
+    "Unit",
+    "auc_interval",
+    "auc_influence",
+    "gap_of",
+    "mean_interval",
+    "proportion_interval",
+    "sampling_of",
+    "student_quantile",
+    "variances",
+]
+
 LEVEL = 0.95
-GROUPS_MIN = 10  # per class; with fewer, an interval over groups is an illusion (Cameron et al. 2008)
-DRAWN_MIN = 5  # per class; with one video of a class every replicate is the same, and the interval a lie
-_CHUNK = 64  # replicates at a time: 10,000 videos need 5 MB and not 160
-
-Weights = NDArray[np.float64]
-
-
-class Unit(StrEnum):
-    """What was drawn with replacement."""
-
-    VIDEO = "video"
-    SOURCE = "source"
-    IDENTITY = "identity"
+TAIL = (1.0 - LEVEL) / 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,79 +60,108 @@ class Interval:
     high: float
     level: Annotated[float, Field(gt=0, lt=1)] = LEVEL
     unit: Unit = Unit.VIDEO
+    method: str = "percentile"  # what results of before bootstrap-t were made with; they do not say it
+    clusters: Annotated[int, Field(ge=0)] = 0  # drawn from; 0 where a result does not say it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bootstrap:
-    """How many replicates are drawn, and from which seed."""
+class _Part:
+    """A mean over some of the videos, as sums over clusters: `sizes[c]` videos add up to `excess[c]`.
 
-    samples: int = 2000
-    seed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """Which videos are drawn together: `stratum[i]` and `group[i]` of video i."""
-
-    stratum: NDArray[np.int64]
-    group: NDArray[np.int64]
-    unit: Unit
-
-    @property
-    def enough(self) -> bool:
-        """Whether every class has enough to draw from for an interval to say anything."""
-        return all(
-            np.unique(self.group[self.stratum == one]).size >= DRAWN_MIN for one in np.unique(self.stratum)
-        )
-
-    def weights(self, bootstrap: Bootstrap) -> Iterator[Weights]:
-        """Yield how often each video was drawn, replicates × videos, a chunk at a time."""
-        rng = np.random.default_rng(bootstrap.seed)
-        strata = [np.unique(self.group[self.stratum == one]) for one in np.unique(self.stratum)]
-        groups = int(self.group.max()) + 1
-        for start in range(0, bootstrap.samples, _CHUNK):
-            rows = min(_CHUNK, bootstrap.samples - start)
-            counts = np.zeros((rows, groups))
-            row_starts = np.arange(rows)[:, None]
-            for members in strata:  # drawn and counted: five times as fast as multinomials of many classes
-                drawn = rng.integers(0, members.size, (rows, members.size)) + row_starts * members.size
-                flat = np.bincount(drawn.ravel(), minlength=rows * members.size)
-                counts[:, members] = flat.reshape(rows, members.size)
-            yield counts[:, self.group]
-
-
-def sampling_of(*, fake: Sequence[bool], identities: Sequence[str], sources: Sequence[str]) -> Sampling:
-    """Choose what to draw: identities if every video has one and there are enough, else sources, else videos.
-
-    A group never spans the two classes: one person's fakes and that person's reals are two groups.
+    `excess` is what a cluster has more than its share: its sum less its size times the mean.
     """
-    stratum = np.asarray(fake, dtype=np.int64)
-    for unit, names in ((Unit.IDENTITY, identities), (Unit.SOURCE, sources)):
-        pairs = sorted({(bool(label), name) for label, name in zip(fake, names, strict=True)})
-        per_class = [sum(label is wanted for label, _ in pairs) for wanted in set(map(bool, fake))]
-        if all(names) and min(per_class, default=0) >= GROUPS_MIN:
-            numbers = {pair: number for number, pair in enumerate(pairs)}
-            group = [numbers[bool(label), name] for label, name in zip(fake, names, strict=True)]
-            return Sampling(stratum=stratum, group=np.asarray(group, dtype=np.int64), unit=unit)
-    return Sampling(stratum=stratum, group=np.arange(stratum.size, dtype=np.int64), unit=Unit.VIDEO)
+
+    excess: Floats
+    sizes: Floats
+    sign: float
 
 
-def mean_interval(values: NDArray[np.float64], sampling: Sampling, bootstrap: Bootstrap) -> Interval | None:
-    """Return the interval of the mean of one value per video; none where a class has too few to draw from."""
-    if not sampling.enough:
-        return None
-    means = [chunk @ values / chunk.sum(axis=1) for chunk in sampling.weights(bootstrap)]
-    return _percentiles(np.concatenate(means), sampling.unit)
-
-
-def statistic_interval(
-    statistic: Callable[[Weights], float], sampling: Sampling, bootstrap: Bootstrap
+def mean_interval(
+    values: Floats,
+    sampling: Sampling,
+    bootstrap: Bootstrap,
+    *,
+    lowest: float = -math.inf,
+    highest: float = math.inf,
 ) -> Interval | None:
-    """Return the interval of any statistic of the weights of the videos; none as for `mean_interval`."""
+    """Return the interval of the mean of one value per video; none where there is too little to draw from.
+
+    Args:
+        values: One value per video, of shape (videos,).
+        sampling: Which videos are drawn together.
+        bootstrap: Replicates and seed.
+        lowest: The interval is cut off below this.
+        highest: The interval is cut off above this.
+    """
     if not sampling.enough:
         return None
-    values = [statistic(row) for chunk in sampling.weights(bootstrap) for row in chunk]
-    return _percentiles(np.asarray(values), sampling.unit)
+    sizes = np.bincount(sampling.cluster, minlength=sampling.clusters).astype(np.float64)
+    mean = float(values.mean())
+    part = _Part(excess=sampling.sums(values) - sizes * mean, sizes=sizes, sign=1.0)
+    return _studentised(mean, (part,), sampling, bootstrap, lowest, highest)
+
+
+def proportion_interval(hits: NDArray[np.bool_], sampling: Sampling) -> Interval | None:
+    """Return the interval of a share of videos; none where there is too little to draw from.
+
+    Clopper and Pearson's exact interval with the effective number of independent videos, the variance of the
+    share over clusters against that of a plain one (Korn and Graubard 1998). It has a width where every video
+    is a hit, as a bootstrap has not.
+    """
+    if not sampling.enough:
+        return None
+    from scipy.special import betaincinv  # noqa: PLC0415  (on use: the command line should start at once)
+
+    share = float(hits.mean())
+    influence = sampling.sums(hits - share) / hits.size
+    variance, freedom = float(variances(influence[:, None], sampling)[0]), _freedom(influence, sampling)
+    effective = share * (1.0 - share) / variance if variance > 0 else float(sampling.clusters)
+    if variance > 0:
+        plain = student_quantile(1.0 - TAIL, hits.size - 1.0) / student_quantile(1.0 - TAIL, freedom)
+        effective = min(effective * plain**2, float(hits.size))
+    found = share * effective
+    low = float(betaincinv(found, effective - found + 1.0, TAIL)) if found > 0 else 0.0
+    high = float(betaincinv(found + 1.0, effective - found, 1.0 - TAIL)) if found < effective else 1.0
+    return _interval(low, high, sampling, "Korn-Graubard")
+
+
+def auc_influence(fake: NDArray[np.bool_], probability: Floats) -> tuple[float, Floats]:
+    """Return the ROC AUC, and what each video adds to it: its placement among the others, centred.
+
+    DeLong, DeLong and Clarke-Pearson 1988: the placement of a fake is the share of reals below it, that of a
+    real the share of fakes above it, ties counting half. Both classes must be there.
+    """
+    placement = np.empty(fake.size)
+    for own, sign in ((fake, 1.0), (~fake, -1.0)):
+        others = np.sort(probability[~own])
+        below = np.searchsorted(others, probability[own], "left")
+        upto = np.searchsorted(others, probability[own], "right")
+        share = (below + upto) / (2.0 * others.size)
+        placement[own] = share if sign > 0 else 1.0 - share
+    auc = float(placement[fake].mean())
+    counts = np.where(fake, fake.sum(), (~fake).sum())
+    return auc, (placement - auc) / counts
+
+
+def auc_interval(
+    fake: NDArray[np.bool_], probability: Floats, sampling: Sampling
+) -> Interval | None:
+    """Return the interval of the ROC AUC; none where there is too little to draw from, or the AUC is 0 or 1.
+
+    On the logit scale, with the variance of the placements summed over clusters (Obuchowski 1997; for
+    independent videos it is DeLong's) and Student's t with Satterthwaite's degrees of freedom.
+    """
+    if not sampling.enough or fake.all() or not fake.any():
+        return None
+    auc, influence = auc_influence(fake, probability)
+    by_cluster = sampling.sums(influence)
+    error = math.sqrt(float(variances(by_cluster[:, None], sampling)[0]))
+    if not 0.0 < auc < 1.0 or error == 0.0:
+        return None  # no pair is out of order: how often one would be is not in these data
+    middle = math.log(auc / (1.0 - auc))
+    half = student_quantile(1.0 - TAIL, _freedom(by_cluster, sampling)) * error / (auc * (1.0 - auc))
+    low, high = (1.0 / (1.0 + math.exp(-end)) for end in (middle - half, middle + half))
+    return _interval(low, high, sampling, "logit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,43 +171,114 @@ class Gap:
     first: str
     second: str
     value: float
-    interval: Interval | None  # none where a class has too few to draw from
+    interval: Interval | None  # none where there is too little to draw from
     paired: bool  # the same source videos in both, drawn together
 
 
 def gap_of(
     *,
     names: tuple[str, str],
-    values: tuple[NDArray[np.float64], NDArray[np.float64]],
+    values: tuple[Floats, Floats],
     sources: tuple[Sequence[str], Sequence[str]],
-    samplings: tuple[Sampling, Sampling],
+    sampling: Sampling,
     bootstrap: Bootstrap,
 ) -> Gap:
     """Return the gap between the means of two sets with its interval.
 
-    Where both hold the same source videos (the control set and the private one), each replicate draws the
-    same sources from both, so that what makes a video hard cancels; otherwise the sets are drawn apart.
+    People, footage and source videos that are in both sets are drawn from both at once, so that what makes
+    them hard cancels; where the sets share nothing, they are drawn apart.
+
+    Args:
+        names: Of the two sets.
+        values: One value per video, of each set.
+        sources: The source video of each; where both sets hold the same ones, the gap is paired.
+        sampling: Of the videos of both sets, the first's before the second's.
+        bootstrap: Replicates and seed.
     """
-    paired = sorted(sources[0]) == sorted(sources[1]) and len(set(sources[0])) == len(sources[0])
-    value = float(values[1].mean() - values[0].mean())
-    if paired:
-        place = {source: index for index, source in enumerate(sources[1])}
-        differences = values[1][[place[source] for source in sources[0]]] - values[0]
-        interval = mean_interval(differences, samplings[0], bootstrap)
-    elif all(sampling.enough for sampling in samplings):
-        other = Bootstrap(samples=bootstrap.samples, seed=bootstrap.seed + 1)
-        means = [
-            np.concatenate([chunk @ value_ / chunk.sum(axis=1) for chunk in sampling.weights(drawn)])
-            for value_, sampling, drawn in zip(values, samplings, (bootstrap, other), strict=True)
-        ]
-        unit = samplings[0].unit if samplings[0].unit == samplings[1].unit else Unit.VIDEO
-        interval = _percentiles(means[1] - means[0], unit)
-    else:
-        interval = None
+    paired = sorted(sources[0]) == sorted(sources[1])
+    means = [float(one.mean()) for one in values]
+    value = means[1] - means[0]
+    interval = None
+    if sampling.enough:
+        second = np.repeat([False, True], [one.size for one in values])
+        joined = np.concatenate(values)
+        parts = []
+        for own, mean, sign in ((~second, means[0], -1.0), (second, means[1], 1.0)):
+            excess = sampling.sums(np.where(own, joined - mean, 0.0))
+            parts.append(_Part(excess=excess, sizes=sampling.sums(own.astype(np.float64)), sign=sign))
+        interval = _studentised(value, tuple(parts), sampling, bootstrap, -math.inf, math.inf)
     return Gap(first=names[0], second=names[1], value=value, interval=interval, paired=paired)
 
 
-def _percentiles(values: NDArray[np.float64], unit: Unit) -> Interval:
-    tail = (1.0 - LEVEL) / 2.0
-    low, high = np.quantile(values, [tail, 1.0 - tail])
-    return Interval(low=float(low), high=float(high), unit=unit)
+def variances(influence: Floats, sampling: Sampling) -> Floats:
+    """Return the variance of each sum of influences: Σ over strata of g/(g-1) Σ (ψ_c - mean ψ)².
+
+    Args:
+        influence: What each cluster adds to each statistic, of shape (clusters, statistics).
+        sampling: Its strata; each has at least two clusters.
+    """
+    found = np.zeros(influence.shape[1])
+    for members in sampling.strata:
+        own = influence[members]
+        found += members.size / (members.size - 1.0) * ((own - own.mean(axis=0)) ** 2).sum(axis=0)
+    return found
+
+
+def student_quantile(probability: float, freedom: float) -> float:
+    """Return a quantile of Student's t."""
+    from scipy.special import stdtrit  # noqa: PLC0415  (on use: the command line should start at once)
+
+    return float(stdtrit(freedom, probability))
+
+
+def _freedom(influence: Floats, sampling: Sampling) -> float:
+    """Return Satterthwaite's degrees of freedom of a variance that strata add up to (1946)."""
+    parts, squares = 0.0, 0.0
+    for members in sampling.strata:
+        own = influence[members]
+        one = members.size / (members.size - 1.0) * float(((own - own.mean()) ** 2).sum())
+        parts += one
+        squares += one**2 / (members.size - 1.0)
+    return parts**2 / squares if squares > 0 else float(sampling.clusters - 1)
+
+
+def _studentised(
+    value: float,
+    parts: tuple[_Part, ...],
+    sampling: Sampling,
+    bootstrap: Bootstrap,
+    lowest: float,
+    highest: float,
+) -> Interval | None:
+    influence = sum((part.sign / part.sizes.sum() * part.excess for part in parts), np.zeros(sampling.clusters))
+    error = math.sqrt(float(variances(influence[:, None], sampling)[0]))
+    ratios = np.concatenate([_ratios(counts, parts, sampling.strata) for counts in sampling.counts(bootstrap)])
+    upper, lower = np.quantile(ratios, [1.0 - TAIL, TAIL]) if error > 0 else (0.0, 0.0)
+    low, high = value - float(upper) * error, value - float(lower) * error
+    if not math.isfinite(low) or not math.isfinite(high):
+        return None  # too many replicates without any spread to tell how sure they are
+    return _interval(max(low, lowest), min(high, highest), sampling, "bootstrap-t")
+
+
+def _ratios(counts: Floats, parts: tuple[_Part, ...], strata: tuple[Integers, ...]) -> Floats:
+    """Return, for each replicate, how far it is from the value in its own standard errors."""
+    moved = np.zeros(counts.shape[0])
+    influence = np.zeros_like(counts)
+    for part in parts:
+        sizes = np.maximum(counts @ part.sizes, 1.0)
+        step = (counts @ part.excess) / sizes
+        moved += part.sign * step
+        influence += (part.sign / sizes)[:, None] * (part.excess - step[:, None] * part.sizes)
+    variance = np.zeros_like(moved)
+    for members in strata:
+        own, drawn = influence[:, members], counts[:, members]
+        weighted = drawn * own
+        inside = (weighted * own).sum(axis=1) - weighted.sum(axis=1) ** 2 / members.size
+        variance += members.size / (members.size - 1.0) * inside
+    error = np.sqrt(np.maximum(variance, 0.0))
+    with np.errstate(divide="ignore"):
+        return np.where(np.abs(moved) > 1e-12, moved / error, 0.0)
+
+
+def _interval(low: float, high: float, sampling: Sampling, method: str) -> Interval:
+    return Interval(low=low, high=high, unit=sampling.unit, method=method, clusters=sampling.clusters)
