@@ -56,7 +56,7 @@ class Sampling:
 
     @property
     def strata(self) -> tuple[Integers, ...]:
-        """The clusters of each stratum; each is drawn from apart, so that every replicate keeps its balance."""
+        """The clusters of each stratum; each is drawn from apart, so that replicates keep its balance."""
         return tuple(np.flatnonzero(self.stratum == one) for one in range(int(self.stratum.max()) + 1))
 
     @property
@@ -65,10 +65,14 @@ class Sampling:
         return all(members.size >= DRAWN_MIN for members in self.strata)
 
     def sums(self, values: Floats) -> Floats:
-        """Add up one value per video, or a row of them, over each cluster."""
-        found = np.zeros((self.clusters, *values.shape[1:]))
-        np.add.at(found, self.cluster, values)
-        return found
+        """Add up rows of values, of shape (videos, statistics), over each cluster."""
+        if self.clusters == self.cluster.size:
+            found = np.empty_like(values)
+            found[self.cluster] = values
+            return found
+        order = np.argsort(self.cluster, kind="stable")
+        starts = np.searchsorted(self.cluster[order], np.arange(self.clusters))
+        return np.add.reduceat(values[order], starts, axis=0)
 
     def counts(self, bootstrap: Bootstrap, chunk: int = CHUNK) -> Iterator[Floats]:
         """Yield how often each cluster was drawn, replicates × clusters, a chunk of replicates at a time."""
@@ -138,9 +142,7 @@ def _connected(columns: Sequence[Sequence[str]]) -> Integers:
     return np.asarray(numbers, dtype=np.int64)
 
 
-def _stratified(
-    cluster: Integers, fake: Sequence[bool], parts: Sequence[int] | None, unit: Unit
-) -> Sampling:
+def _stratified(cluster: Integers, fake: Sequence[bool], parts: Sequence[int] | None, unit: Unit) -> Sampling:
     """Put clusters of one kind into one stratum: reals alone, fakes alone, both; and so for each set.
 
     A kind with too few clusters to draw from shares a stratum with the others of its set, or with all.

@@ -1,10 +1,14 @@
-"""How sure a score is: studentised bootstrap intervals over clusters of related videos.
+"""How sure a score is: intervals over clusters of related videos, in closed form.
 
-Every replicate draws whole clusters (see `clusters`), computes the score *and* its standard error, and the
-interval is read off the quantiles of their ratio: the bootstrap-t of Efron and Tibshirani 1993, section 12.5.
-A plain percentile interval is too short where there are few clusters or the losses are skewed. The standard
-error is the linearised one of a ratio of sums over clusters drawn from strata (Cochran 1977, section 6.13).
-`docs/statistics.md` has the coverage of each, measured. Seeded: the same input gives the same interval.
+No resampling: a plain percentile bootstrap is too short where there are few clusters or the losses are
+skewed, and one studentised by hand was no better than what stands here. `docs/statistics.md` has the coverage
+of each, measured. Every standard error is the linearised one of a ratio of sums over clusters drawn from
+strata (Cochran 1977, section 6.13), with Satterthwaite's degrees of freedom.
+
+* the mean of a skewed loss: Hall's transformation of Student's t, which takes its skewness out (Hall 1992)
+* a difference of two means: Student's t; what is skewed cancels, and guessing the rest costs coverage
+* a share of videos: Korn and Graubard 1998
+* the AUC: Obuchowski 1997 on the logit scale
 """
 
 from __future__ import annotations
@@ -18,35 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from harness.scoring.clusters import (
-    CLUSTERS_MIN,
-    DRAWN_MIN,
-    Bootstrap,
-    Floats,
-    Integers,
-    Sampling,
-    Unit,
-    sampling_of,
-)
-
-__all__ = [
-    "CLUSTERS_MIN",
-    "DRAWN_MIN",
-    "LEVEL",
-    "Bootstrap",
-    "Gap",
-    "Interval",
-    "Sampling",
-    "Unit",
-    "auc_interval",
-    "auc_influence",
-    "gap_of",
-    "mean_interval",
-    "proportion_interval",
-    "sampling_of",
-    "student_quantile",
-    "variances",
-]
+from harness.scoring.clusters import Floats, Sampling, Unit
 
 LEVEL = 0.95
 TAIL = (1.0 - LEVEL) / 2.0
@@ -60,45 +36,93 @@ class Interval:
     high: float
     level: Annotated[float, Field(gt=0, lt=1)] = LEVEL
     unit: Unit = Unit.VIDEO
-    method: str = "percentile"  # what results of before bootstrap-t were made with; they do not say it
+    method: str = "percentile"  # what the first results were made with; they do not say it
     clusters: Annotated[int, Field(ge=0)] = 0  # drawn from; 0 where a result does not say it
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Part:
-    """A mean over some of the videos, as sums over clusters: `sizes[c]` videos add up to `excess[c]`.
+class Spread:
+    """How far statistics lie from what they estimate; each field has one value per statistic."""
 
-    `excess` is what a cluster has more than its share: its sum less its size times the mean.
+    error: Floats  # standard error
+    freedom: Floats  # Satterthwaite's degrees of freedom of its square
+    skewness: Floats  # of the statistic itself: it falls with the root of the number of clusters
+
+
+def spread_of(influence: Floats, sampling: Sampling) -> Spread:
+    """Return the spread of sums over clusters.
+
+    Args:
+        influence: What each cluster adds to each statistic, of shape (clusters, statistics).
+        sampling: Its strata; each has at least three clusters.
     """
+    square, cube = np.zeros(influence.shape[1]), np.zeros(influence.shape[1])
+    per_freedom = np.zeros(influence.shape[1])
+    for members in sampling.strata:
+        own = influence[members]
+        own = own - own.mean(axis=0)
+        size, squares = float(members.size), own**2
+        part = size / (size - 1.0) * squares.sum(axis=0)
+        square += part
+        per_freedom += part**2 / (size - 1.0)
+        cube += size**2 / ((size - 1.0) * (size - 2.0)) * (squares * own).sum(axis=0)
+    safe = np.where(square > 0, square, 1.0)
+    freedom = np.where(square > 0, safe**2 / np.where(square > 0, per_freedom, 1.0), sampling.clusters - 1.0)
+    return Spread(
+        error=np.sqrt(square), freedom=freedom, skewness=np.where(square > 0, cube / safe**1.5, 0.0)
+    )
 
-    excess: Floats
-    sizes: Floats
-    sign: float
+
+def excess_of(values: Floats, sampling: Sampling) -> Floats:
+    """Return what each cluster adds to the error of a mean: its sum less its size times the mean, per video.
+
+    Args:
+        values: One value per video and statistic, of shape (videos, statistics).
+        sampling: Which videos are one cluster.
+    """
+    sizes = np.bincount(sampling.cluster, minlength=sampling.clusters).astype(np.float64)
+    return (sampling.sums(values) - sizes[:, None] * values.mean(axis=0)) / values.shape[0]
+
+
+def skewed_bounds(value: Floats, spread: Spread) -> tuple[Floats, Floats]:
+    """Return the ends of intervals of means by Hall's transformation of Student's t.
+
+    `g(T) = T + γT²/3 + γ²T³/27 + γ/6` is Student's t to the second order, where γ is the skewness of the
+    mean (Hall 1992, formula for the studentised mean); it is inverted in closed form.
+    """
+    quantile = student_quantiles(spread.freedom)
+    skew = np.where(np.abs(spread.skewness) > 1e-9, spread.skewness, 1e-9)
+
+    def inverse(end: Floats) -> Floats:
+        return 3.0 / skew * (np.cbrt(1.0 + skew * (end - skew / 6.0)) - 1.0)
+
+    return value - inverse(quantile) * spread.error, value - inverse(-quantile) * spread.error
 
 
 def mean_interval(
-    values: Floats,
-    sampling: Sampling,
-    bootstrap: Bootstrap,
-    *,
-    lowest: float = -math.inf,
-    highest: float = math.inf,
+    values: Floats, sampling: Sampling, *, lowest: float = -math.inf, highest: float = math.inf
 ) -> Interval | None:
     """Return the interval of the mean of one value per video; none where there is too little to draw from.
 
     Args:
-        values: One value per video, of shape (videos,).
+        values: One value per video, of shape (videos,): losses.
         sampling: Which videos are drawn together.
-        bootstrap: Replicates and seed.
         lowest: The interval is cut off below this.
         highest: The interval is cut off above this.
     """
     if not sampling.enough:
         return None
-    sizes = np.bincount(sampling.cluster, minlength=sampling.clusters).astype(np.float64)
-    mean = float(values.mean())
-    part = _Part(excess=sampling.sums(values) - sizes * mean, sizes=sizes, sign=1.0)
-    return _studentised(mean, (part,), sampling, bootstrap, lowest, highest)
+    low, high = skewed_bounds(
+        values.mean(keepdims=True), spread_of(excess_of(values[:, None], sampling), sampling)
+    )
+    return _interval(max(float(low[0]), lowest), min(float(high[0]), highest), sampling, "Hall")
+
+
+def difference_interval(differences: Floats, sampling: Sampling) -> Interval | None:
+    """Return the interval of the mean of one difference per video; none as for `mean_interval`."""
+    if not sampling.enough:
+        return None
+    return _student(float(differences.mean()), excess_of(differences[:, None], sampling), sampling)
 
 
 def proportion_interval(hits: NDArray[np.bool_], sampling: Sampling) -> Interval | None:
@@ -113,12 +137,11 @@ def proportion_interval(hits: NDArray[np.bool_], sampling: Sampling) -> Interval
     from scipy.special import betaincinv  # noqa: PLC0415  (on use: the command line should start at once)
 
     share = float(hits.mean())
-    influence = sampling.sums(hits - share) / hits.size
-    variance, freedom = float(variances(influence[:, None], sampling)[0]), _freedom(influence, sampling)
-    effective = share * (1.0 - share) / variance if variance > 0 else float(sampling.clusters)
+    spread = spread_of(excess_of(hits.astype(np.float64)[:, None], sampling), sampling)
+    variance, effective = float(spread.error[0]) ** 2, float(sampling.clusters)
     if variance > 0:
-        plain = student_quantile(1.0 - TAIL, hits.size - 1.0) / student_quantile(1.0 - TAIL, freedom)
-        effective = min(effective * plain**2, float(hits.size))
+        plain, own = student_quantiles(np.array([hits.size - 1.0, spread.freedom[0]]))
+        effective = min(share * (1.0 - share) / variance * (plain / own) ** 2, float(hits.size))
     found = share * effective
     low = float(betaincinv(found, effective - found + 1.0, TAIL)) if found > 0 else 0.0
     high = float(betaincinv(found + 1.0, effective - found, 1.0 - TAIL)) if found < effective else 1.0
@@ -143,9 +166,7 @@ def auc_influence(fake: NDArray[np.bool_], probability: Floats) -> tuple[float, 
     return auc, (placement - auc) / counts
 
 
-def auc_interval(
-    fake: NDArray[np.bool_], probability: Floats, sampling: Sampling
-) -> Interval | None:
+def auc_interval(fake: NDArray[np.bool_], probability: Floats, sampling: Sampling) -> Interval | None:
     """Return the interval of the ROC AUC; none where there is too little to draw from, or the AUC is 0 or 1.
 
     On the logit scale, with the variance of the placements summed over clusters (Obuchowski 1997; for
@@ -154,12 +175,12 @@ def auc_interval(
     if not sampling.enough or fake.all() or not fake.any():
         return None
     auc, influence = auc_influence(fake, probability)
-    by_cluster = sampling.sums(influence)
-    error = math.sqrt(float(variances(by_cluster[:, None], sampling)[0]))
+    spread = spread_of(sampling.sums(influence[:, None]), sampling)
+    error = float(spread.error[0])
     if not 0.0 < auc < 1.0 or error == 0.0:
         return None  # no pair is out of order: how often one would be is not in these data
     middle = math.log(auc / (1.0 - auc))
-    half = student_quantile(1.0 - TAIL, _freedom(by_cluster, sampling)) * error / (auc * (1.0 - auc))
+    half = float(student_quantiles(spread.freedom)[0]) * error / (auc * (1.0 - auc))
     low, high = (1.0 / (1.0 + math.exp(-end)) for end in (middle - half, middle + half))
     return _interval(low, high, sampling, "logit")
 
@@ -181,7 +202,6 @@ def gap_of(
     values: tuple[Floats, Floats],
     sources: tuple[Sequence[str], Sequence[str]],
     sampling: Sampling,
-    bootstrap: Bootstrap,
 ) -> Gap:
     """Return the gap between the means of two sets with its interval.
 
@@ -193,91 +213,31 @@ def gap_of(
         values: One value per video, of each set.
         sources: The source video of each; where both sets hold the same ones, the gap is paired.
         sampling: Of the videos of both sets, the first's before the second's.
-        bootstrap: Replicates and seed.
     """
-    paired = sorted(sources[0]) == sorted(sources[1])
-    means = [float(one.mean()) for one in values]
+    first, second = values
+    means = float(first.mean()), float(second.mean())
+    influence = np.concatenate([-(first - means[0]) / first.size, (second - means[1]) / second.size])
     value = means[1] - means[0]
-    interval = None
-    if sampling.enough:
-        second = np.repeat([False, True], [one.size for one in values])
-        joined = np.concatenate(values)
-        parts = []
-        for own, mean, sign in ((~second, means[0], -1.0), (second, means[1], 1.0)):
-            excess = sampling.sums(np.where(own, joined - mean, 0.0))
-            parts.append(_Part(excess=excess, sizes=sampling.sums(own.astype(np.float64)), sign=sign))
-        interval = _studentised(value, tuple(parts), sampling, bootstrap, -math.inf, math.inf)
-    return Gap(first=names[0], second=names[1], value=value, interval=interval, paired=paired)
+    return Gap(
+        first=names[0],
+        second=names[1],
+        value=value,
+        interval=_student(value, sampling.sums(influence[:, None]), sampling) if sampling.enough else None,
+        paired=sorted(sources[0]) == sorted(sources[1]),
+    )
 
 
-def variances(influence: Floats, sampling: Sampling) -> Floats:
-    """Return the variance of each sum of influences: Σ over strata of g/(g-1) Σ (ψ_c - mean ψ)².
-
-    Args:
-        influence: What each cluster adds to each statistic, of shape (clusters, statistics).
-        sampling: Its strata; each has at least two clusters.
-    """
-    found = np.zeros(influence.shape[1])
-    for members in sampling.strata:
-        own = influence[members]
-        found += members.size / (members.size - 1.0) * ((own - own.mean(axis=0)) ** 2).sum(axis=0)
-    return found
-
-
-def student_quantile(probability: float, freedom: float) -> float:
-    """Return a quantile of Student's t."""
+def student_quantiles(freedom: Floats, tail: float = TAIL) -> Floats:
+    """Return the quantiles of Student's t that leave `tail` above them."""
     from scipy.special import stdtrit  # noqa: PLC0415  (on use: the command line should start at once)
 
-    return float(stdtrit(freedom, probability))
+    return np.asarray(stdtrit(freedom, 1.0 - tail), dtype=np.float64)
 
 
-def _freedom(influence: Floats, sampling: Sampling) -> float:
-    """Return Satterthwaite's degrees of freedom of a variance that strata add up to (1946)."""
-    parts, squares = 0.0, 0.0
-    for members in sampling.strata:
-        own = influence[members]
-        one = members.size / (members.size - 1.0) * float(((own - own.mean()) ** 2).sum())
-        parts += one
-        squares += one**2 / (members.size - 1.0)
-    return parts**2 / squares if squares > 0 else float(sampling.clusters - 1)
-
-
-def _studentised(
-    value: float,
-    parts: tuple[_Part, ...],
-    sampling: Sampling,
-    bootstrap: Bootstrap,
-    lowest: float,
-    highest: float,
-) -> Interval | None:
-    influence = sum((part.sign / part.sizes.sum() * part.excess for part in parts), np.zeros(sampling.clusters))
-    error = math.sqrt(float(variances(influence[:, None], sampling)[0]))
-    ratios = np.concatenate([_ratios(counts, parts, sampling.strata) for counts in sampling.counts(bootstrap)])
-    upper, lower = np.quantile(ratios, [1.0 - TAIL, TAIL]) if error > 0 else (0.0, 0.0)
-    low, high = value - float(upper) * error, value - float(lower) * error
-    if not math.isfinite(low) or not math.isfinite(high):
-        return None  # too many replicates without any spread to tell how sure they are
-    return _interval(max(low, lowest), min(high, highest), sampling, "bootstrap-t")
-
-
-def _ratios(counts: Floats, parts: tuple[_Part, ...], strata: tuple[Integers, ...]) -> Floats:
-    """Return, for each replicate, how far it is from the value in its own standard errors."""
-    moved = np.zeros(counts.shape[0])
-    influence = np.zeros_like(counts)
-    for part in parts:
-        sizes = np.maximum(counts @ part.sizes, 1.0)
-        step = (counts @ part.excess) / sizes
-        moved += part.sign * step
-        influence += (part.sign / sizes)[:, None] * (part.excess - step[:, None] * part.sizes)
-    variance = np.zeros_like(moved)
-    for members in strata:
-        own, drawn = influence[:, members], counts[:, members]
-        weighted = drawn * own
-        inside = (weighted * own).sum(axis=1) - weighted.sum(axis=1) ** 2 / members.size
-        variance += members.size / (members.size - 1.0) * inside
-    error = np.sqrt(np.maximum(variance, 0.0))
-    with np.errstate(divide="ignore"):
-        return np.where(np.abs(moved) > 1e-12, moved / error, 0.0)
+def _student(value: float, influence: Floats, sampling: Sampling) -> Interval:
+    spread = spread_of(influence, sampling)
+    half = float(student_quantiles(spread.freedom)[0] * spread.error[0])
+    return _interval(value - half, value + half, sampling, "Student")
 
 
 def _interval(low: float, high: float, sampling: Sampling, method: str) -> Interval:

@@ -23,16 +23,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.scoring.clusters import Bootstrap, Sampling, sampling_of
 from harness.scoring.intervals import (
     LEVEL,
-    Bootstrap,
     Interval,
-    Sampling,
     auc_interval,
+    difference_interval,
     gap_of,
     mean_interval,
     proportion_interval,
-    sampling_of,
 )
 from harness.scoring.metrics import log_losses
 
@@ -74,9 +73,8 @@ CLEARER, DULLER, WORSE = 1.0, 0.85, 0.7  # mean evidence: of the entry, of its r
 SHARED = 0.7  # correlation of what the two entries see beyond the label
 
 
-def normal_mean(function: str, mean: float, deviation: float, slope: float) -> float:
+def normal_loss(mean: float, deviation: float, slope: float) -> float:
     """Return E log(1 + exp(-slope x)) over x ~ N(mean, deviation²), by Gauss and Hermite."""
-    assert function == "log_loss"
     nodes, weights = np.polynomial.hermite_e.hermegauss(160)
     losses = np.logaddexp(0.0, -slope * (mean + deviation * nodes))
     return float(weights @ losses / math.sqrt(2.0 * math.pi))
@@ -86,7 +84,7 @@ def truths(cell: Cell) -> dict[str, float]:
     """Return what each score is in expectation."""
     deviation = math.sqrt(1.0 + cell.difficulty**2 + cell.bias**2)
     loss = {
-        name: normal_mean("log_loss", mean, deviation, cell.slope)
+        name: normal_loss(mean, deviation, cell.slope)
         for name, mean in (("own", CLEARER), ("rival", DULLER), ("private", WORSE))
     }
     right = 0.5 * math.erfc(-CLEARER / deviation / math.sqrt(2.0))
@@ -135,9 +133,10 @@ def sampling(cell: Cell, fake: NDArray[np.bool_], people: NDArray[np.int64], set
 
 
 def percentile(values: Floats, drawn: Sampling, bootstrap: Bootstrap) -> Interval:
-    """What was used before: the percentiles of the replicates, over the same clusters."""
-    sums, sizes = drawn.sums(values), drawn.sums(np.ones_like(values))
-    means = np.concatenate([(counts @ sums) / (counts @ sizes) for counts in drawn.counts(bootstrap)])
+    """Return what was used before: the percentiles of the replicates, over the same clusters."""
+    both = drawn.sums(np.column_stack([values, np.ones_like(values)]))
+    found = np.concatenate([counts @ both for counts in drawn.counts(bootstrap)])
+    means = found[:, 0] / found[:, 1]
     low, high = np.quantile(means, [0.025, 0.975])
     return Interval(low=float(low), high=float(high))
 
@@ -158,11 +157,10 @@ def one_contest(cell: Cell, rng: np.random.Generator, samples: int) -> dict[str,
         values=(losses, private),
         sources=(["a"], ["b"]),
         sampling=both,
-        bootstrap=bootstrap,
     )
     return {
-        "log_loss": mean_interval(losses, drawn, bootstrap, lowest=0.0),
-        "difference": mean_interval(log_losses(fake, chance_rival, EPSILON) - losses, drawn, bootstrap),
+        "log_loss": mean_interval(losses, drawn, lowest=0.0),
+        "difference": difference_interval(log_losses(fake, chance_rival, EPSILON) - losses, drawn),
         "gap": gap.interval,
         "auc": auc_interval(fake, chance, drawn),
         "accuracy": proportion_interval((chance >= 0.5) == fake, drawn),
@@ -199,7 +197,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--cells", nargs="*", default=list(CELLS), choices=list(CELLS), metavar="CELL")
     parser.add_argument("--contests", type=int, default=1000)
-    parser.add_argument("--samples", type=int, default=1000, help="bootstrap replicates (the harness: 2000)")
+    parser.add_argument(
+        "--samples", type=int, default=1000, help="replicates of the percentile bootstrap it is compared with"
+    )
     parser.add_argument("--seed", type=int, default=20261127)
     parser.add_argument("--quick", action="store_true", help="60 contests, 400 replicates, the small cells")
     asked = parser.parse_args()
