@@ -42,7 +42,6 @@ from harness.results.result import (
     write_result,
 )
 from harness.results.run_folder import RunFolder
-from harness.scoring.intervals import Bootstrap
 from harness.scoring.score import gaps, score_set
 from harness.scoring.scored import scored_videos
 from harness.videos.labels import Label, Labels
@@ -62,7 +61,6 @@ _PERTURBATIONS = {
 }
 _SKILL = {SetName.CONTROL: 2.6, SetName.PUBLIC: 2.2, SetName.PRIVATE: 1.1}
 _METHODS = ("face_swap", "self_blended", "pca_resynthesis", "mouth_and_eye_warp")
-_BOOTSTRAP = Bootstrap(samples=400, seed=7)
 
 
 def example_run(
@@ -139,7 +137,6 @@ def _set_result(name: SetName, data: SetData) -> SetResult:
             ],
             labels=Labels({row.source_id: row.label for row in rows}),
             rule=FailureRule.LENIENT,
-            bootstrap=_BOOTSTRAP,
         ),
     )
 
@@ -154,7 +151,7 @@ def _result(run_id: str, sets: dict[SetName, SetResult], data: dict[SetName, Set
         image=ImageFacts(label="runtime:example", digest="sha256:" + "cd" * 32, variant="cpu"),
         challenge=ChallengeFacts(name="example-challenge", sha256="ef" * 32, public_decimals=3),
         limits={name: float(value) for name, value in vars(Limits()).items()},
-        seeds={"order": 11, "bootstrap": 7},
+        seeds={"order": 11},
         tools={"python": "3.11.2", "av": "18.1.0"},
         host=HostFacts(
             system="Debian 12",
@@ -170,7 +167,7 @@ def _result(run_id: str, sets: dict[SetName, SetResult], data: dict[SetName, Set
         epsilon=1e-15,
         failed_probability=0.5,
         sets=sets,
-        gaps=gaps({name: one.rows for name, one in data.items()}, scores, _BOOTSTRAP),
+        gaps=gaps({name: one.rows for name, one in data.items()}, scores),
         leaderboard=eligibility(sets, isolation="docker"),
     )
 

@@ -30,7 +30,6 @@ from harness.results.result import (
 )
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key, seal
-from harness.scoring.intervals import Bootstrap
 from harness.scoring.repeatability import Repeatability
 from harness.scoring.score import gaps, score_set
 from harness.scoring.scored import scored_videos
@@ -73,10 +72,8 @@ def finish(
         ScoreInputError: outcomes and labels do not fit together: our fault.
     """
     scoring, folder = ran.challenge.scoring, ran.folder
-    bootstrap = Bootstrap(samples=scoring.bootstrap_samples, seed=folder.seed() % 2**32)
     results = {
-        ready.name: _set_result(ran, ready, runs[ready.name], bootstrap, repeats.get(ready.name))
-        for ready in sets
+        ready.name: _set_result(ran, ready, runs[ready.name], repeats.get(ready.name)) for ready in sets
     }
     data = {ready.name: _set_data(ran, ready, runs[ready.name]) for ready in sets}
     isolation = next(iter(runs.values())).isolation
@@ -94,7 +91,6 @@ def finish(
         limits=limits_on_record(ran.challenge.limits),
         seeds={
             "order": folder.seed(),
-            "bootstrap": bootstrap.seed,
             **{f"{name}_set": spec.seed for name, spec in ran.challenge.sets.items()},
         },
         tools=tool_versions(),
@@ -108,7 +104,6 @@ def finish(
         gaps=gaps(
             {name: one.rows for name, one in data.items()},
             {name: one.score for name, one in results.items()},
-            bootstrap,
         ),
         leaderboard=eligibility(results, isolation=isolation),
     )
@@ -142,9 +137,7 @@ def host_facts(*, engine: str, gpus: tuple[str, ...] = ()) -> HostFacts:
     )
 
 
-def _set_result(
-    ran: Ran, ready: ReadySet, run: SetRun, bootstrap: Bootstrap, repeat: Repeatability | None
-) -> SetResult:
+def _set_result(ran: Ran, ready: ReadySet, run: SetRun, repeat: Repeatability | None) -> SetResult:
     scoring = ran.challenge.scoring
     return SetResult(
         set_name=ready.name,
@@ -165,7 +158,6 @@ def _set_result(
             rule=scoring.failure_rule,
             epsilon=scoring.epsilon,
             failed_probability=scoring.failed_probability,
-            bootstrap=bootstrap,
             detail=run.detail,
         ),
         repeat=repeat,

@@ -63,6 +63,37 @@ def calibration_bins(fake: Truths, probability: Probabilities) -> tuple[Calibrat
     return tuple(_bins(index, fake, probability))
 
 
+@dataclass(frozen=True, kw_only=True)
+class BrierParts:
+    """What a Brier score is made of: `reliability - resolution + uncertainty + within`.
+
+    Over the bins of `calibration_bins`: `reliability` is how far stated probabilities are from observed
+    frequencies (less is better), `resolution` how far apart the bins' frequencies are (more is better),
+    `uncertainty` what the share of fakes alone gives (Murphy 1973). `within` is what binning leaves over: the
+    spread of the answers inside their bins (Stephenson, Coelho and Jolliffe 2008).
+    """
+
+    reliability: float
+    resolution: float
+    uncertainty: float
+    within: float
+
+
+def brier_parts(fake: Truths, probability: Probabilities) -> BrierParts:
+    """Take a Brier score apart; the four parts add up to it exactly."""
+    bins, share = calibration_bins(fake, probability), float(fake.mean())
+    reliability = sum(one.videos * (one.mean_probability - one.fake_share) ** 2 for one in bins) / fake.size
+    resolution = sum(one.videos * (one.fake_share - share) ** 2 for one in bins) / fake.size
+    uncertainty = share * (1.0 - share)
+    whole = float(np.mean((probability - fake) ** 2))
+    return BrierParts(
+        reliability=reliability,
+        resolution=resolution,
+        uncertainty=uncertainty,
+        within=whole - (reliability - resolution + uncertainty),
+    )
+
+
 def _bins(index: NDArray[np.int64], fake: Truths, probability: Probabilities) -> Iterator[CalibrationBin]:
     for number in range(CALIBRATION_BINS):
         inside = index == number

@@ -12,11 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from harness.core.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
-from harness.scoring.curves import CalibrationBin, calibration_bins, weighted_auc
-from harness.scoring.intervals import Bootstrap, Gap, Interval, gap_of, mean_interval, statistic_interval
+from harness.scoring.curves import BrierParts, CalibrationBin, brier_parts, calibration_bins
+from harness.scoring.intervals import Gap, Interval, auc_interval, gap_of, mean_interval, proportion_interval
 from harness.scoring.metrics import (
     EPSILON_DEFAULT,
     THRESHOLD,
@@ -74,6 +72,7 @@ class SetScore:
     anchors: Anchors
     slices: tuple[Slice, ...]
     calibration: tuple[CalibrationBin, ...]
+    brier_parts: BrierParts | None = None
 
     @property
     def log_loss(self) -> float | None:
@@ -92,7 +91,6 @@ def score_set(
     rule: FailureRule,
     epsilon: float = EPSILON_DEFAULT,
     failed_probability: float = 0.5,
-    bootstrap: Bootstrap | None = None,
     detail: str = "",
 ) -> SetScore:
     """Score one set.
@@ -106,7 +104,6 @@ def score_set(
         rule: What a failed video does.
         epsilon: The log loss clips to [ε, 1-ε].
         failed_probability: What a failed video scores in lenient mode.
-        bootstrap: Replicates and seed of the intervals.
         detail: The run's own words, put into the reason where there is no score.
 
     Raises:
@@ -122,7 +119,6 @@ def score_set(
     )
     failures = Counter(row.kind for row in rows if row.failed)
     reason = _why_not(verdict, rule, rows, detail)
-    bootstrap = bootstrap or Bootstrap()
     return SetScore(
         set_name=set_name,
         scored=not reason,
@@ -135,17 +131,17 @@ def score_set(
         predicted=len(rows) - failures.total(),
         failed=failures.total(),
         failures={kind: failures[kind] for kind in OutcomeKind if failures[kind]},
-        metrics={} if reason else _metrics(rows, epsilon, bootstrap),
+        metrics={} if reason else _metrics(rows, epsilon),
         anchors=Anchors(constant_half=math.log(2.0), uniform_random=uniform_log_loss(epsilon)),
-        slices=slices_of(rows, scored=not reason, bootstrap=bootstrap),
+        slices=slices_of(rows, scored=not reason),
         calibration=() if reason else calibration_bins(truths_of(rows), probabilities_of(rows)),
+        brier_parts=None if reason else brier_parts(truths_of(rows), probabilities_of(rows)),
     )
 
 
 def gaps(
     rows: Mapping[SetName, Sequence[ScoredVideo]],
     scores: Mapping[SetName, SetScore],
-    bootstrap: Bootstrap | None = None,
 ) -> tuple[Gap, ...]:
     """Return how much worse the private set went than the public and the control set, where scored."""
     known = [pair for pair in GAPS if all(name in scores and scores[name].scored for name in pair)]
@@ -154,8 +150,7 @@ def gaps(
             names=(first.value, second.value),
             values=(losses_of(rows[first]), losses_of(rows[second])),
             sources=([row.source_id for row in rows[first]], [row.source_id for row in rows[second]]),
-            samplings=(sampling(rows[first]), sampling(rows[second])),
-            bootstrap=bootstrap or Bootstrap(),
+            sampling=sampling(rows[first], rows[second]),
         )
         for first, second in known
     )
@@ -167,7 +162,6 @@ def score_predictions(
     *,
     set_name: SetName = SetName.PUBLIC,
     epsilon: float = EPSILON_DEFAULT,
-    bootstrap: Bootstrap | None = None,
 ) -> SetScore:
     """Score a table of predictions that no harness made; every labelled video needs its row.
 
@@ -183,7 +177,6 @@ def score_predictions(
         labels=labels,
         rule=FailureRule.STRICT,
         epsilon=epsilon,
-        bootstrap=bootstrap,
     )
 
 
@@ -199,16 +192,14 @@ def _why_not(verdict: Verdict, rule: FailureRule, rows: Sequence[ScoredVideo], d
     return ""
 
 
-def _metrics(rows: Sequence[ScoredVideo], epsilon: float, bootstrap: Bootstrap) -> dict[str, MetricScore]:
+def _metrics(rows: Sequence[ScoredVideo], epsilon: float) -> dict[str, MetricScore]:
     fake, probability, drawn = truths_of(rows), probabilities_of(rows), sampling(rows)
-    per_video = {
-        "log_loss": losses_of(rows),
-        "accuracy": ((probability >= THRESHOLD) == fake).astype(np.float64),
-        "brier": (probability - fake) ** 2,
+    intervals = {
+        "log_loss": mean_interval(losses_of(rows), drawn, lowest=0.0),
+        "accuracy": proportion_interval((probability >= THRESHOLD) == fake, drawn),
+        "brier": mean_interval((probability - fake) ** 2, drawn, lowest=0.0, highest=1.0),
+        "roc_auc": auc_interval(fake, probability, drawn),
     }
-    intervals = {name: mean_interval(values, drawn, bootstrap) for name, values in per_video.items()}
-    if fake.any() and not fake.all():
-        intervals["roc_auc"] = statistic_interval(weighted_auc(fake, probability), drawn, bootstrap)
     measured = {
         name: found.measure(fake, probability, epsilon=epsilon) for name, found in all_metrics().items()
     }

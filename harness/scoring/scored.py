@@ -15,8 +15,8 @@ import numpy as np
 
 from harness.core.errors import ScoreInputError
 from harness.core.types import AppliedPerturbation, Outcome, OutcomeKind, PreparedVideo
+from harness.scoring.clusters import Sampling, sampling_of
 from harness.scoring.curves import Probabilities, Truths
-from harness.scoring.intervals import Sampling, sampling_of
 from harness.scoring.metrics import EPSILON_DEFAULT, log_losses
 from harness.videos.labels import Label, Labels
 
@@ -151,12 +151,15 @@ def losses_of(rows: Iterable[ScoredVideo]) -> Probabilities:
     return np.asarray([row.log_loss for row in rows], dtype=np.float64)
 
 
-def sampling(rows: Sequence[ScoredVideo]) -> Sampling:
-    """Return how the rows are drawn for an interval."""
+def sampling(*sets: Sequence[ScoredVideo]) -> Sampling:
+    """Return how the rows of one set, or of two that are compared, are drawn for an interval."""
+    rows = [row for one in sets for row in one]
     return sampling_of(
         fake=[row.label.fake for row in rows],
         identities=[row.label.identity for row in rows],
         sources=[row.label.source for row in rows],
+        videos=[row.source_id for row in rows],
+        parts=[number for number, one in enumerate(sets) for _ in one],
     )
 
 

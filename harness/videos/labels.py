@@ -22,12 +22,13 @@ _FAKE_BY_TEXT = {"0": False, "1": True, "real": False, "fake": True}
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """The truth about one video. `method`, `source` and `identity` are for breakdowns and audits."""
+    """The truth about one video. Everything else is for breakdowns and audits."""
 
     fake: bool
     method: str = ""
     source: str = ""
     identity: str = ""
+    columns: tuple[tuple[str, str], ...] = ()  # whatever else the organiser keeps: column and cell
 
 
 class Labels:
@@ -74,7 +75,7 @@ class VideoSet:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read `filename,label[,method,source,identity]`; label is 0, 1, REAL or FAKE.
+    """Read `filename,label[,method,source,identity]` and any further columns; label is 0, 1, REAL or FAKE.
 
     Raises:
         LabelsError: the file cannot be read, or rows are wrong; every wrong row is listed, not the first.
@@ -131,8 +132,9 @@ def _add_row(by_id: dict[str, Label], header: list[str], row: list[str]) -> str 
         return f"{name!r} appears twice"
     if label not in _FAKE_BY_TEXT:
         return f"label {cells['label'][:20]!r} of {name!r} is none of 0, 1, REAL, FAKE"
-    extras = {key: cells.get(key, "") for key in ("method", "source", "identity")}
-    by_id[name] = Label(fake=_FAKE_BY_TEXT[label], **extras)
+    extras = {key: cells.pop(key, "") for key in ("method", "source", "identity")}
+    columns = tuple((key, cell) for key, cell in cells.items() if key not in {"filename", "label"})
+    by_id[name] = Label(fake=_FAKE_BY_TEXT[label], columns=columns, **extras)
     return None
 
 

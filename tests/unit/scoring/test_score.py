@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from harness.core.errors import ConfigError, ScoreInputError
@@ -19,23 +18,11 @@ from harness.core.types import (
     SetName,
     Verdict,
 )
-from harness.scoring.intervals import (
-    DRAWN_MIN,
-    GROUPS_MIN,
-    Bootstrap,
-    Unit,
-    gap_of,
-    mean_interval,
-    sampling_of,
-    statistic_interval,
-)
 from harness.scoring.metrics import all_metrics
 from harness.scoring.score import SetScore, gaps, score_predictions, score_set
 from harness.scoring.scored import read_predictions_csv, scored_videos
-from harness.scoring.slices import SliceKind
-from harness.videos.labels import Label, Labels
-
-FEW = Bootstrap(samples=200, seed=3)
+from harness.scoring.slices import SliceKind, subgroups
+from harness.videos.labels import Label, Labels, parse_labels
 
 
 def video(name: str, *perturbations: tuple[str, int]) -> PreparedVideo:
@@ -92,7 +79,6 @@ def score(
         rule=rule,
         epsilon=epsilon,
         failed_probability=failed_probability,
-        bootstrap=FEW,
     )
 
 
@@ -237,117 +223,13 @@ def test_one_class_has_a_log_loss_and_no_auc() -> None:
     assert found.metrics["roc_auc"].interval is None
 
 
-# --- intervals ---------------------------------------------------------------------------------------------
-
-
-def test_intervals_are_seeded() -> None:
-    values = np.random.default_rng(0).normal(size=100)
-    sampling = sampling_of(fake=[True, False] * 50, identities=[""] * 100, sources=[""] * 100)
-    assert mean_interval(values, sampling, FEW) == mean_interval(values, sampling, FEW)
-    assert mean_interval(values, sampling, FEW) != mean_interval(values, sampling, replace(FEW, seed=4))
-
-
-def test_an_interval_agrees_with_the_normal_one_where_that_holds() -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(1.0, 0.5, 2000)
-    sampling = sampling_of(fake=[True, False] * 1000, identities=[""] * 2000, sources=[""] * 2000)
-    found = mean_interval(values, sampling, Bootstrap(samples=4000, seed=1))
-    half = 1.96 * values.std() / math.sqrt(2000)
-    assert found is not None
-    assert found.low == pytest.approx(values.mean() - half, abs=0.1 * half)
-    assert found.high == pytest.approx(values.mean() + half, abs=0.1 * half)
-
-
-def test_videos_of_one_source_are_drawn_together_and_make_the_interval_wider() -> None:
-    sources = [f"s{index // 20}" for index in range(400)]  # 20 sources of 20 identical videos
-    values = np.repeat(np.random.default_rng(0).normal(size=20), 20)
-    fake = [index // 20 % 2 == 0 for index in range(400)]
-    grouped = sampling_of(fake=fake, identities=[""] * 400, sources=sources)
-    single = sampling_of(fake=fake, identities=[""] * 400, sources=[""] * 400)
-    assert (grouped.unit, single.unit) == (Unit.SOURCE, Unit.VIDEO)
-    wide, narrow = (mean_interval(values, one, FEW) for one in (grouped, single))
-    assert wide is not None
-    assert narrow is not None
-    assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
-
-
-def test_too_few_groups_are_not_drawn() -> None:
-    fake = [index % 2 == 0 for index in range(100)]
-    few = [f"p{index % (2 * GROUPS_MIN - 2)}" for index in range(100)]
-    enough = [f"p{index % (2 * GROUPS_MIN)}" for index in range(100)]
-    assert sampling_of(fake=fake, identities=few, sources=[""] * 100).unit is Unit.VIDEO
-    assert sampling_of(fake=fake, identities=enough, sources=[""] * 100).unit is Unit.IDENTITY
-    enough[3] = ""  # one video without an identity
-    assert sampling_of(fake=fake, identities=enough, sources=[""] * 100).unit is Unit.VIDEO
-
-
-@pytest.mark.parametrize(
-    ("fakes", "given"), [(0, True), (1, False), (DRAWN_MIN - 1, False), (DRAWN_MIN, True)]
-)
-def test_a_class_with_too_few_videos_gives_no_interval_instead_of_a_narrow_one(
-    fakes: int, given: bool
-) -> None:
-    fake = [True] * fakes + [False] * 50
-    names = [""] * len(fake)
-    sampling = sampling_of(fake=fake, identities=names, sources=names)
-    values = np.random.default_rng(0).normal(size=len(fake))
-    assert (mean_interval(values, sampling, FEW) is not None) is given
-    assert (statistic_interval(lambda weight: float(weight @ values), sampling, FEW) is not None) is given
-    gap = gap_of(
-        names=("public", "private"),
-        values=(values, values + 1),
-        sources=(["a"] * len(fake), ["b"] * len(fake)),
-        samplings=(sampling, sampling),
-        bootstrap=FEW,
-    )
-    assert gap.value == pytest.approx(1)
-    assert (gap.interval is not None) is given
-
-
-def test_each_replicate_keeps_the_balance_of_the_classes() -> None:
-    fake = [True] * 3 + [False] * 7
-    sampling = sampling_of(fake=fake, identities=[""] * 10, sources=[""] * 10)
-    for chunk in sampling.weights(FEW):
-        assert (chunk[:, :3].sum(axis=1) == 3).all()
-        assert (chunk[:, 3:].sum(axis=1) == 7).all()
-
-
-def test_a_paired_gap_knows_what_the_two_sets_share() -> None:
-    rng = np.random.default_rng(0)
-    hard = rng.normal(1.0, 1.0, 200)  # what makes a video hard, in both sets
-    second = hard + 0.2 + rng.normal(0, 0.05, 200)
-    sources = [f"s{index}" for index in range(200)]
-    sampling = sampling_of(fake=[True, False] * 100, identities=[""] * 200, sources=[""] * 200)
-    paired = gap_of(
-        names=("control", "private"),
-        values=(hard, second[::-1]),
-        sources=(sources, sources[::-1]),  # in another order
-        samplings=(sampling, sampling),
-        bootstrap=FEW,
-    )
-    apart = gap_of(
-        names=("public", "private"),
-        values=(hard, second),
-        sources=(sources, [f"t{index}" for index in range(200)]),
-        samplings=(sampling, sampling),
-        bootstrap=FEW,
-    )
-    assert (paired.paired, apart.paired) == (True, False)
-    assert paired.value == pytest.approx(apart.value) == pytest.approx(0.2, abs=0.02)
-    assert paired.interval is not None
-    assert apart.interval is not None
-    assert 0 < paired.interval.low < 0.2 < paired.interval.high
-    width = paired.interval.high - paired.interval.low
-    assert apart.interval.high - apart.interval.low > 10 * width
-
-
 def test_gaps_only_between_sets_that_are_scored() -> None:
     rows = scored_videos(outcomes=OUTCOMES, videos=VIDEOS, labels=LABELS)
     both = {SetName.PUBLIC: rows, SetName.PRIVATE: rows}
     scores = dict.fromkeys(both, score())
-    assert [(gap.first, gap.second) for gap in gaps(both, scores, FEW)] == [("public", "private")]
+    assert [(gap.first, gap.second) for gap in gaps(both, scores)] == [("public", "private")]
     unscored = {**scores, SetName.PRIVATE: score(verdict=Verdict.HARNESS_ERROR)}
-    assert gaps(both, unscored, FEW) == ()
+    assert gaps(both, unscored) == ()
 
 
 # --- a table of predictions --------------------------------------------------------------------------------
@@ -362,7 +244,7 @@ def table(folder: Path, text: str) -> Path:
 def test_a_csv_scores_like_a_run(tmp_path: Path) -> None:
     labels = Labels({name: Label(fake=name in "ac") for name in "abcd"})
     path = table(tmp_path, "\ufefffilename,label\r\na,0.8\r\nb,3e-1\r\nc,0.6\r\nd,.1\r\n\r\n")
-    found = score_predictions(read_predictions_csv(path), labels, bootstrap=FEW)
+    found = score_predictions(read_predictions_csv(path), labels)
     assert found.log_loss == score().log_loss
 
 
@@ -400,3 +282,30 @@ def test_missing_and_extra_rows_are_refused_together() -> None:
     assert all(
         part in str(caught.value) for part in ("b: no outcome", "c: no outcome", "x: an outcome for no video")
     )
+
+
+def test_a_brier_score_is_the_sum_of_its_parts() -> None:
+    parts = score().brier_parts
+    assert parts is not None
+    whole = (0.2**2 + 0.3**2 + 0.4**2 + 0.1**2) / 4
+    assert parts.uncertainty == 0.25
+    assert parts.reliability - parts.resolution + parts.uncertainty + parts.within == pytest.approx(whole)
+    assert parts.within == pytest.approx(0.0)  # one answer in each bin
+
+
+def test_a_column_of_the_organiser_s_own_cuts_a_set_into_subgroups() -> None:
+    names = [f"v{index:02}" for index in range(40)]
+    skin = ["dark", "light", "light", "medium"]
+    rows = [f"{name},{index % 2},p{index % 20},{skin[index % 4]},{name}" for index, name in enumerate(names)]
+    labels = parse_labels("\n".join(["filename,label,identity,skin,note", *rows]), place="labels.csv")
+    found = score_predictions([predicted(name, 0.6) for name in names], labels)
+    cuts = {cut.name: cut for cut in found.slices if cut.kind is SliceKind.SUBGROUP}
+    assert {(cut.column, cut.videos) for cut in cuts.values()} == {("skin", 10), ("skin", 20)}
+    assert set(cuts) == {"dark", "light", "medium"}  # a note on each video is no subgroup
+    assert cuts["dark"].log_loss == pytest.approx(-math.log(0.4))
+
+
+def test_groups_of_a_handful_are_shown_as_one() -> None:
+    cells = [{"site": "big"}] * 20 + [{"site": f"s{index}"} for index in range(6)] + [{}] * 6
+    found = subgroups(cells)
+    assert {name: len(rows) for name, rows in found["site"].items()} == {"big": 20, "7 small groups": 12}
