@@ -52,6 +52,7 @@ class Entry:
     attempt: int = 1
     run_id: str | None = None
     verdict: str | None = None
+    result_sha256: str | None = None  # of the result that holds now: a regrade may have made it
     public_loss: float | None = None  # exact: for the organiser
     shown: float | None = None  # what contestants see
     disqualified: str | None = None  # the public note
@@ -207,6 +208,7 @@ def _scored(state: State, event: ev.EntryScored) -> None:
         status=EntryStatus.SCORED,
         run_id=event.run_id,
         verdict=event.verdict,
+        result_sha256=event.result_sha256,
         public_loss=event.public_loss,
         shown=event.shown,
     )
@@ -269,7 +271,9 @@ def _reinstated(state: State, event: ev.Reinstated) -> None:
 @_on(ev.Regraded)
 def _regraded(state: State, event: ev.Regraded) -> None:
     for entry, loss in event.public_losses.items():
-        _set_entry(state, entry, public_loss=loss, shown=event.shown[entry], run_id=event.runs[entry])
+        _set_entry(
+            state, entry, public_loss=loss, shown=event.shown[entry], result_sha256=event.results[entry]
+        )
     for team in {state.entries[entry].team for entry in event.public_losses}:
         _set_team(state, team, best_shown=None)
         for one in state.entries_of(team):
