@@ -87,6 +87,7 @@ class State:
     public_decimals: int = 4
     rules: ContestRules | None = None  # none: there is no contest yet
     phase: ContestPhase = ContestPhase.ANNOUNCED
+    created: datetime | None = None
     last: datetime | None = None  # the moment of the last event
     events: int = 0
     teams: dict[str, Team] = field(default_factory=dict)
@@ -143,6 +144,7 @@ def _set_entry(state: State, entry: str, **changes: Any) -> None:
 def _created(state: State, event: ev.ContestCreated) -> None:
     state.challenge, state.challenge_sha256 = event.challenge, event.challenge_sha256
     state.public_decimals, state.rules = event.public_decimals, event.rules
+    state.created = event.at
 
 
 @_on(ev.RulesAmended)

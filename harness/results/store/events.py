@@ -113,6 +113,13 @@ def append(
     return records
 
 
+def take_turn(connection: sa.Connection, challenge: str) -> None:
+    """Wait until nobody else writes to this contest. SQLite lets one transaction write at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        mine = sa.select(CHALLENGES.c.challenge).where(CHALLENGES.c.challenge == challenge)
+        connection.execute(mine.with_for_update())
+
+
 def restore(connection: sa.Connection, records: Iterable[Record]) -> None:
     """Write events that were read from a log, as they are."""
     rows = [asdict(one) for one in records]

@@ -1,8 +1,8 @@
 """Jobs: what a driver wants done, who is at it, and what was accepted. Each change is a compare-and-set.
 
 A job is one shard of one set of one run. Whoever claims it gets an attempt and a fencing token; only with
-these can it be kept, finished or given back. A lease that ran out puts it back with the next attempt, and what
-the late worker then delivers is not accepted: for every (run, set, shard) one outcome, once.
+these can it be kept, finished or given back. A lease that ran out puts it back with the next attempt, and
+what the late worker then delivers is not accepted: for every (run, set, shard) one outcome, once.
 
 States go one way: waiting → claimed → done, failed or cancelled; claimed → waiting only as the next attempt.
 """
