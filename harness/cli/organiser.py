@@ -31,9 +31,9 @@ from harness.core.types import FailureRule, PreparedVideo, SetName, Verdict
 from harness.diagnose.audit import AuditProgress, audit_challenge
 from harness.gateway.staging import reap_stages
 from harness.image.container_engine import connect
-from harness.results.index import Store
 from harness.results.leaderboard import Choice, LeaderboardRow
 from harness.results.run_folder import RunFolder
+from harness.results.store import Store
 from harness.sandbox.docker.sandbox import reap as reap_containers
 from harness.scoring.score import score_set
 from harness.scoring.scored import read_predictions_csv

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
-from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -141,6 +140,7 @@ class EntryScored(Event):
     attempt: int
     run_id: str
     verdict: str  # under the lenient rule there is a score with verdicts other than OK, too
+    result_sha256: str  # of the result that says so
     public_loss: float
     shown: float | None  # none in a blind phase
 
@@ -235,7 +235,7 @@ class Regraded(Event):
     reason: str
     public_losses: Mapping[str, float]  # entry → exact
     shown: Mapping[str, float | None]
-    runs: Mapping[str, str]  # entry → the sealed result that holds now
+    results: Mapping[str, str]  # entry → sha256 of the result that holds now
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -267,14 +267,17 @@ def from_json(document: Mapping[str, Any]) -> Event:
             raise ValueError(f"unknown fields: {', '.join(unknown)}")
         return _adapter(kind).validate_json(json.dumps(raw), strict=True)
     except ValueError as error:  # pydantic's own is one
-        problems = (
-            [describe(one) for one in error.errors()] if isinstance(error, ValidationError) else [str(error)]
-        )
+        found = error.errors() if isinstance(error, ValidationError) else []
+        problems = [describe(one) for one in found] or [str(error)]
         raise ResultError(
             listed("is damaged", problems), place=f"{name} in the contest's log", remedy="Restore the log."
         ) from error
 
 
-@cache
+_ADAPTERS: dict[type[Event], TypeAdapter[Event]] = {}
+
+
 def _adapter(kind: type[Event]) -> TypeAdapter[Event]:
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]

@@ -52,6 +52,7 @@ class Entry:
     attempt: int = 1
     run_id: str | None = None
     verdict: str | None = None
+    result_sha256: str | None = None  # of the result that holds now: a regrade may have made it
     public_loss: float | None = None  # exact: for the organiser
     shown: float | None = None  # what contestants see
     disqualified: str | None = None  # the public note
@@ -86,6 +87,7 @@ class State:
     public_decimals: int = 4
     rules: ContestRules | None = None  # none: there is no contest yet
     phase: ContestPhase = ContestPhase.ANNOUNCED
+    created: datetime | None = None
     last: datetime | None = None  # the moment of the last event
     events: int = 0
     teams: dict[str, Team] = field(default_factory=dict)
@@ -142,6 +144,7 @@ def _set_entry(state: State, entry: str, **changes: Any) -> None:
 def _created(state: State, event: ev.ContestCreated) -> None:
     state.challenge, state.challenge_sha256 = event.challenge, event.challenge_sha256
     state.public_decimals, state.rules = event.public_decimals, event.rules
+    state.created = event.at
 
 
 @_on(ev.RulesAmended)
@@ -207,6 +210,7 @@ def _scored(state: State, event: ev.EntryScored) -> None:
         status=EntryStatus.SCORED,
         run_id=event.run_id,
         verdict=event.verdict,
+        result_sha256=event.result_sha256,
         public_loss=event.public_loss,
         shown=event.shown,
     )
@@ -269,7 +273,9 @@ def _reinstated(state: State, event: ev.Reinstated) -> None:
 @_on(ev.Regraded)
 def _regraded(state: State, event: ev.Regraded) -> None:
     for entry, loss in event.public_losses.items():
-        _set_entry(state, entry, public_loss=loss, shown=event.shown[entry], run_id=event.runs[entry])
+        _set_entry(
+            state, entry, public_loss=loss, shown=event.shown[entry], result_sha256=event.results[entry]
+        )
     for team in {state.entries[entry].team for entry in event.public_losses}:
         _set_team(state, team, best_shown=None)
         for one in state.entries_of(team):

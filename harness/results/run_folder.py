@@ -78,6 +78,22 @@ class RunFolder:
         """Where a further pass over the sets is kept: journals, summaries and logs, as here."""
         return RunFolder(path=self.path / "repeats" / str(number))
 
+    def regrade(self, name: str) -> RunFolder:
+        """Where the result of a regrade is kept, with its seal; this run's own stays as it is."""
+        return RunFolder(path=self.path / "regrades" / name)
+
+    @property
+    def regrades(self) -> tuple[RunFolder, ...]:
+        """The regrades of this run that are finished, the first first: their names sort by time."""
+        root = self.path / "regrades"
+        paths = sorted(root.iterdir()) if root.is_dir() else []
+        return tuple(RunFolder(path=path) for path in paths if (path / "result.json").is_file())
+
+    @property
+    def current(self) -> RunFolder:
+        """Where the result that holds now is: of the last regrade, or the run's own."""
+        return self.regrades[-1] if self.regrades else self
+
     def seed(self) -> int:
         """The seed of the order in which videos are fed.
 

@@ -6,19 +6,19 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.core.errors import ConfigError, ResultError
 from harness.core.files import write_text
+from harness.core.text import TEAM_CHARACTERS_MAX, team_name
 from harness.core.types import SetName
 from harness.results.result import Result, read_result
 from harness.results.run_folder import RunFolder
+from harness.results.seal import content_sha256
 
 SCHEMA_VERSION = 1  # of entry.json
-TEAM_CHARACTERS_MAX = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class RunRow:
     eligible: bool
     team: str | None = None
     submitted: str | None = None
+    result_sha256: str | None = None  # of the result that holds; none: indexed by an older release
+    regrade: str | None = None  # that made it; none: the run itself did
 
 
 def entry_path(folder: RunFolder) -> Path:
@@ -75,11 +77,12 @@ def read_row(folder: RunFolder) -> RunRow:
     Raises:
         ResultError: the folder holds no result that can be read, or that of another run.
     """
-    result, entry = read_result(folder.result), _read_entry(folder)
+    holds = folder.current
+    result, entry = read_result(holds.result), _read_entry(folder)
     if result.run_id != folder.run_id:
         raise ResultError(
             f"is the result of {result.run_id}",
-            place=folder.result,
+            place=holds.result,
             remedy="Put it back into its own folder.",
         )
     return RunRow(
@@ -98,6 +101,8 @@ def read_row(folder: RunFolder) -> RunRow:
         eligible=result.leaderboard.eligible,
         team=entry["team"] if entry else None,
         submitted=entry["submitted"] if entry else None,
+        result_sha256=content_sha256(holds.result),
+        regrade=None if holds == folder else holds.path.name,
     )
 
 
@@ -128,10 +133,10 @@ def _read_entry(folder: RunFolder) -> dict[str, str] | None:
 
 
 def _team(name: str) -> str:
-    team = unicodedata.normalize("NFC", " ".join(name.split()))
-    if not 0 < len(team) <= TEAM_CHARACTERS_MAX or not team.isprintable():
+    team = team_name(name)
+    if team is None:
         raise ConfigError(
-            f"{team[:TEAM_CHARACTERS_MAX]!r} is no name of a team",
+            f"{name[:TEAM_CHARACTERS_MAX]!r} is no name of a team",
             remedy=f"Use 1 to {TEAM_CHARACTERS_MAX} printable characters.",
         )
     return team

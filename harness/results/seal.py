@@ -149,6 +149,15 @@ def canonical(document: object) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
+def content_sha256(path: Path) -> str:
+    """Return the sha256 of a result's content, as it is sealed: by this a result is named.
+
+    Raises:
+        ResultError: the result cannot be read as JSON.
+    """
+    return hashlib.sha256(canonical(_document(path))).hexdigest()
+
+
 def _digest(document: object, key: Key) -> str:
     return hmac.new(key.secret, f"{_SCHEME}\n".encode() + canonical(document), hashlib.sha256).hexdigest()
 

@@ -165,6 +165,7 @@ class RecordScore(Command):
     attempt: int
     run_id: str
     verdict: str
+    result_sha256: str
     public_loss: float
 
 
@@ -246,7 +247,7 @@ class RecordRegrade(Command):
     regrade: str
     reason: str
     public_losses: Mapping[str, float]  # entry → exact
-    runs: Mapping[str, str]  # entry → the result that holds now
+    results: Mapping[str, str]  # entry → sha256 of the result that holds now
 
 
 TEAMS_MAY = (Submit, CancelEntry, SelectFinals, Tick)  # on what is their own

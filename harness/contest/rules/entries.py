@@ -50,7 +50,7 @@ def submit(asking: Asking, command: Submit) -> Decided:
     if rules.external_data_declaration and command.external_data is None:
         return Refusal(
             rule=Rule.EXTERNAL_DATA,
-            message="declare what it was trained on ([[external_data]] in its manifest), or that it was nothing",
+            message="declare what it was trained on (external_data in its manifest), or nothing",
         )
     day = day_of(asking.now, rules.zone)
     no_quota = quota_refusal(
@@ -111,6 +111,7 @@ def record_score(asking: Asking, command: RecordScore) -> Decided:
             attempt=command.attempt,
             run_id=command.run_id,
             verdict=command.verdict,
+            result_sha256=command.result_sha256,
             public_loss=command.public_loss,
             shown=shown,
         ),

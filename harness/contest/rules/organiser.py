@@ -113,11 +113,11 @@ def regrade(asking: Asking, command: RecordRegrade) -> Decided:
     if command.regrade in state.regrades:
         return Refusal(rule=Rule.REGRADE, message=f"{command.regrade} is on record already")
     scored = {name for name, one in state.entries.items() if one.status is EntryStatus.SCORED}
-    if set(command.public_losses) != scored or set(command.runs) != scored:
+    if set(command.public_losses) != scored or set(command.results) != scored:
         missing, extra = scored - set(command.public_losses), set(command.public_losses) - scored
         return Refusal(
             rule=Rule.REGRADE,
-            message=f"needs every entry with a score, and no other: {len(missing)} missing, {len(extra)} extra",
+            message=f"needs just the entries with a score: {len(missing)} missing, {len(extra)} extra",
             count=len(command.public_losses),
             limit=len(scored),
         )
@@ -138,6 +138,6 @@ def regrade(asking: Asking, command: RecordRegrade) -> Decided:
             reason=command.reason,
             public_losses=dict(command.public_losses),
             shown=shown,
-            runs=dict(command.runs),
+            results=dict(command.results),
         ),
     )

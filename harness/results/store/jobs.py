@@ -1,0 +1,259 @@
+"""Jobs: what a driver wants done, who is at it, and what was accepted. Each change is a compare-and-set.
+
+A job is one shard of one set of one run. Whoever claims it gets an attempt and a fencing token; only with
+these can it be kept, finished or given back. A lease that ran out puts it back with the next attempt, and
+what the late worker then delivers is not accepted: for every (run, set, shard) one outcome, once.
+
+States go one way: waiting → claimed → done, failed or cancelled; claimed → waiting only as the next attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from harness.results.store.tables import JOBS
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    DONE = "done"
+    FAILED = "failed"  # given up: no attempt is left, or none would help
+    CANCELLED = "cancelled"
+
+
+OVER = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobKey:
+    """Which job."""
+
+    run_id: str
+    set_name: str
+    shard: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """A job to be done."""
+
+    key: JobKey
+    challenge: str
+    entry: str | None = None
+    team: str | None = None
+    turn: int = 0  # lower ones first: the how-manieth of its team, where teams take turns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One job as it stands."""
+
+    run_id: str
+    set_name: str
+    shard: int
+    challenge: str
+    entry: str | None
+    team: str | None
+    turn: int
+    enqueued: str
+    state: JobState
+    attempt: int
+    token: int
+    worker: str | None
+    claimed: str | None
+    heartbeat: str | None
+    lease_until: str | None
+    finished: str | None
+    outcome: str | None
+    note: str | None
+
+    @property
+    def key(self) -> JobKey:
+        """Which one it is."""
+        return JobKey(run_id=self.run_id, set_name=self.set_name, shard=self.shard)
+
+
+def enqueue(connection: sa.Connection, jobs: Iterable[NewJob], *, now: datetime) -> int:
+    """Add jobs; those that are there already stay as they are. Returns how many were new."""
+    added = 0
+    for job in jobs:
+        there = connection.execute(sa.select(JOBS.c.state).where(_is(job.key))).first()
+        if there is None:
+            row = asdict(job) | asdict(job.key)
+            del row["key"]
+            connection.execute(
+                sa.insert(JOBS).values(
+                    **row, enqueued=_text(now), state=JobState.WAITING.value, attempt=1, token=0
+                )
+            )
+            added += 1
+    return added
+
+
+def claim(
+    connection: sa.Connection,
+    *,
+    worker: str,
+    now: datetime,
+    lease_seconds: float,
+    challenge: str | None = None,
+    run_id: str | None = None,
+) -> Job | None:
+    """Take the next job that waits: the lowest turn first, then the one that waited longest.
+
+    Returns:
+        The job, with the attempt and the token that only this worker has; None where none waits.
+    """
+    query = sa.select(JOBS.c.run_id, JOBS.c.set_name, JOBS.c.shard).where(
+        JOBS.c.state == JobState.WAITING.value
+    )
+    if challenge is not None:
+        query = query.where(JOBS.c.challenge == challenge)
+    if run_id is not None:
+        query = query.where(JOBS.c.run_id == run_id)
+    order = (JOBS.c.turn, JOBS.c.enqueued, JOBS.c.run_id, JOBS.c.set_name, JOBS.c.shard)
+    found = connection.execute(query.order_by(*order).limit(1).with_for_update(skip_locked=True)).first()
+    if found is None:
+        return None
+    key = JobKey(run_id=found.run_id, set_name=found.set_name, shard=found.shard)
+    connection.execute(
+        sa.update(JOBS)
+        .where(_is(key))
+        .values(
+            state=JobState.CLAIMED.value,
+            token=JOBS.c.token + 1,
+            worker=worker,
+            claimed=_text(now),
+            heartbeat=_text(now),
+            lease_until=_text(now + timedelta(seconds=lease_seconds)),
+        )
+    )
+    return get(connection, key)
+
+
+def heartbeat(
+    connection: sa.Connection,
+    key: JobKey,
+    *,
+    attempt: int,
+    token: int,
+    now: datetime,
+    lease_seconds: float,
+) -> bool:
+    """Keep a claim for longer; false where it is not one's own any more, and the work must be given up."""
+    until = _text(now + timedelta(seconds=lease_seconds))
+    return _swap(connection, key, attempt, token, {"heartbeat": _text(now), "lease_until": until})
+
+
+def complete(
+    connection: sa.Connection, key: JobKey, *, attempt: int, token: int, now: datetime, outcome: str
+) -> bool:
+    """Deliver what came of a job; false where the claim is not one's own any more: nothing is changed."""
+    done = {"state": JobState.DONE.value, "finished": _text(now), "outcome": outcome, "lease_until": None}
+    return _swap(connection, key, attempt, token, done)
+
+
+def give_back(
+    connection: sa.Connection,
+    key: JobKey,
+    *,
+    attempt: int,
+    token: int,
+    now: datetime,
+    note: str,
+    attempts_max: int,
+) -> JobState | None:
+    """Give a claim back: it waits as the next attempt, or has failed where no attempt is left.
+
+    Returns:
+        Its state now; None where the claim was not one's own any more: nothing is changed.
+    """
+    last = attempt >= attempts_max
+    state = JobState.FAILED if last else JobState.WAITING
+    changes = _freed(attempt, last=last, now=now) | {"note": note}
+    return state if _swap(connection, key, attempt, token, changes) else None
+
+
+def expire(connection: sa.Connection, *, now: datetime, attempts_max: int) -> tuple[Job, ...]:
+    """Put back every job whose lease ran out, as its next attempt, or fail it; return them as they are."""
+    query = sa.select(JOBS).where(JOBS.c.state == JobState.CLAIMED.value, JOBS.c.lease_until < _text(now))
+    found = [_job(row) for row in connection.execute(query.with_for_update(skip_locked=True)).mappings()]
+    for job in found:
+        changes = _freed(job.attempt, last=job.attempt >= attempts_max, now=now)
+        note = f"its worker {job.worker} was not heard of since {job.heartbeat}"
+        _swap(connection, job.key, job.attempt, job.token, changes | {"note": note})
+    return tuple(now_ for job in found if (now_ := get(connection, job.key)) is not None)
+
+
+def cancel(connection: sa.Connection, *, run_id: str, now: datetime, note: str = "") -> int:
+    """Cancel every job of a run that is not over; their workers learn it at the next heartbeat."""
+    over = [state.value for state in OVER]
+    done = connection.execute(
+        sa.update(JOBS)
+        .where(JOBS.c.run_id == run_id, JOBS.c.state.not_in(over))
+        .values(
+            state=JobState.CANCELLED.value,
+            token=JOBS.c.token + 1,
+            finished=_text(now),
+            lease_until=None,
+            note=note,
+        )
+    )
+    return int(done.rowcount)
+
+
+def get(connection: sa.Connection, key: JobKey) -> Job | None:
+    """Return one job."""
+    found = connection.execute(sa.select(JOBS).where(_is(key))).mappings().first()
+    return None if found is None else _job(found)
+
+
+def listed(
+    connection: sa.Connection,
+    *,
+    challenge: str | None = None,
+    run_id: str | None = None,
+    state: JobState | None = None,
+) -> tuple[Job, ...]:
+    """Return jobs in the order in which they are given out."""
+    query = sa.select(JOBS).order_by(
+        JOBS.c.turn, JOBS.c.enqueued, JOBS.c.run_id, JOBS.c.set_name, JOBS.c.shard
+    )
+    for column, value in ((JOBS.c.challenge, challenge), (JOBS.c.run_id, run_id), (JOBS.c.state, state)):
+        if value is not None:
+            query = query.where(column == str(value))
+    return tuple(_job(row) for row in connection.execute(query).mappings())
+
+
+def _swap(connection: sa.Connection, key: JobKey, attempt: int, token: int, changes: dict[str, Any]) -> bool:
+    """Change a claimed job exactly if attempt and token are still those: the compare-and-set."""
+    mine = (JOBS.c.state == JobState.CLAIMED.value, JOBS.c.attempt == attempt, JOBS.c.token == token)
+    return connection.execute(sa.update(JOBS).where(_is(key), *mine).values(**changes)).rowcount == 1
+
+
+def _freed(attempt: int, *, last: bool, now: datetime) -> dict[str, Any]:
+    if last:
+        return {"state": JobState.FAILED.value, "finished": _text(now), "lease_until": None}
+    freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until"))
+    return {"state": JobState.WAITING.value, "attempt": attempt + 1, "token": JOBS.c.token + 1, **freed}
+
+
+def _is(key: JobKey) -> sa.ColumnElement[bool]:
+    return sa.and_(JOBS.c.run_id == key.run_id, JOBS.c.set_name == key.set_name, JOBS.c.shard == key.shard)
+
+
+def _job(row: Any) -> Job:
+    return Job(**{**row, "state": JobState(row["state"])})
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

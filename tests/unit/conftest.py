@@ -1,0 +1,81 @@
+"""What unit tests share: an empty database of each kind, PostgreSQL's a real server of the tests' own.
+
+Needs Debian's `postgresql`; fails without it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL of our own: a fresh cluster that listens on a socket in a temporary folder only."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    binary = shutil.which("initdb") or (str(found[-1]) if found else None)
+    assert binary, "no PostgreSQL server: apt-get install postgresql"
+    programs = Path(binary).resolve().parent
+    user = _other_user()
+    home = Path(tempfile.mkdtemp(prefix="harness-pg-"))
+    try:
+        if user is not None:  # the server refuses to run as root
+            shutil.chown(home, user)
+        data = home / "data"
+
+        def run(*command: str) -> None:
+            done = subprocess.run(
+                command, user=user, cwd=home, capture_output=True, text=True, check=False, timeout=300
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+
+        run(
+            str(programs / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "harness",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        )
+        settings = f"-k {home} -c listen_addresses= -c fsync=off"
+        log = str(home / "log")
+        run(str(programs / "pg_ctl"), "-D", str(data), "-o", settings, "-l", log, "-w", "-t", "240", "start")
+        try:
+            yield f"postgresql+psycopg://harness@/postgres?host={home}"
+        finally:
+            run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "-t", "240", "stop")
+    finally:
+        shutil.rmtree(home)
+
+
+def _other_user() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    return "postgres" if any(entry.pw_name == "postgres" for entry in pwd.getpwall()) else "nobody"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, once SQLite and once PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'runs.db'}"
+    found = request.getfixturevalue("postgresql")
+    assert isinstance(found, str)
+    engine = sa.create_engine(found)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
+    engine.dispose()
+    return found
