@@ -1,7 +1,7 @@
-"""What the numbers of a picture mean: matrix, primaries, transfer and range, and how they are brought to SDR.
+"""What the numbers of a picture mean (matrix, primaries, transfer, range), and how they are brought to SDR.
 
-A standard picture keeps its own numbers: BT.601 stays BT.601 and BT.709 stays BT.709, and is tagged as what it
-is. Everything else (BT.2020, RGB, PQ, HLG, wide primaries) becomes BT.709. Numbers are those of ITU-T H.273,
+A standard picture keeps its own numbers: BT.601 stays BT.601, BT.709 stays BT.709, and is tagged as what it is.
+Everything else (BT.2020, RGB, PQ, HLG, wide primaries) becomes BT.709. Numbers are those of ITU-T H.273,
 which libav uses.
 """
 
@@ -21,6 +21,11 @@ OTHER_MATRICES = {
     10: "BT.2020 constant luminance",
     11: "Y'D'zD'x",
     12: "chromaticity-derived",
+    13: "chromaticity-derived constant luminance",
+    14: "ICtCp",
+    15: "IPT-C2",
+    16: "YCgCo-Re",
+    17: "YCgCo-Ro",
 } | {
     13: "chromaticity-derived constant luminance",
     14: "ICtCp",

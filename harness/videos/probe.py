@@ -1,4 +1,4 @@
-"""What a video file is: its size, rate, length, codec, colours and audio, from the file and its first picture."""
+"""What a video file is: size, rate, length, codec, colours and audio, from the file and its first picture."""
 
 from __future__ import annotations
 
