@@ -1,6 +1,6 @@
 """What the numbers of a picture mean (matrix, primaries, transfer, range), and how they are brought to SDR.
 
-A standard picture keeps its own numbers: BT.601 stays BT.601, BT.709 stays BT.709, and is tagged as what it is.
+A standard picture keeps its own numbers: BT.601 stays BT.601, BT.709 stays BT.709, tagged as what it is.
 Everything else (BT.2020, RGB, PQ, HLG, wide primaries) becomes BT.709. Numbers are those of ITU-T H.273,
 which libav uses.
 """

@@ -1,4 +1,4 @@
-"""Colours that go in come out: bars drawn in RGB, coded by formula, prepared, decoded, and read by formula."""
+"""Colours that go in come out: bars drawn in RGB, coded by formula, prepared, and read by formula."""
 
 from __future__ import annotations
 
