@@ -37,7 +37,7 @@ from harness.videos.prepared_set import (
 )
 from harness.videos.probe import VideoInfo, probe
 
-RENDERER = 1  # counted up when the same plan would give another picture: finished videos are then redone
+RENDERER = 2  # counted up when the same plan would give another picture: finished videos are then redone
 CHUNK_BYTES = 1 << 20
 OWN_NAME = re.compile(r"[0-9a-f]{16}\.mp4")
 

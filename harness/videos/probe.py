@@ -1,4 +1,4 @@
-"""What a video file is: its size, rate, length, codec and audio, read from the file and its first picture."""
+"""What a video file is: size, rate, length, codec, colours and audio, from the file and its first picture."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ import av
 import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Disposition
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
+from harness.videos.colour import FULL, LIMITED, Colour, read_colour, written
+from harness.videos.orientation import Orientation, read_display_matrix
 
 FALLBACK_FRAMES_PER_SECOND = 25.0  # where a file says nothing usable about its rate
 PLAUSIBLE_FRAMES_PER_SECOND = (0.5, 480.0)  # outside: a broken header, not a camera
+STILL = Disposition.attached_pic | Disposition.timed_thumbnails  # pictures about a file, not of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,30 @@ class VideoInfo:
     audio_channels: int | None
     container: str
     file_bytes: int
+    color_primaries: int = 2  # as `color_space`, of ITU-T H.273
+    color_transfer: int = 2
+    full_range: bool = False
+    mirrored: bool = False  # left to right, before the turn
+    interlaced: bool = False
+
+    @property
+    def orientation(self) -> Orientation:
+        """What a player does to bring the picture upright."""
+        return Orientation(mirrored=self.mirrored, degrees=self.rotation_degrees)
+
+    @property
+    def written_colour(self) -> Colour:
+        """What a prepared file of this video is tagged as, and holds."""
+        return written(
+            read_colour(
+                matrix=self.color_space,
+                primaries=self.color_primaries,
+                transfer=self.color_transfer,
+                color_range=FULL if self.full_range else LIMITED,
+                pixel_format=self.pixel_format,
+                is_rgb=is_rgb(self.pixel_format),
+            )
+        )
 
     @property
     def upright_width(self) -> int:
@@ -80,14 +110,19 @@ def reason(error: BaseException) -> str:
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream that a player would show.
+    """The stream that a player would show; a cover picture of an album is none.
 
     Raises:
         VideoError: There is none, or its codec is unknown.
     """
     stream = container.streams.best("video")
+    moving = [one for one in container.streams.video if not one.disposition & STILL]
+    if isinstance(stream, VideoStream) and stream.disposition & STILL and moving:
+        stream = moving[0]
     if not isinstance(stream, VideoStream):
         raise VideoError("has no video stream", place=path)
+    if stream.disposition & STILL:
+        raise VideoError("has no video stream: its only picture is a cover", place=path)
     if stream.codec_context is None:  # PyAV leaves it out where libav knows no decoder
         raise VideoError("has a video stream of an unknown codec", place=path)
     return stream
@@ -112,13 +147,15 @@ def _describe(container: InputContainer, path: Path, file_bytes: int) -> VideoIn
             break
     if first is None:
         raise VideoError("holds no picture that can be decoded", place=path)
+    lying, colour = orientation(first, path), frame_colour(first, path)
     aspect = stream.sample_aspect_ratio or Fraction(1)
     audio = audio_streams(container)
     rate = _rate(stream)
     return VideoInfo(
         width=first.width,
         height=first.height,
-        rotation_degrees=_clockwise(first.rotation),
+        rotation_degrees=lying.degrees,
+        mirrored=lying.mirrored,
         pixel_aspect=float(aspect) if 0.1 <= aspect <= 10 else 1.0,
         frames_per_second=rate,
         duration_seconds=_duration(container, stream, rate),
@@ -126,6 +163,10 @@ def _describe(container: InputContainer, path: Path, file_bytes: int) -> VideoIn
         video_codec=stream.codec_context.name,
         pixel_format=first.format.name,
         color_space=first.colorspace,
+        color_primaries=first.color_primaries,
+        color_transfer=first.color_trc,
+        full_range=colour.full_range,
+        interlaced=first.interlaced_frame,
         has_audio=bool(audio),
         audio_streams=len(audio),
         audio_codec=audio[0].codec_context.name if audio else None,
@@ -152,6 +193,43 @@ def _duration(container: InputContainer, stream: VideoStream, rate: float) -> fl
     return stream.frames / rate
 
 
-def _clockwise(counter_clockwise_degrees: int) -> int:
-    """The display matrix counts counter-clockwise; whole quarters only, as players do."""
-    return -round(counter_clockwise_degrees / 90) * 90 % 360
+def orientation(frame: VideoFrame, path: Path) -> Orientation:
+    """Which way up a decoded picture lies.
+
+    Raises:
+        VideoError: Its display matrix asks for what is no quarter turn.
+    """
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        return Orientation() if matrix is None else read_display_matrix(bytes(matrix))
+    except ValueError as error:
+        raise VideoError(
+            f"cannot be shown upright: {error}", place=path, remedy="encode it again, the right way up"
+        ) from error
+
+
+def frame_colour(frame: VideoFrame, path: Path) -> Colour:
+    """What a decoded picture's numbers mean.
+
+    Raises:
+        VideoError: They cannot be converted; says why.
+    """
+    try:
+        return read_colour(
+            matrix=frame.colorspace,
+            primaries=frame.color_primaries,
+            transfer=frame.color_trc,
+            color_range=frame.color_range,
+            pixel_format=frame.format.name,
+            is_rgb=is_rgb(frame.format.name),
+        )
+    except ValueError as error:
+        raise VideoError(
+            f"has colours that cannot be read: {error}", place=path, remedy="convert it to BT.709 first"
+        ) from error
+
+
+def is_rgb(pixel_format: str) -> bool:
+    """Whether libav's format of this name holds red, green and blue, by themselves or in a palette."""
+    found = VideoFormat(pixel_format)
+    return bool(found.is_rgb or found.has_palette)

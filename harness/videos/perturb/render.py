@@ -24,11 +24,11 @@ from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
+from harness.videos.colour import LIMITED
 from harness.videos.perturb.plans import Encoding, Plan
 from harness.videos.perturb.sound import Sound
 from harness.videos.perturb.steps import Canvas
 from harness.videos.perturb.streams import (
-    LIMITED_RANGE,
     LONGEST_GAP_SECONDS,
     TIME_BASE,
     Frames,
@@ -39,8 +39,6 @@ from harness.videos.perturb.streams import (
 from harness.videos.probe import VideoInfo, audio_streams, reason, video_stream
 
 SUPPLEMENTARY_UNIT = 6  # H.264 SEI: x264 writes all its settings there, which would tell the severity
-BT709 = 1  # AVColorSpace
-BT709_TAGS, BT601_TAGS = (1, 1, 1), (5, 5, 6)  # matrix, primaries, transfer, as ITU-T H.273 counts them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +68,7 @@ def render(source: Path, info: VideoInfo, plan: Plan, destination: Path) -> Rend
             writer = _Writer(writing, info, plan)
             reader = _Reader(reading, writing, info, plan)
             writer.start()
-            for frame in _pictures(reader, plan):
+            for frame in _pictures(reader, plan, info):
                 writer.write(frame)
             reader.finish()
             return writer.finish(reader)
@@ -83,9 +81,9 @@ def render(source: Path, info: VideoInfo, plan: Plan, destination: Path) -> Rend
 _MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
 
 
-def _pictures(reader: _Reader, plan: Plan) -> Frames:
+def _pictures(reader: _Reader, plan: Plan, info: VideoInfo) -> Frames:
     """The steps, lazily chained; filters that follow each other share one graph."""
-    frames: Frames = upright(reader.frames(), plan.canvas, reader.rotation_degrees)
+    frames: Frames = upright(reader.frames(), plan.canvas, info, reader.place)
     waiting: tuple[str, ...] = ()
     canvas = plan.canvas
     for planned in plan.steps:
@@ -118,10 +116,10 @@ class _Reader:
         self, container: InputContainer, output: OutputContainer, info: VideoInfo, plan: Plan
     ) -> None:
         self._container = container
-        self._video = video_stream(container, Path(container.name))
+        self.place = Path(container.name)
+        self._video = video_stream(container, self.place)
         self._video.codec_context.thread_count = 1
         self._nominal = round(1 / info.frames_per_second / TIME_BASE)
-        self.rotation_degrees = info.rotation_degrees
         self.damaged_packets = 0
         self.frame_count = 0
         self.seconds = 0.0
@@ -213,9 +211,8 @@ class _Writer:
         self._stream.time_base = context.time_base = TIME_BASE
         context.thread_count = 1
         # Untagged pictures are read as BT.601 by the decoders in use: saying so changes nothing.
-        tags = BT709_TAGS if info.color_space == BT709 else BT601_TAGS
-        context.colorspace, context.color_primaries, context.color_trc = tags
-        context.color_range = LIMITED_RANGE
+        context.colorspace, context.color_primaries, context.color_trc = info.written_colour.tags
+        context.color_range = LIMITED
 
     def start(self) -> None:
         """Write the header, once all tracks are declared."""

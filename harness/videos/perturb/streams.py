@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -14,15 +15,18 @@ import av.error
 from av.filter import Graph
 from av.video.codeccontext import VideoCodecContext
 
+from harness.videos.colour import FULL, LIMITED, TABLE, Colour, conversion
+from harness.videos.orientation import Orientation
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.registry import frame_generator
 from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Step
+from harness.videos.probe import VideoInfo, frame_colour
+from harness.videos.tone import table_file
 
 Frames = Iterator[av.VideoFrame]
 
 TIME_BASE = Fraction(1, 90_000)  # of every picture on its way and of every output file, whatever the source's
 LONGEST_GAP_SECONDS = 10  # a longer one is a broken clock: filling it could take hours and gigabytes
-LIMITED_RANGE, FULL_RANGE = 1, 2  # AVColorRange
 START_CODE = b"\0\0\1"
 X265_WIDTH_MIN = 64  # between 34 and 48 pixels of width, x265 (in PyAV 18.1) writes past its buffers
 SLICE_UNITS = {1, 5}  # H.264 NAL unit types that carry picture data
@@ -88,45 +92,75 @@ def operated(frames: Frames, operation: FrameOperation, canvas: Canvas) -> Frame
         yield frame
 
 
-def upright(frames: Frames, canvas: Canvas, rotation_degrees: int) -> Frames:
+def upright(frames: Frames, canvas: Canvas, info: VideoInfo, place: Path) -> Frames:
     """Bring decoded frames, whatever they are, to the canvas: turned, square pixels, even, limited 4:2:0.
 
     A frame that is there already passes untouched. Where a stream changes its format on the way, a new graph
     is made for the new format.
     """
-    graphs: dict[tuple[int, int, str, int], Graph] = {}
+    lying, target = info.orientation, info.written_colour
+    graph: Graph | None = None
+    current: tuple[object, ...] | None = None
     for frame in frames:
-        kind = (frame.width, frame.height, frame.format.name, frame.color_range)
-        fits = (frame.width, frame.height) == (canvas.width, canvas.height)
-        if (
-            fits
-            and frame.format.name == "yuv420p"
-            and frame.color_range != FULL_RANGE
-            and not rotation_degrees
-        ):
+        colour = frame_colour(frame, place)
+        kind = (frame.width, frame.height, frame.format.name, colour)
+        if kind != current:
+            if graph is not None:
+                yield from _finished(graph, target)
+            current, graph = kind, None
+            filters = _to_canvas(frame, canvas, lying, (colour, target), interlaced=info.interlaced)
+            if filters:
+                graph = _converting_graph(frame, filters, colour)
+        if graph is None:
             yield frame
             continue
-        if kind not in graphs:
-            filters = _to_canvas(frame, canvas, rotation_degrees)
-            graphs[kind] = _video_graph(frame, filters)
-        graphs[kind].vpush(frame)
-        for turned in _pulled(graphs[kind]):
-            turned.color_range = LIMITED_RANGE
-            yield turned
+        graph.vpush(frame)
+        yield from _tagged(_pulled(graph), target)
+    if graph is not None:
+        yield from _finished(graph, target)
 
 
-def _to_canvas(frame: av.VideoFrame, canvas: Canvas, rotation_degrees: int) -> tuple[str, ...]:
-    turn = {90: ("transpose=clock",), 180: ("hflip", "vflip"), 270: ("transpose=cclock",)}
-    full = frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj")
-    convert = (f"scale=in_range={'full' if full else 'limited'}:out_range=limited", "format=yuv420p")
-    plain = frame.format.name == "yuv420p" and not full
-    turned = rotation_degrees in {90, 270}
-    width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+def _finished(graph: Graph, target: Colour) -> Frames:
+    graph.vpush(None)
+    yield from _tagged(_pulled(graph), target)
+
+
+def _tagged(frames: Frames, target: Colour) -> Frames:
+    for frame in frames:
+        frame.color_range, frame.colorspace = LIMITED, target.matrix
+        yield frame
+
+
+def _converting_graph(frame: av.VideoFrame, filters: tuple[str, ...], colour: Colour) -> Graph:
+    if TABLE not in "".join(filters):
+        return _video_graph(frame, filters)
+    with table_file(colour.primaries, colour.transfer) as path:
+        quoted = path.replace("\\", "\\\\").replace(":", "\\:").replace("'", "\\'")
+        return _video_graph(frame, tuple(text.replace(TABLE, quoted) for text in filters))
+
+
+def _to_canvas(
+    frame: av.VideoFrame,
+    canvas: Canvas,
+    lying: Orientation,
+    colours: tuple[Colour, Colour],
+    *,
+    interlaced: bool,
+) -> tuple[str, ...]:
+    """The filters that a frame of this kind needs; none where it passes untouched."""
+    source, target = colours
+    plain = frame.format.name == "yuv420p" and (source.tags, source.full_range) == (target.tags, False)
+    width, height = (frame.height, frame.width) if lying.swaps_sides else (frame.width, frame.height)
+    fits = (width, height) == (canvas.width, canvas.height)
+    if plain and fits and lying.is_upright and not interlaced:
+        return ()
     # One odd row or column is cut, not squeezed: squeezing would blur the whole picture.
     odd = 0 <= width - canvas.width <= 1 and 0 <= height - canvas.height <= 1
     size = f"{canvas.width}:{canvas.height}"
     fit = (f"crop={size}:0:0:exact=1",) if odd else (f"scale={size}:flags=bicubic", "setsar=1")
-    return (*(() if plain else convert), *turn.get(rotation_degrees, ()), *fit)
+    whole = ("bwdif=mode=send_frame:deint=interlaced",) if interlaced else ()
+    convert = () if plain else conversion(source, target)
+    return (*whole, *convert, *lying.filters, *fit)
 
 
 def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
@@ -159,7 +193,7 @@ def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
             if frame.format.name == generation.pixel_format
             else frame.reformat(
                 format=generation.pixel_format,
-                dst_color_range=FULL_RANGE if "j" in generation.pixel_format else None,
+                dst_color_range=FULL if "j" in generation.pixel_format else None,
             )
         )
         shaped.pts, shaped.time_base, shaped.pict_type = given, encoder.time_base, 0
@@ -175,7 +209,7 @@ def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
 
 def _timed(frame: av.VideoFrame, times: deque[int | None]) -> av.VideoFrame:
     if frame.format.name != "yuv420p":
-        frame = frame.reformat(format="yuv420p", dst_color_range=LIMITED_RANGE)
+        frame = frame.reformat(format="yuv420p", dst_color_range=LIMITED)
     frame.pts, frame.time_base = times.popleft(), TIME_BASE
     return frame
 

@@ -90,3 +90,38 @@ def test_an_unknown_sound_codec_is_no_sound_and_an_unknown_picture_codec_is_refu
     path.write_bytes(content.replace(b"avc1", b"zz9x"))
     with pytest.raises(VideoError, match=r"a\.mp4"):
         probe(path)
+
+
+def with_cover(path: Path, *, video: bool) -> Path:
+    """Sound with a cover picture, and a real video where asked for."""
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as container:
+        tracks = []
+        if video:
+            tracks.append(container.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p"))
+        cover = container.add_stream("mjpeg", rate=1, width=640, height=640, pix_fmt="yuvj420p")
+        cover.disposition = av.stream.Disposition.attached_pic
+        sound = container.add_stream("libmp3lame", rate=44100)
+        for track in (*tracks, cover):
+            for index in range(1 if track is cover else 5):
+                picture = np.full((track.height, track.width, 3), 40 * index, np.uint8)
+                frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+                container.mux(track.encode(frame.reformat(format=track.pix_fmt)))
+            container.mux(track.encode(None))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), "s16", "mono")
+        silence.sample_rate, silence.pts = 44100, 0
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode(None))
+    return path
+
+
+def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"song\.mp3.*only picture is a cover"):
+        probe(with_cover(tmp_path / "song.mp3", video=False))
+
+
+def test_a_cover_beside_a_video_is_not_taken_for_it(tmp_path: Path) -> None:
+    info = probe(with_cover(tmp_path / "a.mp4", video=True))
+    assert (info.width, info.height) == (64, 48)

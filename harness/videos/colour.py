@@ -1,0 +1,133 @@
+"""What the numbers of a picture mean (matrix, primaries, transfer, range), and how they are brought to SDR.
+
+A standard picture keeps its own numbers: BT.601 stays BT.601, BT.709 stays BT.709, tagged as what it is.
+Everything else (BT.2020, RGB, PQ, HLG, wide primaries) becomes BT.709. Numbers are those of ITU-T H.273,
+which libav uses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNSPECIFIED = 2
+RGB, BT709, BT601_625, BT601_525, BT2020 = 0, 1, 5, 6, 9
+PQ, HLG, SRGB = 16, 18, 13
+LIMITED, FULL = 1, 2  # AVColorRange
+
+# As the filter `scale` calls them. What is not here swscale cannot read.
+MATRICES = {BT709: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", BT2020: "bt2020"}
+OTHER_MATRICES = {
+    8: "YCgCo",
+    10: "BT.2020 constant luminance",
+    11: "Y'D'zD'x",
+    12: "chromaticity-derived",
+    13: "chromaticity-derived constant luminance",
+    14: "ICtCp",
+    15: "IPT-C2",
+    16: "YCgCo-Re",
+    17: "YCgCo-Ro",
+} | {
+    13: "chromaticity-derived constant luminance",
+    14: "ICtCp",
+    15: "IPT-C2",
+    16: "YCgCo-Re",
+    17: "YCgCo-Ro",
+}
+# One tone curve under several names: the same numbers show the same picture.
+SAME_AS_BT709 = {1, 6, 11, 12, 14, 15}
+OTHER_SDR_TRANSFERS = {4: "gamma 2.2", 5: "gamma 2.8", 7: "SMPTE 240M", SRGB: "sRGB"}
+UNKNOWN_TRANSFERS = {8: "linear light", 9: "logarithmic", 10: "logarithmic", 17: "SMPTE ST 428-1"}
+NEAR_PRIMARIES = {1, 5, 6, 7}  # of the standards themselves: kept and tagged
+WIDE_PRIMARIES = {4, 8, 9, 11, 12, 22}  # converted to BT.709; see `tone`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colour:
+    """What a picture's numbers mean. `matrix` is 0 for RGB."""
+
+    matrix: int
+    primaries: int
+    transfer: int
+    full_range: bool = False
+
+    @property
+    def tags(self) -> tuple[int, int, int]:
+        """Matrix, primaries and transfer."""
+        return self.matrix, self.primaries, self.transfer
+
+
+SDR = Colour(matrix=BT709, primaries=1, transfer=1)
+
+
+def read_colour(
+    *, matrix: int, primaries: int, transfer: int, color_range: int, pixel_format: str, is_rgb: bool
+) -> Colour:
+    """What the tags of a picture say, with what they leave open filled in as the decoders in use do.
+
+    Raises:
+        ValueError: A matrix, a transfer or primaries that cannot be converted; says which.
+    """
+    if matrix in OTHER_MATRICES:
+        raise ValueError(f"its colours are coded as {OTHER_MATRICES[matrix]}, which cannot be converted")
+    if transfer in UNKNOWN_TRANSFERS:
+        raise ValueError(f"its tone curve is {UNKNOWN_TRANSFERS[transfer]}, which cannot be converted")
+    if is_rgb:
+        known = RGB
+    elif matrix in MATRICES:
+        known = matrix
+    else:
+        # An HDR picture or one with wide primaries is BT.2020 even where the matrix is left out; any other
+        # is read as BT.601 by the decoders in use.
+        known = BT2020 if transfer in {PQ, HLG} or primaries == BT2020 else UNSPECIFIED
+    if primaries not in NEAR_PRIMARIES | WIDE_PRIMARIES:
+        if primaries == 10:
+            raise ValueError("its primaries are CIE XYZ, which cannot be converted")
+        primaries = {RGB: 1, BT709: 1, 4: 4, BT601_525: 6, 7: 6, BT2020: BT2020}.get(known, 5)
+    if transfer in SAME_AS_BT709 or transfer not in {*OTHER_SDR_TRANSFERS, PQ, HLG}:
+        transfer = 6 if known in {BT601_625, BT601_525, UNSPECIFIED} else 1
+    # Grey without a tag is full range, as ffmpeg writes and reads it.
+    grey = pixel_format.startswith(("gray", "ya8", "ya16", "mono"))
+    full = is_rgb or color_range == FULL or pixel_format.startswith("yuvj") or (grey and not color_range)
+    return Colour(
+        matrix=BT601_625 if known == UNSPECIFIED and primaries != 6 else 6 if known == UNSPECIFIED else known,
+        primaries=primaries,
+        transfer=transfer,
+        full_range=full,
+    )
+
+
+def written(source: Colour) -> Colour:
+    """What a prepared file of this source is tagged as, and holds: limited range, BT.601 or BT.709."""
+    if needs_tone_map(source):
+        return SDR
+    primaries = 6 if source.primaries == 7 else source.primaries
+    matrix = source.matrix if source.matrix in {BT709, BT601_625, BT601_525} else BT709
+    transfer = source.transfer
+    if transfer in SAME_AS_BT709:
+        transfer = 1 if matrix == BT709 else 6
+    return Colour(matrix=matrix, primaries=primaries, transfer=transfer)
+
+
+def needs_tone_map(source: Colour) -> bool:
+    """Whether more than the matrix and the range are to change: HDR, or primaries wider than a screen's."""
+    return source.transfer in {PQ, HLG} or source.primaries in WIDE_PRIMARIES
+
+
+EXACT = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
+TABLE = "{table}"  # in a filter: where the path of the file of `tone.table` belongs
+
+
+def conversion(source: Colour, target: Colour) -> tuple[str, ...]:
+    """The filters that bring a picture to 8-bit 4:2:0 with the numbers of `target`; both sides are named."""
+    read = "" if source.matrix == RGB else f"in_color_matrix={MATRICES[source.matrix]}:"
+    levels = f"in_range={'full' if source.full_range else 'limited'}"
+    end = f"out_color_matrix={MATRICES[target.matrix]}:out_range=limited:{EXACT}"
+    if not needs_tone_map(source):
+        return (f"scale={read}{levels}:{end}", "format=yuv420p")
+    return (
+        f"scale={read}{levels}:out_range=full:{EXACT}",
+        "format=gbrp12",
+        f"lut3d=file={TABLE}:interp=tetrahedral",
+        f"scale=in_range=full:{end}",
+        "format=yuv420p",
+    )
