@@ -123,8 +123,7 @@ def watch(world: Any, proc: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
 
 def test_without_a_driver_there_are_no_gpus_and_that_is_no_error() -> None:
     code = (
-        "from harness.sandbox.meters.gpu import find_gpus, leased\n"
-        "print(find_gpus())\nwith leased(()): pass"
+        "from harness.sandbox.meters.gpu import find_gpus, leased\nprint(find_gpus())\nwith leased(()): pass"
     )
     environment = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
     done = subprocess.run(
