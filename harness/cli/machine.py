@@ -45,13 +45,6 @@ _out = Console()
 _err = Console(stderr=True, soft_wrap=True)
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(doctor)
-    app.command(name="verify")(verify_command)
-    app.command(name="calibrate")(calibrate_command)
-
-
 def doctor(
     *,
     challenge: Annotated[

@@ -47,12 +47,6 @@ _err = Console(stderr=True, soft_wrap=True)
 RunsArgument = Annotated[Path, typer.Argument(help="The folder of run folders.")]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the organiser's commands."""
-    for command in (score, audit, submit, leaderboard, rebuild, reap):
-        app.command()(command)
-
-
 def score(
     predictions: Annotated[Path, typer.Argument(help="CSV with filename,label; label is P(fake).")],
     labels: Annotated[Path, typer.Option("--labels", help="CSV with filename,label; label is 0 or 1.")],

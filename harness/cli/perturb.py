@@ -35,7 +35,11 @@ VIDEO_SUFFIXES = {
     ".wmv",
 }
 
-app = typer.Typer(help="Perturb videos: list the kinds, look at them, render a set.", no_args_is_help=True)
+app = typer.Typer(
+    help="Perturb videos: list the kinds, look at them, render a set.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command("list")

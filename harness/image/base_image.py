@@ -47,7 +47,7 @@ _DEBIAN_OPTIONS: Final = (
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-    # 130 MB that compiling a kernel does not need: Python as a static library, sanitizers, link-time optimisation.
+    # 130 MB that compiling a kernel does not need: Python's static library, sanitizers, link-time optimisation.
     "--dpkgopt=path-exclude=/usr/lib/python3.11/config-3.11-*/*.a",
     "--dpkgopt=path-exclude=/usr/lib/x86_64-linux-gnu/libpython3.11.a",
     *(f"--dpkgopt=path-exclude=/usr/lib/*/lib{name}.*" for name in ("asan", "tsan", "lsan", "ubsan", "hwasan")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,20 +9,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import av
-import cv2
-import numpy as np
-
 from harness.core.engines import Engine
 from harness.core.engines.local import LocalEngine
 from harness.core.errors import ConfigError, HarnessError, VideoError
-from harness.core.files import PART_SUFFIX, beside
+from harness.core.files import PART_SUFFIX
 from harness.core.locks import Waiting, exclusive
 from harness.core.types import AppliedPerturbation
-from harness.videos.perturb.plans import Plan
-from harness.videos.perturb.recipes import Recipe, actual_shares, expected_shares, plan
-from harness.videos.perturb.render import render
-from harness.videos.perturb.verify import verify
+from harness.videos.perturb.recipes import Recipe, actual_shares, expected_shares
+from harness.videos.prepare_one import (
+    Done,
+    Job,
+    SourceVideo,
+    file_sha256,
+    neutral_name,
+    prepare_one,
+    versions,
+)
 from harness.videos.prepared_set import (
     FORMAT,
     LOCK,
@@ -32,25 +33,12 @@ from harness.videos.prepared_set import (
     VIDEOS,
     PreparedSet,
     prepared_video,
-    read_record,
     write_json,
 )
-from harness.videos.probe import VideoInfo, probe
 
-RENDERER = 2  # counted up when the same plan would give another picture: finished videos are then redone
-CHUNK_BYTES = 1 << 20
+__all__ = ["PrepareProgress", "SourceVideo", "file_sha256", "neutral_name", "prepare_set"]
+
 OWN_NAME = re.compile(r"[0-9a-f]{16}\.mp4")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceVideo:
-    """One clean video. What is known of it beyond its file goes to the manifest and nowhere else."""
-
-    source_id: str  # its file name; what its seeds are derived from
-    path: Path
-    label: str = ""
-    method: str = ""
-    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,23 +54,6 @@ class PrepareProgress:
     bytes_read: int
     bytes_written: int
     wall_seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    source: SourceVideo
-    recipe: Recipe
-    set_seed: int
-    cell: int
-    destination: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Done:
-    source_id: str
-    record: dict[str, Any] | None  # None: unreadable
-    reason: str = ""
-    reused: bool = False
 
 
 def prepare_set(
@@ -131,7 +102,7 @@ def prepare_set(
     for folder in (destination / VIDEOS, destination / RECORDS):
         folder.mkdir(parents=True, exist_ok=True)
     jobs = [
-        _Job(source=source, recipe=recipe, set_seed=set_seed, cell=cell, destination=destination)
+        Job(source=source, recipe=recipe, set_seed=set_seed, cell=cell, destination=destination)
         for source in sources
         for cell in range(max(1, len(recipe.cells)))
     ]
@@ -141,7 +112,7 @@ def prepare_set(
         return _recorded(finished, recipe, set_seed, destination)
 
 
-def _recorded(finished: Sequence[_Done], recipe: Recipe, set_seed: int, destination: Path) -> PreparedSet:
+def _recorded(finished: Sequence[Done], recipe: Recipe, set_seed: int, destination: Path) -> PreparedSet:
     """Write the manifest, and take out of the folder what does not belong to the set."""
     records = [done.record for done in finished if done.record is not None]
     records.sort(key=lambda record: str(record["video_id"]))
@@ -158,12 +129,12 @@ def _recorded(finished: Sequence[_Done], recipe: Recipe, set_seed: int, destinat
 
 
 def _follow(
-    engine: Engine, jobs: Sequence[_Job], progress: Callable[[PrepareProgress], None] | None
-) -> Iterator[_Done]:
+    engine: Engine, jobs: Sequence[Job], progress: Callable[[PrepareProgress], None] | None
+) -> Iterator[Done]:
     """Run the jobs and tell how far it is; our own faults are raised once the others are done."""
     faults: list[tuple[str, BaseException]] = []
     start, frames, read, written, reused, unreadable = time.monotonic(), 0, 0, 0, 0, 0
-    for number, result in enumerate(engine.map(_prepare_one, jobs), start=1):
+    for number, result in enumerate(engine.map(prepare_one, jobs), start=1):
         if result.error is not None:
             faults.append((result.job.source.source_id, result.error))
             continue
@@ -198,105 +169,6 @@ def _follow(
             place=source_id,
             remedy="the others are done: correct the cause and call again",
         ) from first
-
-
-def neutral_name(set_seed: int, source_id: str, cell: int = 0) -> str:
-    """A file name that tells nothing: 16 hex digits of a hash over seed, source and grid cell."""
-    return hashlib.sha256(f"{set_seed}\0{source_id}\0{cell}\0name".encode()).hexdigest()[:16] + ".mp4"
-
-
-def _prepare_one(job: _Job) -> _Done:
-    """Render one video, or find it finished. Runs in a worker."""
-    source, destination = job.source, job.destination
-    try:
-        info = probe(source.path)
-        source_sha256 = file_sha256(source.path)
-    except OSError as error:
-        return _Done(source_id=source.source_id, record=None, reason=getattr(error, "message", str(error)))
-    planned = plan(job.recipe, set_seed=job.set_seed, video_id=source.source_id, info=info, cell=job.cell)
-    name = neutral_name(job.set_seed, source.source_id, job.cell)
-    key = _key(source_sha256, planned)
-    place, record_path = destination / VIDEOS / name, destination / RECORDS / f"{name}.json"
-    described = {"source_id": source.source_id, "label": source.label, "method": source.method} | {
-        "source": source.source
-    }
-    finished = read_record(record_path)
-    if finished is not None and _still_true(finished, key, place):
-        current = finished | described
-        if current != finished:
-            write_json(record_path, current)
-        return _Done(source_id=source.source_id, record=current, reused=True)
-    try:
-        made = _rendered(source.path, info, planned, place)
-    except _UnreadableError as error:
-        return _Done(source_id=source.source_id, record=None, reason=str(error))
-    made["input"]["sha256"] = source_sha256
-    record = described | {"video_id": name, "key": key} | made
-    write_json(record_path, record)
-    return _Done(source_id=source.source_id, record=record)
-
-
-class _UnreadableError(Exception):
-    """The source turned out to be damaged while it was rendered."""
-
-
-def _rendered(source: Path, info: VideoInfo, planned: Plan, place: Path) -> dict[str, Any]:
-    """Render one video to its place, and return what its record says of that."""
-    with beside(place) as part:
-        try:
-            rendered = render(source, info, planned, part)
-        except VideoError as error:
-            raise _UnreadableError(error.message) from error
-        found = verify(part, planned, rendered)
-        return {
-            "applied": [asdict(item) for item in planned.applied],
-            "plan": planned.to_json(),
-            "input": {
-                "bytes": info.file_bytes,
-                "frames": rendered.source_frames,
-                "damaged_packets": rendered.damaged_packets,
-            },
-            "output": {
-                "sha256": file_sha256(part),
-                "bytes": part.stat().st_size,
-                "packets_sha256": rendered.packets_sha256,
-                **asdict(found),
-            },
-            "versions": versions(),
-        }
-
-
-def _key(source_sha256: str, planned: Plan) -> str:
-    """What a finished video is known by: its source's bytes, its plan, and what rendered it."""
-    text = f"{source_sha256}\0{planned.digest()}\0{sorted(versions().items())}"
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _still_true(record: dict[str, Any], key: str, place: Path) -> bool:
-    if record.get("key") != key or not place.is_file():
-        return False
-    return bool(file_sha256(place) == record["output"]["sha256"])
-
-
-def versions() -> dict[str, str]:
-    """Of everything that can change a byte of the output."""
-    libraries = {name: ".".join(map(str, number)) for name, number in av.library_versions.items()}
-    return {
-        "renderer": str(RENDERER),
-        "pyav": av.__version__,
-        "opencv": cv2.__version__,
-        "numpy": np.__version__,
-        **{name: libraries[name] for name in ("libavcodec", "libavfilter", "libavformat", "libswscale")},
-    }
-
-
-def file_sha256(path: Path) -> str:
-    """Over the file's bytes, read in chunks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _remove_strangers(destination: Path, names: set[str]) -> None:

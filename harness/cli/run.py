@@ -1,0 +1,142 @@
+"""Commands that run a whole package, or make the image that packages run in."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.cli.back_ends import (
+    NO_ISOLATION_WARNING,
+    SandboxKind,
+    docker_backend,
+    isolation_of,
+    process_backend,
+)
+from harness.cli.exit_codes import NOT_WELL, OK
+from harness.cli.machine import projection_of
+from harness.cli.options import (
+    DEFAULT_RUNS,
+    SAMPLE_CHALLENGE,
+    CacheOption,
+    ChallengeOption,
+    PackageArgument,
+    cache_folder,
+)
+from harness.cli.progress import ConsoleObserver
+from harness.cli.views.scores import terminal_summary
+from harness.core.challenge import load_challenge
+from harness.core.types import OutcomeKind, Verdict
+from harness.gateway.journal import read_journal
+from harness.results.seal import key_from_environment
+from harness.run.evaluate import Evaluated, Evaluation, evaluate
+from harness.sandbox import Backend
+
+_err = Console(stderr=True, soft_wrap=True)
+_out = Console()
+
+SandboxOption = Annotated[
+    SandboxKind,
+    typer.Option("--sandbox", help="docker, or process: no isolation, for debugging your own package."),
+]
+PythonOption = Annotated[
+    str | None, typer.Option("--python", help="With --sandbox process: the interpreter to use.")
+]
+
+
+def run(
+    package: PackageArgument,
+    *,
+    challenge: ChallengeOption = SAMPLE_CHALLENGE,
+    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
+    cache: CacheOption = None,
+    sandbox: SandboxOption = SandboxKind.DOCKER,
+    python: PythonOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do not resume a run that was cut off.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the order in which videos are fed. Default: drawn.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that prepare videos. Default: one per core.")
+    ] = None,
+    runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
+    repeat: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=10,
+            help="Passes over each set. The first is scored; further ones, in other orders and with some "
+            "videos shown twice, say whether the answers are steady.",
+        ),
+    ] = 1,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            help="Wait for GPUs and cores that other runs on this machine use. With --no-wait, cores are "
+            "shared and a GPU in use ends the run.",
+        ),
+    ] = True,
+) -> None:
+    """Score a package on the public and the private set of a challenge, and write its reports."""
+    asked = Evaluation(
+        package=package,
+        challenge=load_challenge(challenge),
+        runs=runs.resolve(),
+        cache=cache_folder(cache),
+        isolation=isolation_of(sandbox),
+        order_seed=seed,
+        fresh=fresh,
+        workers=workers,
+        signing_key=key_from_environment(os.environ),
+        passes=repeat,
+    )
+    with ConsoleObserver(_err) as observer, ExitStack() as held:
+        if sandbox is SandboxKind.PROCESS:
+            observer.warn(NO_ISOLATION_WARNING)
+
+        def backend() -> Backend:
+            if sandbox is SandboxKind.PROCESS:
+                return process_backend(python)
+            return docker_backend(
+                observer.say, runtime=runtime, gpus=asked.challenge.limits.gpus, held=held, wait=wait
+            )
+
+        evaluated = evaluate(asked, backend=backend, observer=observer)
+    _show(evaluated)
+    if sandbox is SandboxKind.DOCKER:
+        text = projection_of(_times(evaluated), cache=asked.cache, limits=asked.challenge.limits)
+        if text:
+            _out.print(text, soft_wrap=True, markup=False, highlight=False)
+    spoiled = any(one.verdict is not Verdict.OK for one in evaluated.result.sets.values())
+    raise typer.Exit(NOT_WELL if spoiled else OK)
+
+
+def image() -> None:
+    """Find or build the runtime image that packages run in, starting an engine where none runs."""
+    with ConsoleObserver(_err) as observer:
+        observer.step("Runtime image")
+        facts = docker_backend(observer.say).image
+    _out.print(f"{facts.label} {facts.digest}", soft_wrap=True)
+
+
+def _show(evaluated: Evaluated) -> None:
+    _out.print(terminal_summary(evaluated.result))
+    for title, path in (
+        ("report", evaluated.folder.report),
+        ("for the contestant", evaluated.folder.contestant_report),
+        ("result", evaluated.folder.result),
+    ):
+        _out.print(f"{title}: {path}", soft_wrap=True, highlight=False)
+
+
+def _times(evaluated: Evaluated) -> list[float]:
+    return [
+        entry.outcome.wall_seconds
+        for name in evaluated.result.sets
+        for entry in read_journal(evaluated.folder.journal(name))[1]
+        if entry.outcome.kind is OutcomeKind.PREDICTED
+    ]
