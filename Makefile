@@ -24,7 +24,7 @@ MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-submission check pack image doctor audit self-check test lint format types benchmark train clean
+.PHONY: help setup run-submission check pack image doctor audit self-check test unit coverage lint format types benchmark train clean clean-images
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,13 @@ test: $(TRAIN_STAMP) ## Run the whole test suite, real containers and a real bro
 		apt-get update -qq && $(APT_INSTALL) $(TEST_PACKAGES) >/dev/null </dev/null,:),:)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
+unit: $(STAMP) ## Run the unit tests that need neither an engine nor torch
+	@$(BIN)/python -m pytest -n $(WORKERS) tests/unit --ignore=tests/unit/submission $(ARGS)
+
+coverage: $(STAMP) ## Say which lines the unit tests do not reach; the pages are in htmlcov/
+	@$(BIN)/python -m pytest -n $(WORKERS) tests/unit --ignore=tests/unit/submission \
+		--cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
+
 lint: $(STAMP) ## Check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -78,8 +85,15 @@ train: $(TRAIN_STAMP) ## Train one member of the reference entry; ARGS goes to s
 	@$(BIN)/python submission/training/train.py $(ARGS)
 
 clean: ## Remove the virtual environment and what tools left; runs, images and fetched wheels stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# By name, so that what others have stays. One that a container still runs on is refused, and make says so.
+clean-images: ## Remove the images that the harness has built; they are built again when they are needed
+	@if command -v docker >/dev/null && docker info >/dev/null 2>&1; then \
+		docker image ls --format '{{.Repository}}:{{.Tag}}' | grep '^blackbox-video-harness/' | \
+			xargs --no-run-if-empty docker image rm >/dev/null; \
+	fi
 
 # Debian splits venv's pip (ensurepip) into a package of its own; the host's pip can do that part as well.
 $(STAMP): pyproject.toml constraints.txt

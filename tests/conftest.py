@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import secrets
+import shutil
 import signal
+import socket
+import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
 import pytest
 from hypothesis import HealthCheck, settings
 
+from harness.core.locks import exclusive, machine_folder
 from harness.core.types import ImageFacts, Limits, Mode, Mount, PreparedVideo, SandboxSpec
 from harness.gateway.staging import Stage
+from harness.image.base_image import BaseImage, ensure_base
 from harness.sandbox import Backend
 from harness.sandbox.docker.sandbox import DockerSandbox
 
@@ -75,9 +83,12 @@ def docker_client() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def light_image(docker_client: docker.DockerClient) -> str:
     """The base of the runtime image and the runner, nothing else: built in a second, no torch."""
-    from harness.image.base_image import ensure_base
-
     base = ensure_base(docker_client, say=print)
+    with exclusive(machine_folder() / "test-image"):  # of all workers, one builds it
+        return _light_image_on(docker_client, base)
+
+
+def _light_image_on(docker_client: docker.DockerClient, base: BaseImage) -> str:
     dockerfile = f"FROM {base.name}\nCOPY runner.py /opt/harness/runner.py\n".encode()
     digest = hashlib.sha256(dockerfile + RUNNER.read_bytes() + base.image_id.encode()).hexdigest()[:12]
     tag = f"blackbox-video-harness/test:{digest}"
@@ -206,3 +217,94 @@ def make_spec(stage: Stage) -> MakeSpec:
         )
 
     return make
+
+
+def is_running(process_id: int) -> bool:
+    """Tell whether a process is more than an entry that nobody has asked for yet."""
+    with suppress(OSError):
+        state = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
+        return state.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    return False
+
+
+class OwnEngine:
+    """A second engine, whose death harms nobody else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.address = f"unix://{folder}/s"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers; on a busy machine its own parts may miss each other."""
+        for _ in range(3):
+            if self._answers_after_a_start():
+                return
+            self.end(signal.SIGKILL)
+        pytest.fail("the second engine does not answer:\n" + (self.folder / "log").read_text()[-2000:])
+
+    def _answers_after_a_start(self) -> bool:
+        arguments = ["--host", self.address, "--data-root", f"{self.folder}/data"]
+        arguments += ["--exec-root", f"{self.folder}/x", "--pidfile", f"{self.folder}/pid"]
+        arguments += ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
+        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+        program = shutil.which("dockerd", path=path)
+        assert program is not None, "an engine to kill: dockerd is not installed"
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, *arguments],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=os.environ | {"PATH": path},
+            )
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline:
+            # By hand: the SDK leaves its sockets open where nobody answers.
+            with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
+                line.settimeout(30)
+                line.connect(f"{self.folder}/s")
+                line.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
+                if b"200 OK" in line.recv(4096):
+                    return True
+            if self._process.poll() is not None:
+                return False
+            time.sleep(0.1)
+        return False
+
+    @contextmanager
+    def client(self) -> Iterator[docker.DockerClient]:
+        client = docker.DockerClient(base_url=self.address, version="auto", timeout=300)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def end(self, how: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=180)
+        if how is signal.SIGKILL:  # its other half may outlive it, and then keeps the next one out
+            with suppress(OSError, ValueError):
+                other_half = int((self.folder / "x" / "containerd" / "containerd.pid").read_text())
+                if str(self.folder) in Path(f"/proc/{other_half}/cmdline").read_text():
+                    os.kill(other_half, signal.SIGKILL)
+                    deadline = time.monotonic() + 60
+                    while is_running(other_half) and time.monotonic() < deadline:
+                        time.sleep(0.01)
+
+
+@pytest.fixture
+def fresh_engine() -> Iterator[OwnEngine]:
+    """A second engine that has no image yet, and whose death harms nobody else. It takes root."""
+    folder = Path(tempfile.mkdtemp(prefix="he-", dir="/tmp"))  # short: the names of sockets are
+    engine = OwnEngine(folder)
+    try:
+        engine.start()
+        yield engine
+    finally:
+        engine.end(signal.SIGTERM)
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        for mount in sorted((line.split()[1] for line in mounts if str(folder) in line), reverse=True):
+            subprocess.run(["umount", "-l", mount], check=False)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -14,16 +14,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.errors import ConfigError, InfrastructureError
-from harness.core.locks import LOOK_AGAIN_SECONDS, Teller, Waiting, exclusive, holder_of, is_locked, try_lock
-
-CLAIMS_VARIABLE = "HARNESS_CLAIMS"
-# Not `tempfile.gettempdir()`: TMPDIR may differ from one harness to the next, and they must meet.
-DEFAULT_FOLDER = "/tmp/blackbox-video-harness-claims"  # noqa: S108  (sticky, and its files hold nothing)
+from harness.core.errors import ConfigError
+from harness.core.locks import (
+    LOOK_AGAIN_SECONDS,
+    Teller,
+    Waiting,
+    exclusive,
+    holder_of,
+    is_locked,
+    machine_folder,
+    try_lock,
+)
 
 
 class ClaimedError(ConfigError):
@@ -67,7 +72,7 @@ def claim_cores(
             f"{count} CPU cores are asked for, and there are {len(cores)}",
             remedy="Lower `limits.cpus` in challenge.toml, or use a larger machine.",
         )
-    folder = _folder()
+    folder = machine_folder()
     with ExitStack() as held:
         if waiting is None:
             taken = _spread(folder, cores, count, held)
@@ -112,7 +117,7 @@ def claim_gpus(
             f"{count} GPUs are asked for, and there are {len(among)}",
             remedy="Lower `limits.gpus` in challenge.toml, or use a larger machine.",
         )
-    folder = _folder()
+    folder = machine_folder()
     names = {f"gpu-{uuid}": uuid for uuid in among}
     wanted = _Wanted(
         folder=folder, kind="GPUs", names=tuple(names), count=count, fit=lambda name: fit(names[name])
@@ -201,25 +206,6 @@ def _core_file(core: int, place: int) -> str:
 
 def _claims_on(folder: Path, core: int) -> int:
     return sum(is_locked(path) for path in folder.glob(f"core-{core}.*"))
-
-
-def _folder() -> Path:
-    path = Path(os.environ.get(CLAIMS_VARIABLE) or DEFAULT_FOLDER)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with suppress(PermissionError):  # another user has made it
-            path.chmod(0o1777)
-    except OSError as error:
-        raise _unusable(path, error) from error
-    return path
-
-
-def _unusable(path: Path, error: OSError) -> InfrastructureError:
-    return InfrastructureError(
-        f"claims on this machine's cores and GPUs cannot be kept here: {error.strerror}",
-        place=path,
-        remedy=f"Make the folder writable for all who run packages, or set {CLAIMS_VARIABLE} to another.",
-    )
 
 
 def _held_by(folder: Path, names: Iterable[str]) -> str:

@@ -16,11 +16,35 @@ from pathlib import Path
 
 from harness.core.errors import InfrastructureError
 
+CLAIMS_VARIABLE = "HARNESS_CLAIMS"
+# Not `tempfile.gettempdir()`: TMPDIR may differ from one harness to the next, and they must meet.
+DEFAULT_FOLDER = "/tmp/blackbox-video-harness-claims"  # noqa: S108  (sticky, and its files hold nothing)
+
 LOOK_AGAIN_SECONDS = 0.2
 SAY_AGAIN_SECONDS = 30.0
 
 # Told what is being waited for: at once, and then every half minute.
 Waiting = Callable[[str], None]
+
+
+def machine_folder() -> Path:
+    """Return the folder for locks that all harnesses of this machine meet at; `HARNESS_CLAIMS` names another.
+
+    Raises:
+        InfrastructureError: it cannot be made.
+    """
+    path = Path(os.environ.get(CLAIMS_VARIABLE) or DEFAULT_FOLDER)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # another user has made it
+            path.chmod(0o1777)
+    except OSError as error:
+        raise InfrastructureError(
+            f"claims on what this machine has cannot be kept here: {error.strerror}",
+            place=path,
+            remedy=f"Make the folder writable for all who run packages, or set {CLAIMS_VARIABLE} to another.",
+        ) from error
+    return path
 
 
 class Teller:

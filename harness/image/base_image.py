@@ -26,6 +26,7 @@ from docker.errors import DockerException
 from docker.utils import parse_repository_tag
 
 from harness.core.errors import ImageError
+from harness.core.locks import exclusive, machine_folder
 from harness.image.compiler import add_compiler, compiler_tag
 from harness.image.container_engine import install_debian_packages, is_debian_family
 
@@ -88,7 +89,9 @@ def find_base(client: docker.DockerClient) -> BaseImage | None:
 
 
 def ensure_base(client: docker.DockerClient, *, say: Callable[[str], None]) -> BaseImage:
-    """Return the base image, pulling or making it where the engine does not have it.
+    """Return the base image, pulling or making it if the engine does not have it.
+
+    Several processes may ask at once: one pulls or makes it, the others wait and find it.
 
     Raises:
         ImageError: a named base image cannot be had, or a base cannot be made on this machine.
@@ -96,6 +99,11 @@ def ensure_base(client: docker.DockerClient, *, say: Callable[[str], None]) -> B
     found = find_base(client)
     if found is not None:
         return found
+    with exclusive(machine_folder() / "base-image", waiting=say, what="the base image"):
+        return find_base(client) or _obtained(client, say)
+
+
+def _obtained(client: docker.DockerClient, say: Callable[[str], None]) -> BaseImage:
     name = requested_base()
     try:
         if image_id_of(client, name) is None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-import fcntl
 import hashlib
 import io
 import json
@@ -32,6 +31,7 @@ from docker.types import Mount as DockerMount
 
 from harness.core.errors import ImageError
 from harness.core.files import cache_folder
+from harness.core.locks import exclusive, machine_folder
 from harness.image.base_image import BaseImage, ensure_base, find_base, image_id_of
 from harness.image.wheels import REQUIREMENT_FILES, Variant, ensure_wheelhouse
 
@@ -85,7 +85,8 @@ def ensure_image(
         found = _find(client, chosen, runtime)
         if found is not None:
             return found
-        with _only_one_builder(say):
+        # For the whole machine: users with caches of their own may share one engine.
+        with exclusive(machine_folder() / "image", waiting=say, what="the runtime image"):
             found = _find(client, chosen, runtime)  # another process may have built it meanwhile
             return found or _build(client, chosen, runtime, say)
     except (DockerException, requests.RequestException) as error:
@@ -279,16 +280,3 @@ def _archive(files: Mapping[str, Path]) -> Iterator[IO[bytes]]:
                     archive.addfile(entry, content)
         stream.seek(0, io.SEEK_SET)
         yield stream
-
-
-@contextmanager
-def _only_one_builder(say: Callable[[str], None]) -> Iterator[None]:
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "image.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("Another process is building the runtime image; waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

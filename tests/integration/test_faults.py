@@ -97,6 +97,7 @@ class Bench:
         self.root = folder / "first"
         self.temporary = Path(tempfile.mkdtemp(prefix="faults-"))
         self.challenge = write_challenge(folder / "challenge")
+        self.process: subprocess.Popen[str] | None = None  # that was started last
 
     def asked(self, **changes: Any) -> dict[str, Any]:
         return {
@@ -118,6 +119,7 @@ class Bench:
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "begin\n", process.stdout.read()
+        self.process = process
         return process
 
     def run(self, **changes: Any) -> tuple[int, str]:
@@ -152,10 +154,23 @@ class Bench:
         }
 
     def wait_for(self, outcomes: int, *, runs: Path | None = None) -> None:
-        """Wait until a run that goes on has so many outcomes on the disk."""
+        """Wait until the run that was started last has so many outcomes on the disk.
+
+        Fails at once, with what the harness said, if it has ended with fewer.
+        """
+        assert self.process is not None
         deadline = time.monotonic() + 300
-        while sum(map(len, self.lines(runs).values())) < outcomes:
-            assert time.monotonic() < deadline
+        while True:
+            ended = self.process.poll()  # before the look, so that it is the last word
+            done = sum(map(len, self.lines(runs).values()))
+            if done >= outcomes:
+                return
+            if ended is not None:
+                said, _ = self.process.communicate()
+                pytest.fail(
+                    f"{done} of {outcomes} outcomes, and the harness ended with code {ended}:\n{said}"
+                )
+            assert time.monotonic() < deadline, f"{done} of {outcomes} outcomes after 300 s"
             time.sleep(0.01)
 
     def reap(self, client: docker.DockerClient) -> None:
@@ -233,6 +248,13 @@ def assert_resumed(
     result = read_result(bench.run_folder(runs).result)
     assert result.valid
     assert bench.left_on(client, runs) == []
+
+
+def test_a_harness_that_ends_early_is_not_waited_for(bench: Bench) -> None:
+    bench.fresh("early")
+    bench.start(image="sha256:" + "0" * 64)
+    with pytest.raises(pytest.fail.Exception, match=r"0 of 1 outcomes, .*code 3:\nImageError"):
+        bench.wait_for(1)
 
 
 def test_a_harness_that_is_killed_at_any_moment_is_resumed_to_the_same_result(
@@ -392,7 +414,8 @@ def test_an_image_that_disappears_is_our_error_and_the_next_run_resumes(
             # Refused while a container runs: it goes between two of them.
             while not removed and process.poll() is None:
                 with suppress(docker.errors.APIError):
-                    docker_client.images.remove(own, force=True)
+                    # Without its parents: one is the image that the other tests run.
+                    docker_client.images.remove(own, force=True, noprune=True)
                     removed = True
             said, _ = process.communicate(timeout=600)
             before = bench.lines()
@@ -406,7 +429,7 @@ def test_an_image_that_disappears_is_our_error_and_the_next_run_resumes(
         assert code == 0, said
         assert_resumed(bench, docker_client, expected, before)
     finally:
-        docker_client.images.remove(own, force=True)
+        docker_client.images.remove(own, force=True, noprune=True)
     note(case="image removed", done=sum(map(len, before.values())))
 
 
@@ -482,101 +505,17 @@ def test_a_full_disk_for_staging_is_our_error_and_the_next_run_resumes(
     note(case="disk full, staging", done=sum(map(len, before.values())))
 
 
-def is_running(process_id: int) -> bool:
-    """Tell whether a process is more than an entry that nobody has asked for yet."""
-    with suppress(OSError):
-        state = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
-        return state.rpartition(")")[2].split()[0] not in {"Z", "X"}
-    return False
-
-
-class OwnEngine:
-    """A second engine, whose death harms nobody else."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.address = f"unix://{folder}/s"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and wait until it answers; on a busy machine its own parts may miss each other."""
-        for _ in range(3):
-            if self._answers_after_a_start():
-                return
-            self.end(signal.SIGKILL)
-        pytest.fail("the second engine does not answer:\n" + (self.folder / "log").read_text()[-2000:])
-
-    def _answers_after_a_start(self) -> bool:
-        arguments = ["--host", self.address, "--data-root", f"{self.folder}/data"]
-        arguments += ["--exec-root", f"{self.folder}/x", "--pidfile", f"{self.folder}/pid"]
-        arguments += ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
-        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-        program = shutil.which("dockerd", path=path)
-        assert program is not None, "an engine to kill: dockerd is not installed"
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [program, *arguments],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env=os.environ | {"PATH": path},
-            )
-        deadline = time.monotonic() + 180
-        while time.monotonic() < deadline:
-            # By hand: the SDK leaves its sockets open where nobody answers.
-            with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
-                line.settimeout(30)
-                line.connect(f"{self.folder}/s")
-                line.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
-                if b"200 OK" in line.recv(4096):
-                    return True
-            if self._process.poll() is not None:
-                return False
-            time.sleep(0.1)
-        return False
-
-    @contextmanager
-    def client(self) -> Iterator[docker.DockerClient]:
-        client = docker.DockerClient(base_url=self.address, version="auto", timeout=300)
-        try:
-            yield client
-        finally:
-            client.close()
-
-    def end(self, how: signal.Signals) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(how)
-            self._process.wait(timeout=180)
-        if how is signal.SIGKILL:  # its other half may outlive it, and then keeps the next one out
-            with suppress(OSError, ValueError):
-                other_half = int((self.folder / "x" / "containerd" / "containerd.pid").read_text())
-                if str(self.folder) in Path(f"/proc/{other_half}/cmdline").read_text():
-                    os.kill(other_half, signal.SIGKILL)
-                    deadline = time.monotonic() + 60
-                    while is_running(other_half) and time.monotonic() < deadline:
-                        time.sleep(0.01)
-
-
 @pytest.fixture
-def own_engine(docker_client: docker.DockerClient, light_image: str) -> Iterator[OwnEngine]:
-    folder = Path(tempfile.mkdtemp(prefix="he-", dir="/tmp"))  # short: the names of sockets are
-    engine = OwnEngine(folder)
-    try:
-        engine.start()
-        with engine.client() as client:
-            client.images.load(b"".join(docker_client.images.get(light_image).save()))
-        yield engine
-    finally:
-        engine.end(signal.SIGTERM)
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-        for mount in sorted((line.split()[1] for line in mounts if str(folder) in line), reverse=True):
-            subprocess.run(["umount", "-l", mount], check=False)
-        shutil.rmtree(folder, ignore_errors=True)
+def own_engine(docker_client: docker.DockerClient, light_image: str, fresh_engine: Any) -> Any:
+    """A second engine, whose death harms nobody else, with the image of these tests."""
+    with fresh_engine.client() as client:
+        client.images.load(b"".join(docker_client.images.get(light_image).save()))
+    return fresh_engine
 
 
 @needs_root
 def test_an_engine_that_is_killed_at_any_moment_is_our_error_and_the_next_run_resumes(
-    bench: Bench, undisturbed: tuple[Outcomes, float], own_engine: OwnEngine
+    bench: Bench, undisturbed: tuple[Outcomes, float], own_engine: Any
 ) -> None:
     expected, seconds = undisturbed
     moments = random.Random(SEED + 1)

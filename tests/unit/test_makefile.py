@@ -93,3 +93,18 @@ def test_the_pins_name_no_place() -> None:
         *RUNTIME_FOLDER.glob("requirements*.txt"),
     ):
         assert not re.search(r"://| @ |^-|file:", path.read_text(encoding="utf-8"), re.MULTILINE), path.name
+
+
+def test_the_hooks_before_a_commit_are_the_tools_of_ci_and_fetch_nothing() -> None:
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    recipe = "".join(make("--dry-run", "--always-make", target).stdout for target in ("lint", "types"))
+    entries = re.findall(r"^ +entry: (\S+)", text, re.MULTILINE)
+    assert {entry.removeprefix(".venv/bin/") for entry in entries} == {"ruff", "mypy"}
+    assert all(entry in recipe for entry in entries)
+    assert re.findall(r"- repo: (\S+)", text) == ["local"]
+
+
+def test_the_editor_and_the_formatter_agree_on_the_length_of_a_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    editor = (ROOT / ".editorconfig").read_text(encoding="utf-8")
+    assert f"max_line_length = {project['tool']['ruff']['line-length']}\n" in editor
