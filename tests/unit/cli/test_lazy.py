@@ -42,7 +42,7 @@ def test_what_needs_no_package_loads_nothing_heavy(arguments: tuple[str, ...]) -
 def test_help_loads_no_command() -> None:
     loaded = loaded_by("--help")
     assert not {row.target.partition(":")[0] for row in COMMANDS.values()} & loaded
-    assert not {"rich", "pydantic"} & loaded
+    assert "rich" not in loaded
 
 
 def test_a_look_at_the_files_of_a_package_loads_no_more_than_that_takes(tmp_path: Path) -> None:
