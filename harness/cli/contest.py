@@ -109,9 +109,8 @@ def team_add(
 ) -> None:
     """Let a team take part."""
     wanted = team or _slug(name)
-    _ask(
-        challenge, store, RegisterTeam(team=wanted, name=name), say=lambda _done: f"team {wanted} takes part"
-    )
+    asked = RegisterTeam(team=wanted, name=name)
+    _ask(challenge, store, asked, say=lambda _done: f"team {wanted} takes part")
 
 
 @team_app.command("merge")
