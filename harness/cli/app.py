@@ -78,6 +78,14 @@ COMMANDS = {
         target="harness.cli.security:self_check",
         help="Attack this machine's own sandbox with hostile packages, and show what stopped each.",
     ),
+    "regrade": Later(
+        target="harness.cli.regrade:regrade",
+        help="Score recorded outcomes again, under other labels or rules, without running a model.",
+    ),
+    "contest": Later(
+        target="harness.cli.contest:app",
+        help="Run a contest: teams, quotas, phases, finals, and the log of every decision.",
+    ),
     "perturb": Later(
         target="harness.cli.perturb:app",
         help="Perturb videos: list the kinds, look at them, render a set.",

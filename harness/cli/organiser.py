@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.contest import open_store
 from harness.cli.options import (
     DEFAULT_RUNS,
     DEFAULT_STORE,
@@ -33,7 +34,6 @@ from harness.gateway.staging import reap_stages
 from harness.image.container_engine import connect
 from harness.results.leaderboard import Choice, LeaderboardRow
 from harness.results.run_folder import RunFolder
-from harness.results.store import Store
 from harness.sandbox.docker.sandbox import reap as reap_containers
 from harness.scoring.score import score_set
 from harness.scoring.scored import read_predictions_csv
@@ -115,7 +115,7 @@ def submit(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Enter a finished run under a team's name."""
-    index = _opened(store)
+    index = open_store(store)
     try:
         row = index.submit(RunFolder(path=run.resolve()), team=team)
     finally:
@@ -133,7 +133,7 @@ def leaderboard(
 ) -> None:
     """Rank the teams that submitted to a challenge, by rounded log loss."""
     loaded = load_challenge(challenge)
-    index = _opened(store)
+    index = open_store(store)
     try:
         rows = index.leaderboard(
             challenge_sha256=loaded.sha256, by=by, choice=choice, decimals=loaded.scoring.public_decimals
@@ -148,7 +148,7 @@ def leaderboard(
 
 def rebuild(runs: RunsArgument = DEFAULT_RUNS, *, store: StoreOption = DEFAULT_STORE) -> None:
     """Make the index anew from the run folders, which are the truth."""
-    index = _opened(store)
+    index = open_store(store)
     try:
         found = index.rebuild(runs)
     finally:
@@ -165,12 +165,6 @@ def reap() -> None:
     for name in (*containers, *map(str, folders)):
         _out.print(f"removed {name}", soft_wrap=True)
     _out.print(f"{len(containers)} containers and {len(folders)} folders removed")
-
-
-def _opened(url: str) -> Store:
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return Store(url)
 
 
 def _ranking(rows: tuple[LeaderboardRow, ...], title: str, decimals: int) -> Table:

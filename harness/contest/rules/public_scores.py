@@ -3,13 +3,20 @@
 The Ladder (Blum and Hardt 2015, "The Ladder: a reliable leaderboard for machine learning competitions",
 algorithm 1): a team's shown score changes only where the new one is better than the shown by more than a
 step, and then to the new one rounded to the step. Whoever probes labels learns nothing from all the others.
+
+One thing differs from the paper: it begins at the score of a constant 0.5, not at infinity. From infinity a
+team could begin with an awful entry and descend a step at a time, reading a label with each
+(`harness.contest.oracle` does so); nobody needs to be told by how much they are worse than a constant.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from harness.core.contest import PublicScores, ShownRule
+
+CONSTANT_HALF = math.log(2.0)  # the log loss of answering 0.5 to everything
 
 
 def shown_score(
@@ -25,9 +32,12 @@ def shown_score(
     """
     if scores.rule is ShownRule.ROUNDED:
         return round(loss, public_decimals)
-    if best_shown is None or loss < best_shown - scores.step:
-        return round(round(loss / scores.step) * scores.step, 12)  # no 0.30000000000000004
-    return best_shown
+    best = _multiple(CONSTANT_HALF, scores.step) if best_shown is None else best_shown
+    return _multiple(loss, scores.step) if loss < best - scores.step else best
+
+
+def _multiple(loss: float, step: float) -> float:
+    return round(round(loss / step) * step, 12)  # no 0.30000000000000004
 
 
 def shown_again(
