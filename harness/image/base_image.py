@@ -51,7 +51,10 @@ _DEBIAN_OPTIONS: Final = (
     # 130 MB that compiling a kernel does not need: Python's static library, sanitizers, link-time optimisation.
     "--dpkgopt=path-exclude=/usr/lib/python3.11/config-3.11-*/*.a",
     "--dpkgopt=path-exclude=/usr/lib/x86_64-linux-gnu/libpython3.11.a",
-    *(f"--dpkgopt=path-exclude=/usr/lib/*/lib{name}.*" for name in ("asan", "tsan", "lsan", "ubsan", "hwasan")),
+    *(
+        f"--dpkgopt=path-exclude=/usr/lib/*/lib{name}.*"
+        for name in ("asan", "tsan", "lsan", "ubsan", "hwasan")
+    ),
     "--dpkgopt=path-exclude=/usr/lib/gcc/*/lto*",
     # The host's mirrors and proxies, which may carry credentials, stay on the host.
     '--customize-hook=rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list',

@@ -1,8 +1,8 @@
 """A C++ compiler for the runtime image, which `torch.compile` calls while a package runs.
 
-A base that is made on this machine has one. One that is pulled or named mostly has none: then it is added once,
-by the base's own package manager, in a container with the engine's network. Where that cannot be done the image
-goes without, and says so: everything but `torch.compile` works all the same.
+A base that is made on this machine has one. One that is pulled or named mostly has none: then it is added
+once, by the base's own package manager, in a container with the engine's network. Where that cannot be done
+the image goes without, and says so: everything but `torch.compile` works all the same.
 """
 
 from __future__ import annotations

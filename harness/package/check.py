@@ -24,6 +24,7 @@ from harness.package.manifest import MANIFEST_NAME, Layout, Manifest
 from harness.package.opened import Package, digest, open_package
 from harness.package.source import Survey, survey
 from harness.package.static.code import Code, code_findings
+from harness.package.static.own_wheels import OwnWheel, is_own_wheel, look, wheel_findings
 from harness.package.static.scan import SOURCE_BYTES_MAX, Scan, Unreadable, scan
 from harness.package.static.weights import HEAD_BYTES, is_weights, weight_findings
 
@@ -82,6 +83,7 @@ class _Reading:
     sha256: str
     heads: dict[str, bytes]
     scans: dict[str, Scan | Unreadable]
+    wheels: tuple[OwnWheel, ...]
     findings: tuple[Finding, ...]
 
 
@@ -94,7 +96,7 @@ def check_package(
         source: The package.
         limits: Its size and number of files.
         rules: What the challenge asks.
-        inside: Where given, a package without errors is also started; without it, a note says so.
+        inside: Where given, a package that can be opened is also started; without it, a note says so.
     """
     rules = rules or Rules()
     with survey(source, limits=limits) as looked:
@@ -102,12 +104,12 @@ def check_package(
         findings = [*looked.findings, *reading.findings]
         if looked.manifest is not None:
             findings += _contract(looked, looked.manifest, rules)
-        findings += _static(looked, reading, rules, inside.modules if inside else shipped_modules())
-        clean = not any(finding.severity is Severity.ERROR for finding in findings)
+        findings += _static(looked, reading, rules, limits, inside.modules if inside else shipped_modules())
+        opens = looked.manifest is not None and not looked.errors
         complete = bool(looked.contents.members) and not looked.errors and not reading.findings
     if inside is None:
         findings.append(found("P621"))
-    elif clean:
+    elif opens:  # what a run shows is worth more than what its text does: an error there does not hide it
         findings += _run(source, limits, inside)
     order = list(Severity)
     return CheckReport(
@@ -116,7 +118,9 @@ def check_package(
         sha256=reading.sha256 if complete else "",
         size_bytes=looked.contents.size_bytes,
         file_count=len(looked.contents.members),
-        findings=tuple(sorted(shortened(findings), key=lambda f: (order.index(f.severity), f.code))),
+        findings=tuple(
+            sorted(shortened(findings), key=lambda f: (order.index(f.severity), not f.reached, f.code))
+        ),
     )
 
 
@@ -130,6 +134,7 @@ def _read_all(looked: Survey, *, bytes_max: int) -> _Reading:
     heads: dict[str, bytes] = {}
     scans: dict[str, Scan | Unreadable] = {}
     findings: list[Finding] = []
+    wheels: list[OwnWheel] = []
     listing: list[tuple[Entry, str]] = []
     too_large = _too_large(looked.contents.members)
     bytes_left = bytes_max
@@ -140,9 +145,14 @@ def _read_all(looked: Survey, *, bytes_max: int) -> _Reading:
         python = _is_python(entry) and entry.path not in too_large
         sha256, head, keep = hashlib.sha256(), b"", SOURCE_BYTES_MAX if python else HEAD_BYTES
         try:
-            for piece in looked.read(entry):
-                sha256.update(piece)
-                head += piece[: keep - len(head)]
+            with tempfile.TemporaryFile() as wheel:
+                for piece in looked.read(entry):
+                    sha256.update(piece)
+                    head += piece[: keep - len(head)]
+                    if is_own_wheel(entry.path):
+                        wheel.write(piece)
+                if is_own_wheel(entry.path):
+                    wheels.append(look(entry.path, wheel))
         except PackageError as error:
             findings.append(found("P103" if looked.zipped else "P101", error.message, place=entry.path))
             continue
@@ -151,7 +161,13 @@ def _read_all(looked: Survey, *, bytes_max: int) -> _Reading:
         if python:
             scans[entry.path] = scan(head, place=entry.path)
     findings += [found("P313", f"{size:,} bytes of Python", place=path) for path, size in too_large.items()]
-    return _Reading(sha256=digest(listing), heads=heads, scans=scans, findings=tuple(findings))
+    return _Reading(
+        sha256=digest(listing),
+        heads=heads,
+        scans=scans,
+        wheels=tuple(wheels),
+        findings=tuple(findings),
+    )
 
 
 def _is_python(entry: Entry) -> bool:
@@ -181,11 +197,19 @@ def _contract(looked: Survey, manifest: Manifest, rules: Rules) -> Iterator[Find
             yield found("P203", error.message, place=MANIFEST_NAME)
 
 
-def _static(looked: Survey, reading: _Reading, rules: Rules, modules: frozenset[str]) -> Iterator[Finding]:
+def _static(
+    looked: Survey, reading: _Reading, rules: Rules, limits: Limits, modules: frozenset[str]
+) -> Iterator[Finding]:
     members = looked.contents.members
-    paths = frozenset(entry.path for entry in members)
-    code = Code(manifest=looked.manifest, paths=paths, scans=reading.scans, image_modules=modules)
+    code = Code(
+        manifest=looked.manifest,
+        paths=frozenset(entry.path for entry in members),
+        scans=reading.scans,
+        image_modules=modules.union(*(wheel.modules for wheel in reading.wheels if not wheel.problem)),
+        gpus=limits.gpus > 0,
+    )
     yield from code_findings(code)
+    yield from wheel_findings(reading.wheels, limits)
     yield from weight_findings(
         looked.manifest, reading.heads, external_data_required=rules.external_data_required
     )

@@ -38,9 +38,17 @@ class Finding:
     message: str
     place: str = ""
     remedy: str = ""
+    reached: bool = True  # by the entry's own imports; what nothing imports matters less
 
 
-def found(code: str, message: str = "", *, place: str = "", severity: Severity | None = None) -> Finding:
+def found(
+    code: str,
+    message: str = "",
+    *,
+    place: str = "",
+    severity: Severity | None = None,
+    remedy: str = "",
+) -> Finding:
     """Make a finding of a known code.
 
     Args:
@@ -48,6 +56,7 @@ def found(code: str, message: str = "", *, place: str = "", severity: Severity |
         message: What is wrong here; the rule's title where nothing more is known.
         place: The file (and line) in the package.
         severity: Another severity than the rule's, where the challenge decides it.
+        remedy: A remedy that fits better than the rule's.
     """
     rule = RULES[code]
     return Finding(
@@ -55,7 +64,7 @@ def found(code: str, message: str = "", *, place: str = "", severity: Severity |
         severity=severity or rule.severity,
         message=message or rule.title,
         place=printable(place),
-        remedy=rule.remedy,
+        remedy=remedy or rule.remedy,
     )
 
 
@@ -91,6 +100,7 @@ RULES: Mapping[str, Rule] = {
                 "everything lies in one folder inside the zip",
                 "Zip the folder's content, not the folder: `harness pack FOLDER` does.",
             ),
+            "P132": ("wheels too large for the temporary disk", "Bring fewer, or smaller ones."),
             # P2: the manifest
             "P201": ("no submission.toml at the root", 'Add one; at least `name = "…"` and `entry = "…"`.'),
             "P202": ("submission.toml is no TOML", "Fix the syntax at that line."),
@@ -140,15 +150,41 @@ RULES: Mapping[str, Rule] = {
                 "runs a file of the package directly",
                 "Start it through its interpreter: no file is executable.",
             ),
+            "P315": (
+                "a name that the image's releases no longer have",
+                "Use what replaced it; in the package's own copy of a library, too.",
+            ),
+            "P316": (
+                "an `except` that answers with a constant",
+                "Let the error out: it is then counted, shown with its line, and scores the same.",
+            ),
+            "P317": (
+                "needs a GPU where the challenge gives none",
+                'Choose: `device = "cuda" if torch.cuda.is_available() else "cpu"`.',
+            ),
             "P402": ("pickled weights", "Save weights as safetensors: safe to open, and faster to load."),
             "P501": ("reaches for the network", "There is none: bring every file in the package."),
             "P502": (
                 "a path that does not exist here",
                 "Build paths from `package`, which the harness gives.",
             ),
+            "P131": (
+                "a wheel that the image's Python cannot use",
+                "Fetch one: pip download --only-binary=:all: --python-version 3.11 --platform "
+                "manylinux_2_28_x86_64",
+            ),
             "P611": (
                 "slower than the challenge allows on average",
                 "Look at fewer frames or use a smaller model.",
+            ),
+            "P612": (
+                "the same answer for every video",
+                "It scores as a constant does. Look for a caught exception, no face found, or "
+                "weights not loaded.",
+            ),
+            "P613": (
+                "another answer when asked again",
+                "Call `model.eval()`, seed every random choice, and keep nothing from one video to the next.",
             ),
         },
     ),
@@ -157,6 +193,18 @@ RULES: Mapping[str, Rule] = {
         {
             "P121": ("left out", "Nothing to do: these are never part of a package."),
             "P411": ("no [[external_data]]", "Declare what any weights were trained on."),
+            "P133": (
+                "wheels of its own",
+                "They are unpacked at each start, and imported before the image's.",
+            ),
+            "P122": (
+                "everything lies in one folder of the zip",
+                "Nothing to do: that folder is the package.",
+            ),
+            "P614": (
+                "the first answer takes longer than the next",
+                "Compiling and warming up is paid in each container: do it in `__init__`, within start-up.",
+            ),
             "P620": ("ran on the sample videos", ""),
             "P621": (
                 "was not run",

@@ -23,9 +23,14 @@ from harness.gateway.run_package import run_package
 from harness.gateway.set_run import SetRun
 from harness.package.findings import Finding, Severity, found
 from harness.package.opened import Package
+from harness.results.failures import FailureGroup, grouped, tail
 from harness.sandbox import Backend
 
 MESSAGE_LINES_MAX = 40
+SHOWN_MAX = 3
+AGAIN = "again-"  # the first video, asked for a second time under another name
+SAME_WITHIN = 1e-6  # of two answers for one video: above what the order of a sum may change
+WARM_UP_SECONDS, WARM_UP_RATIO = 2.0, 3.0  # the first answer stands out where it is slower by both
 _LIST_MODULES = """
 import json, os, pkgutil, sys
 names = {module.name for module in pkgutil.iter_modules()} | sys.stdlib_module_names
@@ -40,6 +45,7 @@ def smoke_runner(
     backend: Backend,
     terms: Terms,
     videos: Sequence[Path],
+    ask_again: bool = True,
     seen: Callable[[SetRun], None] | None = None,
 ) -> Callable[[Package], list[Finding]]:
     """Return the `smoke` of a `ContainerProbe`: it runs a package on these videos under these limits.
@@ -49,6 +55,7 @@ def smoke_runner(
         terms: Those of a real run. All limits are held but the budget: two videos say little about a mean, so
             a package that exceeds it is warned and not stopped.
         videos: Sample videos that anyone may see; two are enough.
+        ask_again: Whether the first of them is asked for a second time, to see whether the answer is the same.
         seen: Given the run itself, for what findings do not hold.
 
     The function it returns raises:
@@ -56,6 +63,8 @@ def smoke_runner(
     """
     limits = terms.limits
     prepared = tuple(_prepared(path) for path in videos)
+    if ask_again and prepared:
+        prepared += (replace(prepared[0], video_id=f"{AGAIN}{prepared[0].video_id}"),)
     held = replace(limits, mean_video_seconds=max(limits.mean_video_seconds, limits.video_seconds))
 
     def smoke(package: Package) -> list[Finding]:
@@ -79,29 +88,52 @@ def smoke_runner(
 
 def smoke_findings(run: SetRun, *, limits: Limits) -> Iterator[Finding]:
     """Yield what a run on sample videos tells a contestant: what failed and why, or that all is well."""
-    if run.startup_seconds is None:
-        yield _failure("P601", f"{run.verdict}: the package did not become ready", run.message, run.log_tail)
-        return
-    failed = [outcome for outcome in run.outcomes if outcome.kind is not OutcomeKind.PREDICTED]
-    for outcome in failed:
-        code = "P603" if outcome.kind is OutcomeKind.INVALID_PREDICTION else "P602"
-        message = outcome.message or run.message
-        yield _failure(code, f"{outcome.kind} on {outcome.video_id}", message, run.log_tail)
-    if not failed and run.verdict is not Verdict.OK:
-        yield _failure("P602", f"{run.verdict}", run.message, run.log_tail)
+    never_ready = run.startup_seconds is None
+    groups = grouped(run.outcomes, limits=limits, log_tail=run.log_tail, message=run.message)
+    for group in groups:
+        summary = f"{group.kind} on {group.count} of {len(run.outcomes)} videos ({_named(group.video_ids)})"
+        if never_ready:
+            summary = f"{run.verdict}: the package did not become ready"
+        code = "P603" if group.kind is OutcomeKind.INVALID_PREDICTION else "P602"
+        yield _failure("P601" if never_ready else code, summary, group, run.log_tail)
+        if never_ready:
+            return
+    if not groups and run.verdict is not Verdict.OK:
+        yield found("P602", "\n".join([f"{run.verdict}", *_lines(run.message), *_log(run.log_tail)]))
     answered = [outcome for outcome in run.outcomes if outcome.kind is OutcomeKind.PREDICTED]
     if answered:
+        yield from _answers(answered)
         yield from _pace(answered, run, limits)
 
 
+def _answers(answered: Sequence[Outcome]) -> Iterator[Finding]:
+    """Yield warnings about answers that score nothing, or that are not the same a second time."""
+    first = {one.video_id: one.probability for one in answered if not one.video_id.startswith(AGAIN)}
+    for one in answered:
+        before = first.get(one.video_id.removeprefix(AGAIN))
+        if not one.video_id.startswith(AGAIN) or before is None or one.probability is None:
+            continue
+        if abs(before - one.probability) > SAME_WITHIN:
+            name = one.video_id.removeprefix(AGAIN)
+            yield found("P613", f"{before:.6f}, then {one.probability:.6f} for the same video, {name}")
+    if len(first) > 1 and len(set(first.values())) == 1:
+        yield found("P612", f"{next(iter(first.values())):g} for each of {len(first)} videos")
+
+
 def _pace(answered: Sequence[Outcome], run: SetRun, limits: Limits) -> Iterator[Finding]:
-    mean_seconds = sum(outcome.wall_seconds for outcome in answered) / len(answered)
+    times = [outcome.wall_seconds for outcome in answered]
+    mean_seconds = sum(times) / len(times)
     if mean_seconds > limits.mean_video_seconds:
         yield found(
             "P611",
             f"{mean_seconds:.1f} s for a video; {limits.mean_video_seconds:g} s are allowed on average",
         )
-    answers = ", ".join(f"{outcome.probability:.3f}" for outcome in answered)
+    if len(times) > 1 and times[0] > WARM_UP_SECONDS + WARM_UP_RATIO * max(times[1:]):
+        yield found(
+            "P614", f"{times[0]:.1f} s for the first video, at most {max(times[1:]):.1f} s for others"
+        )
+    shown = [outcome for outcome in answered if not outcome.video_id.startswith(AGAIN)]
+    answers = ", ".join(f"{outcome.probability:.3f}" for outcome in shown)
     facts = [
         f"answered {answers}",
         f"{mean_seconds:.2f} s a video",
@@ -112,15 +144,22 @@ def _pace(answered: Sequence[Outcome], run: SetRun, limits: Limits) -> Iterator[
     yield found("P620", ", ".join(facts))
 
 
-def _failure(code: str, summary: str, message: str, log_tail: str) -> Finding:
-    lines = [summary, *_lines(message)]
-    if log_tail.strip():
-        lines += ["the end of its log:", *_lines(log_tail)]
-    return found(code, "\n".join(lines), severity=Severity.ERROR)
+def _failure(code: str, summary: str, group: FailureGroup, log_tail: str) -> Finding:
+    lines = [summary, *_lines(group.message), *_log(log_tail)]
+    return found(code, "\n".join(lines), place=group.place, severity=Severity.ERROR, remedy=group.remedy)
+
+
+def _named(video_ids: Sequence[str]) -> str:
+    more = f" and {len(video_ids) - SHOWN_MAX} more" if len(video_ids) > SHOWN_MAX else ""
+    return ", ".join(printable(one) for one in video_ids[:SHOWN_MAX]) + more
 
 
 def _lines(text: str) -> list[str]:
-    return [f"  {printable(line)}" for line in text.rstrip().splitlines()[-MESSAGE_LINES_MAX:]]
+    return [f"  {line}" for line in tail(text, lines=MESSAGE_LINES_MAX)]
+
+
+def _log(log_tail: str) -> list[str]:
+    return ["the end of its log:", *_lines(log_tail)] if log_tail.strip() else []
 
 
 def _prepared(path: Path) -> PreparedVideo:

@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def unpack_wheels(package: Path) -> None:
-    """Unpack the package's own `wheels/` to the temporary disk, where both modes import from before the image.
+    """Unpack the package's own `wheels/` to the temporary disk, and import from there first.
 
     What is unpacked counts as temporary disk and memory, and its time as start-up.
     """
@@ -115,7 +115,7 @@ def unpack_wheels(package: Path) -> None:
     folder = Path.cwd() / ".wheels"
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)  # noqa: S202  (the package's own, in its own container)
+            archive.extractall(folder)  # the package's own, in its own container
     # A wheel may keep modules apart: name-1.0.data/purelib and platlib belong where the others are.
     apart = [path for kind in ("purelib", "platlib") for path in sorted(folder.glob(f"*.data/{kind}"))]
     places = [str(path) for path in (folder, *apart)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.core.text import printable
 from harness.package.findings import Finding, Severity, found
 from harness.package.manifest import MANIFEST_NAME, Layout, Manifest
+from harness.package.static.reach import reached_from
+from harness.package.static.removed import REMOVED, removed_part
 from harness.package.static.scan import Method, Scan, Unreadable
 
 NETWORK_MODULES = (
@@ -37,6 +39,7 @@ class Code:
     paths: frozenset[str]  # every file of the package
     scans: Mapping[str, Scan | Unreadable]  # by path, the Python files among them
     image_modules: frozenset[str]  # top-level modules that the runtime image can import
+    gpus: bool = True  # whether the challenge gives any
 
     def main_file(self) -> str | None:
         """Return the file that the entry or the command starts, where there is one."""
@@ -57,10 +60,15 @@ def code_findings(code: Code) -> Iterator[Finding]:
     elif code.manifest is not None:
         yield from _command(code, code.manifest)
     yield from _shadows(code, main_file)
+    reached = reached_from(main_file, code.scans)
     for path, scan in sorted(code.scans.items()):
         if isinstance(scan, Scan):
-            yield from _imports(code, path, scan)
-            yield from _habits(code, path, scan)
+            for finding in (
+                *_imports(code, path, scan),
+                *_habits(code, path, scan),
+                *_costs(code, path, scan),
+            ):
+                yield finding if reached is None or path in reached else replace(finding, reached=False)
 
 
 def _syntax(code: Code, main_file: str | None) -> Iterator[Finding]:
@@ -173,6 +181,27 @@ def _habits(code: Code, path: str, scan: Scan) -> Iterator[Finding]:
         else:
             message = f"{printable(hint.text)!r} does not exist in the container"
         yield found("P502", message, place=_at(path, hint.line))
+
+
+def _costs(code: Code, path: str, scan: Scan) -> Iterator[Finding]:
+    """Yield what fails late or scores nothing: gone names, absent GPUs, errors answered by a guess."""
+    seen: set[str] = set()
+    for hint in scan.habits.names:
+        part = removed_part(hint.text)
+        if part is not None and part not in seen:
+            seen.add(part)
+            message = f"{part} is gone from the image's release; instead: {REMOVED[part]}"
+            yield found("P315", message, place=_at(path, hint.line))
+    for hint in scan.habits.guesses:
+        message = f"an `except` answers {hint.text}: an error then counts as a guess, and nobody sees it"
+        yield found("P316", message, place=_at(path, hint.line))
+    if not code.gpus:
+        for hint in scan.habits.cuda:
+            yield found(
+                "P317",
+                f"{printable(hint.text)}; this challenge gives no GPU",
+                place=_at(path, hint.line),
+            )
 
 
 def _at(path: str, line: int) -> str:

@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.package.static.habits import NO_HABITS, Habits, Hint, dotted, habits_of
+
 IMAGE_PYTHON = (3, 11)
 SOURCE_BYTES_MAX = 1_000_000
 _ELSEWHERE = re.compile(
@@ -32,6 +34,15 @@ class Import:
     module: str
     line: int
     guarded: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One import as a way to another file of the package: `from ..module import names`."""
+
+    level: int  # 0: absolute
+    module: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +70,6 @@ class ClassShape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hint:
-    """Something worth a look, in words, and its line."""
-
-    text: str
-    line: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scan:
     """What one file says."""
 
@@ -76,6 +79,8 @@ class Scan:
     classes: dict[str, ClassShape]
     elsewhere: tuple[Hint, ...]  # absolute paths of other machines
     downloads: tuple[Hint, ...]
+    links: tuple[Link, ...] = ()
+    habits: Habits = NO_HABITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +104,11 @@ def scan(source: bytes, *, place: str) -> Scan | Unreadable:
     imports: list[Import] = []
     elsewhere: list[Hint] = []
     downloads: list[Hint] = []
+    links: list[Link] = []
     documentation = _documentation(tree)
     for node, guarded in _walk(tree):
         imports += _imports(node, guarded)
+        links += _links(node)
         if isinstance(node, ast.Constant) and id(node) not in documentation:
             elsewhere += _elsewhere(node)
         elif isinstance(node, ast.Call):
@@ -115,7 +122,18 @@ def scan(source: bytes, *, place: str) -> Scan | Unreadable:
         classes=classes,
         elsewhere=tuple(elsewhere),
         downloads=tuple(downloads),
+        links=tuple(links),
+        habits=habits_of(tree),
     )
+
+
+def _links(node: ast.AST) -> Iterator[Link]:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield Link(level=0, module=alias.name, names=())
+    elif isinstance(node, ast.ImportFrom):
+        names = tuple(alias.name for alias in node.names)
+        yield Link(level=node.level, module=node.module or "", names=names)
 
 
 def _walk(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
@@ -154,7 +172,7 @@ def _elsewhere(node: ast.Constant) -> Iterator[Hint]:
 
 
 def _downloads(call: ast.Call) -> Iterator[Hint]:
-    name = _dotted(call.func)
+    name = dotted(call.func)
     last = name.rpartition(".")[2]
     if last in _DOWNLOADS or name in ("torch.hub.load", "hub.load"):
         yield Hint(text=f"{name}(…)", line=call.lineno)
@@ -162,15 +180,6 @@ def _downloads(call: ast.Call) -> Iterator[Hint]:
         value = keyword.value
         if keyword.arg == "pretrained" and isinstance(value, ast.Constant) and value.value:
             yield Hint(text=f"{name}(…, pretrained={str(value.value)[:40]!r})", line=call.lineno)
-
-
-def _dotted(node: ast.expr) -> str:
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    parts.append(node.id if isinstance(node, ast.Name) else "…")
-    return ".".join(reversed(parts[-8:]))
 
 
 def _names(tree: ast.Module) -> tuple[frozenset[str], bool]:
