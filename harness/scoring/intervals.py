@@ -94,7 +94,7 @@ def skewed_bounds(value: Floats, spread: Spread) -> tuple[Floats, Floats]:
     skew = np.where(np.abs(spread.skewness) > 1e-9, spread.skewness, 1e-9)
 
     def inverse(end: Floats) -> Floats:
-        return 3.0 / skew * (np.cbrt(1.0 + skew * (end - skew / 6.0)) - 1.0)
+        return np.asarray(3.0 / skew * (np.cbrt(1.0 + skew * (end - skew / 6.0)) - 1.0))
 
     return value - inverse(quantile) * spread.error, value - inverse(-quantile) * spread.error
 
