@@ -81,7 +81,7 @@ def excess_of(values: Floats, sampling: Sampling) -> Floats:
         sampling: Which videos are one cluster.
     """
     sizes = np.bincount(sampling.cluster, minlength=sampling.clusters).astype(np.float64)
-    return (sampling.sums(values) - sizes[:, None] * values.mean(axis=0)) / values.shape[0]
+    return np.asarray((sampling.sums(values) - sizes[:, None] * values.mean(axis=0)) / values.shape[0])
 
 
 def skewed_bounds(value: Floats, spread: Spread) -> tuple[Floats, Floats]:

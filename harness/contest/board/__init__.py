@@ -1,1 +1,1 @@
-"""The statistics of a board: what can and what cannot be told apart. Pure arithmetic over one frozen value."""
+"""The statistics of a board: what can be told apart and what cannot. Arithmetic over one frozen value."""

@@ -86,8 +86,8 @@ def worst_cuts(profiles: Profiles, entry: int) -> tuple[Cut, ...]:
 
 def _cuts(given: BoardInput, losses: Floats) -> Iterator[Cut]:
     by_column: dict[str, list[tuple[str, int | None, Integers]]] = {}
-    for (name, severity), videos in _by_perturbation(given).items():
-        by_column.setdefault(PERTURBATION, []).append((name, severity, np.array(videos)))
+    for (name, severity), shown in _by_perturbation(given).items():
+        by_column.setdefault(PERTURBATION, []).append((name, severity, np.array(shown)))
     strongest = _strongest(given)
     levels = np.unique(strongest)
     if levels.size > 1:

@@ -1,4 +1,4 @@
-"""From run folders to the answers of all entries: who was entered, what stands for each team, what it said."""
+"""From run folders to the answers of all entries: who was entered, and what stands for each team."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from harness.contest.board.data import Absent, BoardInput, Entry, VideoFacts
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError, ResultError
-from harness.core.types import OutcomeKind, SetName
+from harness.core.types import SetName
 from harness.gateway.journal import read_entries
 from harness.results.leaderboard import Choice, ranked
 from harness.results.result import read_result
@@ -156,21 +156,19 @@ def _answers(
     folder: RunFolder, name: SetName, place: dict[str, int], failed_probability: float
 ) -> tuple[Floats, int] | str:
     """Return P(fake) as scored, video by video, and how many failed; or why there is none."""
-    answers, failed = np.full(len(place), np.nan), 0
+    answers = np.full(len(place), np.nan)
     try:
         _, entries = read_entries(folder.journal(name))
     except ResultError as error:
         return f"its outcomes cannot be read: {error.message}"
-    for entry in entries:
+    for entry in entries:  # of a video that is there twice, the later line counts
         index = place.get(entry.outcome.video_id)
         if index is None:
             return f"its {name} outcomes are of other videos than the set prepared here"
         given = entry.outcome.probability
-        answers[index] = failed_probability if given is None else given
-        failed += entry.outcome.kind is not OutcomeKind.PREDICTED
-    missing = np.isnan(answers)
-    # a video whose turn never came is in no journal, and counts as failed
-    return np.where(missing, failed_probability, answers), failed + int(missing.sum())
+        answers[index] = np.nan if given is None else given
+    failed = np.isnan(answers)  # a video whose turn never came is in no journal, and failed as well
+    return np.where(failed, failed_probability, answers), int(failed.sum())
 
 
 def _reason(folder: RunFolder) -> str:
