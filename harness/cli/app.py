@@ -53,6 +53,14 @@ COMMANDS = {
         target="harness.cli.organiser:leaderboard",
         help="Rank the teams that submitted to a challenge, by rounded log loss.",
     ),
+    "board": Later(
+        target="harness.cli.board:board",
+        help="Rank the entered runs of a challenge, say which can be told apart, and write board.html.",
+    ),
+    "plan": Later(
+        target="harness.cli.board:plan",
+        help="Say how many videos and people a set needs to tell a difference of log loss between two entries.",
+    ),
     "rebuild": Later(
         target="harness.cli.organiser:rebuild",
         help="Make the index anew from the run folders, which are the truth.",

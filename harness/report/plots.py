@@ -61,8 +61,8 @@ def dots(
     rows: Sequence[Dot], *, title: str, baseline: float, axis: str = "log loss (lower is better)"
 ) -> Markup:
     """Values with their intervals, one below the other, against the baseline."""
-    with _style():
-        figure, axes = _figure(0.31 * len(rows) + 0.95)
+    with drawing():
+        figure, axes = figure_of(0.31 * len(rows) + 0.95)
         for place, row in enumerate(rows):
             if row.interval is not None:
                 ends = [row.interval.low, row.interval.high]
@@ -73,7 +73,7 @@ def dots(
         highest = max([baseline, *(r.value for r in rows), *(r.interval.high for r in rows if r.interval)])
         axes.set_xlim(0, highest * 1.06)
         axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_yticks(range(len(rows)), [_short(row.name) for row in rows])
+        axes.set_yticks(range(len(rows)), [short(row.name) for row in rows])
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.axvline(baseline, color=LIMIT, linewidth=1.4, linestyle=(0, (4, 3)))
         axes.annotate(
@@ -94,7 +94,7 @@ def dots(
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
         axes.set_xlabel(axis)
-        return _svg(figure, title)
+        return svg_of(figure, title)
 
 
 def times(
@@ -107,8 +107,8 @@ def times(
     colour: str,
 ) -> Markup:
     """Seconds per video in the order of the set, on a logarithmic axis, under both limits."""
-    with _style():
-        figure, axes = _figure(2.6)
+    with drawing():
+        figure, axes = figure_of(2.6)
         place = np.arange(1, len(seconds) + 1)
         shown = np.maximum(np.asarray(seconds, dtype=np.float64), 1e-3)
         lost = np.asarray(failed, dtype=np.bool_)
@@ -131,15 +131,15 @@ def times(
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.grid(axis="y")
         axes.set_xlabel("video")
-        return _svg(figure, title)
+        return svg_of(figure, title)
 
 
 def memory(
     seconds: Sequence[float], used_bytes: Sequence[int], *, title: str, limit_bytes: float, colour: str
 ) -> Markup:
     """Memory of the container over time, under its limit."""
-    with _style():
-        figure, axes = _figure(2.6)
+    with drawing():
+        figure, axes = figure_of(2.6)
         gigabytes = np.asarray(used_bytes, dtype=np.float64) / 1e9
         axes.fill_between(seconds, gigabytes, color=colour, alpha=0.18, linewidth=0)
         axes.plot(seconds, gigabytes, color=colour, linewidth=1.8)
@@ -153,13 +153,13 @@ def memory(
         axes.set_ylabel("GB")
         axes.set_xlabel("seconds since the container started")
         axes.grid(axis="y")
-        return _svg(figure, title)
+        return svg_of(figure, title)
 
 
 def distribution(fake: Sequence[bool], probability: Sequence[float], *, title: str) -> Markup:
     """How the answers are spread, reals and fakes apart."""
-    with _style():
-        figure, axes = _figure(2.6)
+    with drawing():
+        figure, axes = figure_of(2.6)
         truth, values = np.asarray(fake, dtype=np.bool_), np.asarray(probability, dtype=np.float64)
         edges = [place / 20 for place in range(21)]
         for inside, colour, name in ((~truth, REAL, "real videos"), (truth, FAKE, "fake videos")):
@@ -170,14 +170,14 @@ def distribution(fake: Sequence[bool], probability: Sequence[float], *, title: s
         axes.grid(axis="y")
         axes.set_xlabel("P(fake) as answered")
         axes.set_ylabel("videos")
-        _legend(axes)
-        return _svg(figure, title)
+        legend(axes)
+        return svg_of(figure, title)
 
 
 def calibration(bins: Sequence[CalibrationBin], *, title: str, colour: str) -> Markup:
     """What share of the videos was fake where the package said so: on the diagonal it means what it says."""
-    with _style():
-        figure, axes = _figure(2.6)
+    with drawing():
+        figure, axes = figure_of(2.6)
         axes.plot([0, 1], [0, 1], color=LIMIT, linewidth=1.3, linestyle=(0, (4, 3)), label="as it should be")
         stated = [one.mean_probability for one in bins]
         observed = [one.fake_share for one in bins]
@@ -190,12 +190,12 @@ def calibration(bins: Sequence[CalibrationBin], *, title: str, colour: str) -> M
         axes.grid()
         axes.set_xlabel("P(fake) as answered, in ten bins; a larger dot holds more videos")
         axes.set_ylabel("share of fakes")
-        _legend(axes)
-        return _svg(figure, title)
+        legend(axes)
+        return svg_of(figure, title)
 
 
-def _style() -> AbstractContextManager[None]:
-    """The look of every plot; put back on exit, so that nothing global changes."""
+def drawing() -> AbstractContextManager[None]:
+    """Return the look of every plot; it is put back on exit, so that nothing global changes."""
     return mpl.rc_context(
         {
             "svg.fonttype": "none",  # text stays text: selectable, and in the page's font
@@ -221,22 +221,25 @@ def _style() -> AbstractContextManager[None]:
     )
 
 
-def _figure(height: float) -> tuple[Figure, Axes]:
+def figure_of(height: float) -> tuple[Figure, Axes]:
+    """Return an empty figure as wide as a phone shows it, `height` inches high."""
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     FigureCanvasSVG(figure)
     return figure, figure.add_subplot()
 
 
-def _legend(axes: Axes) -> None:
+def legend(axes: Axes) -> None:
+    """Add a legend without a frame."""
     axes.legend(frameon=False, loc="best", fontsize=9, labelcolor=MUTED)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """Return a name that fits beside an axis."""
     text = words.one_line(name.replace("_", " "), characters=200)
     return text if len(text) <= 24 else f"{text[:23]}…"
 
 
-def _svg(figure: Figure, title: str) -> Markup:
+def svg_of(figure: Figure, title: str) -> Markup:
     """Render deterministically, strip what a page does not need, and hand the colours to the page."""
     stream = io.BytesIO()
     salt = re.sub(r"[^a-z0-9]+", "-", title.lower())

@@ -81,7 +81,7 @@ def excess_of(values: Floats, sampling: Sampling) -> Floats:
         sampling: Which videos are one cluster.
     """
     sizes = np.bincount(sampling.cluster, minlength=sampling.clusters).astype(np.float64)
-    return (sampling.sums(values) - sizes[:, None] * values.mean(axis=0)) / values.shape[0]
+    return np.asarray((sampling.sums(values) - sizes[:, None] * values.mean(axis=0)) / values.shape[0])
 
 
 def skewed_bounds(value: Floats, spread: Spread) -> tuple[Floats, Floats]:
@@ -94,7 +94,7 @@ def skewed_bounds(value: Floats, spread: Spread) -> tuple[Floats, Floats]:
     skew = np.where(np.abs(spread.skewness) > 1e-9, spread.skewness, 1e-9)
 
     def inverse(end: Floats) -> Floats:
-        return 3.0 / skew * (np.cbrt(1.0 + skew * (end - skew / 6.0)) - 1.0)
+        return np.asarray(3.0 / skew * (np.cbrt(1.0 + skew * (end - skew / 6.0)) - 1.0))
 
     return value - inverse(quantile) * spread.error, value - inverse(-quantile) * spread.error
 

@@ -65,8 +65,8 @@ def slices_of(rows: Sequence[ScoredVideo], *, scored: bool) -> tuple[Slice, ...]
             against = reals if kind is SliceKind.METHOD and name != REAL else []
             found.append(_with_scores(cut, members, against) if scored else cut)
     for column, groups in subgroups([dict(row.label.columns) for row in rows]).items():
-        for name, members in groups.items():
-            inside_group = [rows[index] for index in members]
+        for name, places in groups.items():
+            inside_group = [rows[index] for index in places]
             cut = replace(_counts(SliceKind.SUBGROUP, name, _ANY, inside_group), column=column)
             found.append(_with_scores(cut, inside_group, []) if scored else cut)
     return tuple(found)

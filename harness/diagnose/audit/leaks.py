@@ -30,7 +30,8 @@ from harness.diagnose.audit.stats import (
     column_ranks,
     standardised_ranks,
 )
-from harness.scoring.intervals import Interval, Unit
+from harness.scoring.clusters import Unit
+from harness.scoring.intervals import Interval
 
 RELABELINGS_MIN = 1000  # with fewer, no p-value can be small enough for a verdict
 SOURCES_MIN = 6  # to hold out whole sources: with fewer, a fold would teach next to nothing

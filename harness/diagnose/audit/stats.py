@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.scoring.intervals import LEVEL, Interval, Unit
+from harness.scoring.clusters import Unit
+from harness.scoring.intervals import LEVEL, Interval
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -1,0 +1,1 @@
+"""The statistics of a board: what can be told apart and what cannot. Arithmetic over one frozen value."""

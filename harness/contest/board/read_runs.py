@@ -1,0 +1,187 @@
+"""From run folders to the answers of all entries: who was entered, and what stands for each team."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.contest.board.data import Absent, BoardInput, Entry, VideoFacts
+from harness.core.challenge import Challenge
+from harness.core.errors import ConfigError, ResultError
+from harness.core.types import SetName
+from harness.gateway.journal import read_entries
+from harness.results.leaderboard import Choice, ranked
+from harness.results.result import read_result
+from harness.results.run_folder import RunFolder
+from harness.results.run_row import RunRow, entry_path, read_row
+from harness.scoring.clusters import Bootstrap, Floats, Sampling, sampling_of
+from harness.videos.labels import Labels, read_labels
+from harness.videos.ready_set import ReadySet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entered:
+    """The runs that were entered for a challenge."""
+
+    standing: tuple[RunRow, ...]  # one for each team, the best first
+    absent: tuple[Absent, ...]  # teams without a score, each with its newest run
+    unreadable: tuple[str, ...]  # folders that could not be read, each with why
+
+
+def entered_runs(runs_root: Path, challenge: Challenge, *, by: SetName, choice: Choice) -> Entered:
+    """Find the runs that were entered (`harness submit`), and what stands for each team.
+
+    Raises:
+        ConfigError: there is no such folder, or `by` is neither public nor private.
+    """
+    if by not in {SetName.PUBLIC, SetName.PRIVATE}:
+        raise ConfigError(f"no board by the {by} set", remedy="By public or private.")
+    if not runs_root.is_dir():
+        raise ConfigError("is not a folder of runs", place=runs_root, remedy="Name it with --runs.")
+    rows: list[RunRow] = []
+    without: dict[str, Absent] = {}
+    unreadable = []
+    for folder in (RunFolder(path=path) for path in sorted(runs_root.iterdir())):
+        if not entry_path(folder).is_file():
+            continue
+        try:
+            row = read_row(folder)
+            if row.challenge_sha256 != challenge.sha256:
+                continue
+            if row.eligible:
+                rows.append(row)
+            else:
+                without[row.team or ""] = Absent(entry=_entry(row), reason=_reason(folder))
+        except ResultError as error:
+            unreadable.append(f"{folder.run_id}: {error.message}")
+    best = ranked(rows, by=by, choice=choice, decimals=challenge.scoring.public_decimals)
+    by_id = {row.run_id: row for row in rows}
+    teams = {row.team for row in best}
+    return Entered(
+        standing=tuple(by_id[one.run_id] for one in best),
+        absent=tuple(one for team, one in without.items() if team not in teams),
+        unreadable=tuple(unreadable),
+    )
+
+
+def board_input(
+    challenge: Challenge,
+    entered: Entered,
+    ready: ReadySet,
+    runs_root: Path,
+    *,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> BoardInput:
+    """Read the answers of every standing entry to one set.
+
+    Args:
+        challenge: Says how a failed video scores, and what the private set holds.
+        entered: The entries.
+        ready: The set, as it was fed.
+        runs_root: Where the run folders are.
+        told: Called after each run with how many are read, and of how many.
+
+    Raises:
+        ConfigError: not one entry has answers to these videos.
+    """
+    place = {video.video_id: index for index, video in enumerate(ready.videos)}
+    kept: list[tuple[Entry, Floats, int]] = []
+    absent = list(entered.absent)
+    for number, row in enumerate(entered.standing, start=1):
+        folder = RunFolder(path=runs_root / row.run_id)
+        found = _answers(folder, ready.name, place, challenge.scoring.failed_probability)
+        if isinstance(found, str):
+            absent.append(Absent(entry=_entry(row), reason=found))
+        else:
+            kept.append((_entry(row), *found))
+        told(number, len(entered.standing))
+    if not kept:
+        raise ConfigError(
+            f"no entry of {challenge.name} has a score on the {ready.name} set",
+            place=runs_root,
+            remedy="Enter finished runs: `harness submit RUN --team NAME`.",
+        )
+    labels = [ready.labels.of(video.source_id) for video in ready.videos]
+    private = read_labels(challenge.sets[SetName.PRIVATE].labels)
+    return BoardInput(
+        challenge=challenge.title or challenge.name,
+        set_name=ready.name,
+        entries=tuple(entry for entry, _, _ in kept),
+        probability=np.column_stack([answers for _, answers, _ in kept]),
+        failed=np.array([failed for _, _, failed in kept], dtype=np.int64),
+        fake=np.array([label.fake for label in labels], dtype=np.bool_),
+        sampling=sampling_of(
+            fake=[label.fake for label in labels],
+            identities=[label.identity for label in labels],
+            sources=[label.source for label in labels],
+            videos=[video.source_id for video in ready.videos],
+        ),
+        epsilon=challenge.scoring.epsilon,
+        facts=VideoFacts(
+            perturbations=tuple(
+                {one.name: one.severity for one in video.perturbations} for video in ready.videos
+            ),
+            cells=tuple({"method": label.method, **dict(label.columns)} for label in labels),
+            people=len({label.identity for label in labels} - {""}),
+        ),
+        absent=tuple(absent),
+        bootstrap=Bootstrap(
+            samples=challenge.scoring.bootstrap_samples, seed=bootstrap_seed(challenge, ready.name)
+        ),
+        decimals=challenge.scoring.public_decimals,
+        private_clusters=_clusters_of(private).clusters if ready.name is SetName.PUBLIC else None,
+    )
+
+
+def bootstrap_seed(challenge: Challenge, name: SetName) -> int:
+    """Return the seed of a set's replicates: of the challenge and the set, so that no rerun can choose it."""
+    digest = hashlib.sha256(f"{challenge.sha256} {name}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _clusters_of(labels: Labels) -> Sampling:
+    known = [labels.of(name) for name in labels]
+    return sampling_of(
+        fake=[label.fake for label in known],
+        identities=[label.identity for label in known],
+        sources=[label.source for label in known],
+    )
+
+
+def _answers(
+    folder: RunFolder, name: SetName, place: dict[str, int], failed_probability: float
+) -> tuple[Floats, int] | str:
+    """Return P(fake) as scored, video by video, and how many failed; or why there is none."""
+    answers = np.full(len(place), np.nan)
+    try:
+        _, entries = read_entries(folder.journal(name))
+    except ResultError as error:
+        return f"its outcomes cannot be read: {error.message}"
+    for entry in entries:  # of a video that is there twice, the later line counts
+        index = place.get(entry.outcome.video_id)
+        if index is None:
+            return f"its {name} outcomes are of other videos than the set prepared here"
+        given = entry.outcome.probability
+        answers[index] = np.nan if given is None else given
+    failed = np.isnan(answers)  # a video whose turn never came is in no journal, and failed as well
+    return np.where(failed, failed_probability, answers), int(failed.sum())
+
+
+def _reason(folder: RunFolder) -> str:
+    return "; ".join(_reasons(folder))
+
+
+def _reasons(folder: RunFolder) -> Iterator[str]:
+    result = read_result(folder.result)
+    yield from result.leaderboard.reasons
+    for name, one in result.sets.items():
+        if not one.score.scored:
+            yield f"{name}: {one.score.reason}"
+
+
+def _entry(row: RunRow) -> Entry:
+    return Entry(team=row.team or "", run_id=row.run_id, package=row.package, submitted=row.submitted or "")
