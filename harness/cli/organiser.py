@@ -28,14 +28,14 @@ from harness.cli.progress import ConsoleObserver
 from harness.cli.views.audit import render_audit
 from harness.cli.views.scores import score_summary
 from harness.core.challenge import load_challenge
-from harness.core.types import FailureRule, PreparedVideo, SetName, Verdict
+from harness.core.types import SetName
 from harness.diagnose.audit import AuditProgress, audit_challenge
 from harness.gateway.staging import reap_stages
 from harness.image.container_engine import connect
 from harness.results.leaderboard import Choice, LeaderboardRow
 from harness.results.run_folder import RunFolder
 from harness.sandbox.docker.sandbox import reap as reap_containers
-from harness.scoring.score import score_set
+from harness.scoring.score import score_predictions
 from harness.scoring.scored import read_predictions_csv
 from harness.videos.labels import read_labels
 from harness.videos.prepared_set import PreparedSet
@@ -54,19 +54,7 @@ def score(
     epsilon: Annotated[float, typer.Option(help="Log loss clips to [ε, 1-ε].")] = 1e-15,
 ) -> None:
     """Score a table of predictions against labels; missing, extra and repeated rows are refused."""
-    truth = read_labels(labels)
-    found = score_set(
-        set_name=SetName.PUBLIC,
-        verdict=Verdict.OK,
-        outcomes=read_predictions_csv(predictions),
-        videos=[
-            PreparedVideo(video_id=name, path=labels.parent / name, source_id=name, sha256="")
-            for name in truth
-        ],
-        labels=truth,
-        rule=FailureRule.STRICT,
-        epsilon=epsilon,
-    )
+    found = score_predictions(read_predictions_csv(predictions), read_labels(labels), epsilon=epsilon)
     _out.print(score_summary(found))
 
 

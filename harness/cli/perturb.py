@@ -13,6 +13,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from harness.core.errors import LabelsError, VideoError
+from harness.core.limits import bytes_in_words
 from harness.videos.perturb.preview import contact_sheet
 from harness.videos.perturb.recipes import actual_shares, expected_shares, load_recipe
 from harness.videos.perturb.registry import catalogue, find
@@ -152,7 +153,7 @@ def _tick(bar: tqdm[NoReturn], kind: str) -> None:
 def _show(bar: tqdm[NoReturn], state: PrepareProgress) -> None:
     bar.set_postfix_str(
         f"{state.frames / max(state.wall_seconds, 1e-9):.0f} frames/s, "
-        f"{state.bytes_read / 1e6:.0f} MB in, {state.bytes_written / 1e6:.0f} MB out",
+        f"{bytes_in_words(state.bytes_read)} in, {bytes_in_words(state.bytes_written)} out",
         refresh=False,
     )
     bar.update()

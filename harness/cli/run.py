@@ -112,7 +112,7 @@ def run(
         if text:
             _out.print(text, soft_wrap=True, markup=False, highlight=False)
     spoiled = any(one.verdict is not Verdict.OK for one in evaluated.result.sets.values())
-    raise typer.Exit(NOT_WELL if spoiled else OK)
+    raise typer.Exit(NOT_WELL if spoiled or not evaluated.result.valid else OK)
 
 
 def image() -> None:

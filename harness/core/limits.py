@@ -12,17 +12,23 @@ from harness.core.types import Limits
 
 def bytes_in_words(count: float) -> str:
     """Print a number of bytes in decimal units: 13 GB, 64.5 MB."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if abs(count) >= size:
-            return f"{count / size:.3g} {unit}"
+            return f"{_three_digits(count / size)} {unit}"
     return f"{count:.0f} bytes"
 
 
 def seconds_in_words(seconds: float) -> str:
-    """Print a duration: 8.1 s, 5 min, 9 h."""
+    """Print a duration: 250 ms, 8.1 s, 5 min, 9 h."""
+    if 0 < seconds < 1:
+        return f"{_three_digits(seconds * 1000)} ms"
     if seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
+        return f"{_three_digits(seconds)} s"
+    return f"{_three_digits(seconds / 60)} min" if seconds < 7200 else f"{_three_digits(seconds / 3600)} h"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
 def limits_table(limits: Limits) -> list[tuple[str, str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from harness.core.types import OutcomeKind
@@ -14,8 +14,8 @@ SHOWN_CHARACTERS_MAX: Final = 300
 TEAM_CHARACTERS_MAX: Final = 80
 
 
-def outcomes_in_words(kinds: Iterable[OutcomeKind]) -> str:
-    """Count what happened to videos: `1 of 16 answered, 15 failed: RUNTIME_ERROR`."""
+def outcomes_in_words(kinds: Iterable[OutcomeKind] | Mapping[OutcomeKind, int]) -> str:
+    """Say what happened to videos, given or counted: `1 of 16 answered, 15 failed: RUNTIME_ERROR`."""
     counts = Counter(kinds)
     total, answered = counts.total(), counts.pop(OutcomeKind.PREDICTED, 0)
     not_reached = counts.pop(OutcomeKind.NOT_REACHED, 0)
@@ -45,10 +45,24 @@ def describe(problem: Any) -> str:
     return f"{key}: {problem['msg'].removeprefix('Value error, ')} (got {str(problem['input'])[:60]!r})"
 
 
+def safe_text(text: str) -> str:
+    """Return foreign text as it may be stored, shown and printed; its lines and tabs stay.
+
+    What acts on a terminal, moves or hides other characters, or is no character at all becomes U+FFFD. It is
+    *not* escaped for HTML or for a terminal's markup; whoever puts it there does that.
+    """
+    return "\n".join(line if line.isprintable() else "".join(map(_shown, line)) for line in text.split("\n"))
+
+
 def printable(text: str, *, cap: int = SHOWN_CHARACTERS_MAX) -> str:
-    """Make a contestant's text safe to print: one line, no control or unpaired characters, capped."""
-    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:cap])
-    return clean if len(text) <= cap else f"{clean}…"
+    """Return foreign text on one line of at most `cap` characters, each as `safe_text` shows it."""
+    line = " ".join(safe_text(text[: cap + 1]).split())
+    return line if len(text) <= cap else f"{line[:cap]}…"
+
+
+def _shown(character: str) -> str:
+    plain = character.isprintable() or character == "\t" or unicodedata.category(character) == "Zs"
+    return character if plain else "\N{REPLACEMENT CHARACTER}"
 
 
 def team_name(text: str) -> str | None:

@@ -144,6 +144,14 @@ class Terms:
     kaggle_slug: str = "deepfake-detection-challenge"  # the contest's folder in the kaggle layout
 
 
+def too_many_failed(*, failed: int, videos: int, max_failed_share: float) -> bool:
+    """Tell whether a set has no answer at all, or more failures than a lenient challenge allows.
+
+    A video that was not reached has failed, too.
+    """
+    return videos > 0 and (failed == videos or failed > max_failed_share * videos + 1e-9)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
     """In which image it was run."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.errors import ProcessEnded, ProtocolViolation, ReceiveTimeout
+from harness.core.text import safe_text
 from harness.core.types import Outcome, OutcomeKind, PreparedVideo, SandboxSpec, Verdict
 from harness.gateway.batch_table import parse_table
 from harness.gateway.bookkeeping import SetRecord
@@ -19,7 +20,7 @@ from harness.gateway.readiness import await_ready
 from harness.gateway.set_run import Phase, kind_of_end, verdict_of_kind
 from harness.gateway.staging import Stage
 from harness.sandbox import Sandbox, SandboxProcess
-from harness.sandbox.protocol import Failed, Table, decode_reply, encode_batch, encode_collect, safe_text
+from harness.sandbox.protocol import Failed, Table, decode_reply, encode_batch, encode_collect
 
 COLLECT_SECONDS = 30.0
 ERRORS_KEPT = 20

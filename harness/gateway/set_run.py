@@ -23,6 +23,7 @@ from harness.core.types import (
     SandboxFacts,
     Terms,
     Verdict,
+    too_many_failed,
 )
 from harness.core.usage import Usage, total
 
@@ -105,19 +106,14 @@ def verdict_of(
     facts = [] if ending is None else [ending]
     if terms.failure_rule is FailureRule.STRICT:
         facts += [*blemishes, *failures]
-    elif too_many_failed(counts, terms.max_failed_share):
+    elif too_many_failed(
+        failed=counts.total() - counts[OutcomeKind.PREDICTED],
+        videos=counts.total(),
+        max_failed_share=terms.max_failed_share,
+    ):
         facts += _most_frequent(failures)
     unanswered = bool(counts) and not counts[OutcomeKind.PREDICTED]
     return worst(facts or ([Verdict.RUNTIME_ERROR] if unanswered else []))
-
-
-def too_many_failed(counts: Mapping[OutcomeKind, int], max_failed_share: float) -> bool:
-    """Tell whether a set has no answer at all, or more failures than a lenient challenge allows.
-
-    A video that was not reached has failed, too.
-    """
-    videos, answered = sum(counts.values()), counts.get(OutcomeKind.PREDICTED, 0)
-    return videos > 0 and (not answered or videos - answered > max_failed_share * videos)
 
 
 def _most_frequent(failures: Sequence[Verdict]) -> list[Verdict]:

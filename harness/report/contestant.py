@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.core.types import FailureRule, SetName
+from harness.core.text import outcomes_in_words
+from harness.core.types import FailureRule, SetName, Verdict
 from harness.report import words
 from harness.report.data import SetData
 from harness.report.pages import render
 from harness.report.repeats import RepeatView, repeat_view
-from harness.results.result import NO_ISOLATION, Result
+from harness.results.result import NO_ISOLATION, Result, SetResult
 from harness.scoring.scored import ScoredVideo
 
 FAILURES_SHOWN = 20
@@ -33,6 +34,33 @@ class PublicFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublicScore:
+    """The public score, rounded, and what may be said of it."""
+
+    verdict: str
+    verdict_words: str
+    good: bool  # the verdict is OK
+    log_loss: str | None
+    against_half: str
+    why_not: str  # why there is none, or why it does not count; empty if it does
+    answered: str  # in words, with what failed
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicUse:
+    """Time and memory of the public set, in words."""
+
+    startup: str = "–"
+    mean: str = "–"
+    longest: str = "–"
+    total: str = "–"
+    budget: str = "–"
+    peak_memory: str = "–"
+    cpu: str = "–"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContestantView:
     """All that the page may say."""
 
@@ -43,25 +71,11 @@ class ContestantView:
     created: str
     image: str
     no_isolation: bool
-    lenient: bool
-    failed_probability: float
+    failure_rule: str
     epsilon: float
-    verdict: str
-    verdict_words: str
-    public_log_loss: str | None
-    why_no_score: str
-    baseline: str
-    better_than_baseline: bool
-    videos: int
-    failed: int
+    public: PublicScore
+    use: PublicUse
     failures: tuple[PublicFailure, ...]
-    startup: str
-    mean: str
-    longest: str
-    total: str
-    budget: str
-    peak_memory: str
-    cpu: str
     limits: tuple[tuple[str, str], ...]
     log: str
     repeat: RepeatView | None  # of the public set
@@ -76,10 +90,6 @@ def contestant_page(result: Result, public: SetData | None) -> str:
 def contestant_view(result: Result, public: SetData | None) -> ContestantView:
     """Choose what the contestant may see."""
     one, private = result.sets.get(SetName.PUBLIC), result.sets.get(SetName.PRIVATE)
-    decimals = result.challenge.public_decimals
-    log_loss = one.score.log_loss if one else None
-    baseline = one.score.anchors.constant_half if one else 0.0
-    clocks = one.clocks if one else None
     return ContestantView(
         challenge=result.challenge.name,
         package=words.one_line(result.package.name),
@@ -88,30 +98,62 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
         created=result.created.strftime("%Y-%m-%d %H:%M UTC"),
         image=result.image.label,
         no_isolation=result.isolation == NO_ISOLATION,
-        lenient=result.failure_rule is FailureRule.LENIENT,
-        failed_probability=result.failed_probability,
+        failure_rule=_failure_rule(result, one),
         epsilon=result.epsilon,
-        verdict=one.verdict.value if one else "not run",
-        verdict_words=words.VERDICT_WORDS[one.verdict] if one else "The public set was not run.",
-        public_log_loss=None if log_loss is None else words.score(log_loss, decimals),
-        why_no_score=words.clean(one.score.reason) if one else "",
-        baseline=words.score(baseline, decimals),
-        better_than_baseline=log_loss is not None and round(log_loss, decimals) < round(baseline, decimals),
-        videos=one.videos if one else 0,
-        failed=one.score.failed if one else 0,
+        public=_public_score(one, result.challenge.public_decimals) if one else _NOT_RUN,
+        use=_public_use(one) if one else PublicUse(),
         failures=_failures(public.rows if public else ()),
-        startup=words.seconds(clocks.startup_seconds if clocks else None),
-        mean=words.seconds(clocks.video_mean_seconds if clocks else None),
-        longest=words.seconds(clocks.video_longest_seconds if clocks else None),
-        total=words.seconds(clocks.billed_seconds if clocks else None),
-        budget=words.seconds(clocks.budget_seconds if clocks else None),
-        peak_memory=words.size(one.resources.peak_memory_bytes if one else None),
-        cpu=words.cpu(one.resources) if one else "–",
         limits=words.limits(result.limits),
         log=words.clean(public.log_tail if public else "", characters=words.LOG_CHARACTERS, keep_end=True),
         repeat=repeat_view(one),
-        private_valid=private is not None and private.score.scored,
+        private_valid=private is not None and private.score.counts,
     )
+
+
+_NOT_RUN = PublicScore(
+    verdict="not run",
+    verdict_words="The public set was not run.",
+    good=False,
+    log_loss=None,
+    against_half="",
+    why_not="",
+    answered="",
+    failed=0,
+)
+
+
+def _public_score(one: SetResult, decimals: int) -> PublicScore:
+    score = one.score
+    return PublicScore(
+        verdict=one.verdict.value,
+        verdict_words=words.verdict_in_words(one),
+        good=one.verdict is Verdict.OK,
+        log_loss=None if score.log_loss is None else words.score(score.log_loss, decimals),
+        against_half=words.against_half(score, decimals),
+        why_not=words.clean(score.why_not),
+        answered=outcomes_in_words(one.outcomes),
+        failed=score.failed,
+    )
+
+
+def _public_use(one: SetResult) -> PublicUse:
+    clocks = one.clocks
+    return PublicUse(
+        startup=words.seconds(clocks.startup_seconds),
+        mean=words.seconds(clocks.video_mean_seconds),
+        longest=words.seconds(clocks.video_longest_seconds),
+        total=words.seconds(clocks.billed_seconds),
+        budget=words.seconds(clocks.budget_seconds),
+        peak_memory=words.size(one.resources.peak_memory_bytes),
+        cpu=words.cpu(one.resources),
+    )
+
+
+def _failure_rule(result: Result, one: SetResult | None) -> str:
+    if result.failure_rule is FailureRule.STRICT:
+        return "Any failure spoils the run."
+    most = f"; up to {words.percent(one.score.max_failed_share)} of a set may fail" if one else ""
+    return f"A failed video scores {result.failed_probability:g} and is counted{most}."
 
 
 def _failures(rows: Sequence[ScoredVideo]) -> tuple[PublicFailure, ...]:

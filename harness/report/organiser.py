@@ -138,7 +138,7 @@ def _set_view(result: Result, one: SetResult, data: SetData | None) -> SetView:
         name=name.value,
         title=words.SET_WORDS[name],
         result=one,
-        words=words.VERDICT_WORDS[one.verdict],
+        words=words.verdict_in_words(one),
         metrics=tuple(
             (metric.title, metric.direction.value, one.score.metrics[key])
             for key, metric in all_metrics().items()

@@ -7,6 +7,7 @@ from functools import cache
 
 import jinja2
 
+from harness.core.text import outcomes_in_words
 from harness.report import words
 
 
@@ -26,7 +27,8 @@ def _environment() -> jinja2.Environment:
     )
     for function in (
         *(words.score, words.signed, words.percent, words.seconds, words.size, words.one_line),
-        words.cpu,
+        *(words.cpu, words.against_half, words.gap_in_words),
     ):
         environment.filters[function.__name__] = function
+    environment.filters["outcomes"] = outcomes_in_words
     return environment

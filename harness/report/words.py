@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 
 from harness.core.limits import bytes_in_words, seconds_in_words
+from harness.core.text import outcomes_in_words, safe_text
 from harness.core.types import OutcomeKind, SetName, Verdict
-from harness.results.result import Resources
+from harness.core.usage import Usage
+from harness.results.result import SetResult
+from harness.scoring.comparison import standing
+from harness.scoring.intervals import Gap
+from harness.scoring.score import SetScore
 
 MESSAGE_CHARACTERS = 600
 LOG_CHARACTERS = 8_000
@@ -35,7 +39,9 @@ VERDICT_WORDS: Mapping[Verdict, str] = {
     ),
     Verdict.RUNTIME_ERROR: "The package raised an exception, crashed or ended early.",
     Verdict.INVALID_PREDICTION: "The package answered with something that is no number between 0 and 1.",
-    Verdict.OK: "Every video was answered within every limit.",
+    Verdict.OK: (
+        "Every video was answered within every limit, or no more failed than the lenient rule allows."
+    ),
 }
 
 OUTCOME_WORDS: Mapping[OutcomeKind, str] = {
@@ -73,21 +79,11 @@ def percent(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration with about three digits: milliseconds, seconds, minutes or hours."""
-    if value is None:
-        return "–"
-    if value < 1.0:
-        return f"{1000 * value:.0f} ms"
-    if value < 10.0:
-        return f"{value:.2f} s"
-    if value < 120.0:
-        return f"{value:.1f} s"
-    if value < 7200.0:
-        return f"{value / 60:.1f} min"
-    return f"{value / 3600:.1f} h"
+    """A duration, or a dash."""
+    return "–" if value is None else seconds_in_words(value)
 
 
-def cpu(used: Resources) -> str:
+def cpu(used: Usage) -> str:
     """CPU time, and what kept the package from it: its own limit, or a neighbour.
 
     A package that is slow by itself shows neither. Where the kernel tells nothing, nothing is said.
@@ -117,17 +113,13 @@ def _limit(name: str, value: float) -> str:
 
 
 def clean(text: str, *, characters: int = MESSAGE_CHARACTERS, keep_end: bool = False) -> str:
-    """Make text from a package safe to lay out: capped, and no character that moves or hides others.
-
-    Control, bidirectional and other invisible format characters become U+FFFD; lines and tabs stay. The
-    text is *not* escaped for HTML or for a terminal's markup; whoever puts it there does that.
-    """
+    """Return text from a package as `safe_text` shows it, capped; how much was left out is said."""
     dropped = len(text) - characters
     if dropped > 0:
         kept = text[-characters:] if keep_end else text[:characters]
         note = f"[{dropped} characters left out]"
         text = f"{note}\n{kept}" if keep_end else f"{kept} {note}"
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is_unsafe(one) else one for one in text)
+    return safe_text(text)
 
 
 def one_line(text: str, *, characters: int = NAME_CHARACTERS) -> str:
@@ -135,5 +127,21 @@ def one_line(text: str, *, characters: int = NAME_CHARACTERS) -> str:
     return " ".join(clean(text, characters=characters).split())
 
 
-def _is_unsafe(character: str) -> bool:
-    return character not in "\n\t" and unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+def against_half(score_set: SetScore, decimals: int = 4) -> str:
+    """Say how a log loss stands to that of a constant one half: no more than its interval carries."""
+    return f"{score_set.standing} a constant 0.5 ({score(score_set.anchors.constant_half, decimals)})"
+
+
+def gap_in_words(gap: Gap) -> str:
+    """Say whether a set went better or worse than another, or that it cannot be told."""
+    return f"{gap.second} {standing(gap.interval, 0.0)} {gap.first}"
+
+
+def verdict_in_words(one: SetResult) -> str:
+    """Say what a set's verdict means for it; OK is not the same as without a failure."""
+    if one.verdict is not Verdict.OK or not one.score.failed:
+        return VERDICT_WORDS[one.verdict]
+    return (
+        f"{outcomes_in_words(one.outcomes)}. The run counts: up to {percent(one.score.max_failed_share)} of "
+        f"the videos may fail, and each scores {one.score.failed_probability:g}."
+    )

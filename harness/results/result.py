@@ -142,15 +142,15 @@ class Result(_Part):
 
     @property
     def valid(self) -> bool:
-        """Whether both sets have a score."""
-        return all(name in self.sets and self.sets[name].score.scored for name in _COUNTING)
+        """Whether both sets have a score that counts."""
+        return all(name in self.sets and self.sets[name].score.counts for name in _COUNTING)
 
 
 _COUNTING = (SetName.PUBLIC, SetName.PRIVATE)
 
 
 def eligibility(sets: Mapping[SetName, SetResult], *, isolation: str) -> Eligibility:
-    """Decide whether a run may enter a leaderboard: isolated, and both sets scored."""
+    """Decide whether a run may enter a leaderboard: isolated, and both sets have a score that counts."""
     reasons = []
     if isolation == NO_ISOLATION:
         reasons.append("it ran without isolation")
@@ -159,6 +159,8 @@ def eligibility(sets: Mapping[SetName, SetResult], *, isolation: str) -> Eligibi
             reasons.append(f"the {name} set was not run")
         elif not sets[name].score.scored:
             reasons.append(f"the {name} set has no score")
+        elif not sets[name].score.counts:
+            reasons.append(f"the {name} set: {sets[name].score.why_not}")
     return Eligibility(eligible=not reasons, reasons=tuple(reasons))
 
 

@@ -31,8 +31,8 @@ from harness.results.result import (
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key, seal
 from harness.scoring.repeatability import Repeatability
-from harness.scoring.score import gaps, score_set
-from harness.scoring.scored import scored_videos
+from harness.scoring.score import SetScore, gaps, score_rows
+from harness.scoring.scored import ScoredVideo, scored_videos
 from harness.videos.ready_set import ReadySet
 
 TOOLS = (
@@ -72,10 +72,16 @@ def finish(
         ScoreInputError: outcomes and labels do not fit together: our fault.
     """
     scoring, folder = ran.challenge.scoring, ran.folder
+    rows = {ready.name: _rows(ran, ready, runs[ready.name]) for ready in sets}
     results = {
-        ready.name: _set_result(ran, ready, runs[ready.name], repeats.get(ready.name)) for ready in sets
+        ready.name: _set_result(
+            ready,
+            runs[ready.name],
+            score=_score(ran.challenge, ready.name, runs[ready.name], rows[ready.name]),
+            repeat=repeats.get(ready.name),
+        )
+        for ready in sets
     }
-    data = {ready.name: _set_data(ran, ready, runs[ready.name]) for ready in sets}
     isolation = next(iter(runs.values())).isolation
     result = Result(
         run_id=folder.run_id,
@@ -102,11 +108,12 @@ def finish(
         failed_probability=scoring.failed_probability,
         sets=results,
         gaps=gaps(
-            {name: one.rows for name, one in data.items()},
+            rows,
             {name: one.score for name, one in results.items()},
         ),
         leaderboard=eligibility(results, isolation=isolation),
     )
+    data = {ready.name: _set_data(ready, runs[ready.name], rows[ready.name]) for ready in sets}
     write_reports(result, data, folder)
     if ran.signing_key is not None:  # before the result: there is none without its seal
         seal(result.model_dump(mode="json"), folder.result, ran.signing_key)
@@ -137,8 +144,31 @@ def host_facts(*, engine: str, gpus: tuple[str, ...] = ()) -> HostFacts:
     )
 
 
-def _set_result(ran: Ran, ready: ReadySet, run: SetRun, repeat: Repeatability | None) -> SetResult:
-    scoring = ran.challenge.scoring
+def _rows(ran: Ran, ready: ReadySet, run: SetRun) -> tuple[ScoredVideo, ...]:
+    return scored_videos(
+        outcomes=run.outcomes,
+        videos=ready.videos,
+        labels=ready.labels,
+        epsilon=ran.challenge.scoring.epsilon,
+        failed_probability=ran.challenge.scoring.failed_probability,
+    )
+
+
+def _score(challenge: Challenge, name: SetName, run: SetRun, rows: Sequence[ScoredVideo]) -> SetScore:
+    scoring = challenge.scoring
+    return score_rows(
+        rows,
+        set_name=name,
+        verdict=run.verdict,
+        rule=scoring.failure_rule,
+        epsilon=scoring.epsilon,
+        failed_probability=scoring.failed_probability,
+        max_failed_share=scoring.max_failed_share,
+        detail=run.detail,
+    )
+
+
+def _set_result(ready: ReadySet, run: SetRun, *, score: SetScore, repeat: Repeatability | None) -> SetResult:
     return SetResult(
         set_name=ready.name,
         verdict=run.verdict,
@@ -149,31 +179,14 @@ def _set_result(ran: Ran, ready: ReadySet, run: SetRun, repeat: Repeatability | 
         clocks=_clocks(run),
         resources=Resources.of(run.usage, restarts=run.restarts),
         prepared_sha256=ready.sha256,
-        score=score_set(
-            set_name=ready.name,
-            verdict=run.verdict,
-            outcomes=run.outcomes,
-            videos=ready.videos,
-            labels=ready.labels,
-            rule=scoring.failure_rule,
-            epsilon=scoring.epsilon,
-            failed_probability=scoring.failed_probability,
-            detail=run.detail,
-        ),
+        score=score,
         repeat=repeat,
     )
 
 
-def _set_data(ran: Ran, ready: ReadySet, run: SetRun) -> SetData:
-    scoring = ran.challenge.scoring
+def _set_data(ready: ReadySet, run: SetRun, rows: tuple[ScoredVideo, ...]) -> SetData:
     return SetData(
-        rows=scored_videos(
-            outcomes=run.outcomes,
-            videos=ready.videos,
-            labels=ready.labels,
-            epsilon=scoring.epsilon,
-            failed_probability=scoring.failed_probability,
-        ),
+        rows=rows,
         samples=run.samples,
         log_tail="\n".join(part for part in (run.log_tail, run.message) if part),
         videos={video.video_id: video.path for video in ready.videos},

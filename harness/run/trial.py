@@ -17,6 +17,7 @@ import requests
 from docker.errors import DockerException
 
 from harness.core.errors import ImageError
+from harness.core.limits import bytes_in_words
 from harness.core.text import printable
 from harness.core.types import FailureRule, Limits, Outcome, OutcomeKind, PreparedVideo, Terms, Verdict
 from harness.gateway.run_package import run_package
@@ -140,7 +141,7 @@ def _pace(answered: Sequence[Outcome], run: SetRun, limits: Limits) -> Iterator[
         f"ready after {run.startup_seconds:.1f} s",
     ]
     if run.usage.peak_memory_bytes:
-        facts.append(f"at most {run.usage.peak_memory_bytes / 1e6:,.0f} MB of memory")
+        facts.append(f"at most {bytes_in_words(run.usage.peak_memory_bytes)} of memory")
     yield found("P620", ", ".join(facts))
 
 

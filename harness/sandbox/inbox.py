@@ -11,13 +11,13 @@ import time
 from collections import deque
 
 from harness.core.errors import ProcessEnded, ProtocolViolation, ReceiveTimeout
+from harness.core.text import safe_text
 from harness.core.types import Mode
 from harness.sandbox.protocol import (
     ANSWER_BYTES_MAX,
     HEADER_BYTES,
     TABLE_BYTES_MAX,
     payload_length,
-    safe_text,
 )
 
 LOG_TAIL_BYTES = 64 * 1024

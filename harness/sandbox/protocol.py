@@ -18,23 +18,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import struct
 from dataclasses import dataclass
 from typing import Any
 
 from harness.core.errors import ProtocolViolation
+from harness.core.text import safe_text
 
 HEADER_BYTES = 4
 REQUEST_BYTES_MAX = 64 * 1024
 ANSWER_BYTES_MAX = 64 * 1024
 TABLE_BYTES_MAX = 16 * 1024 * 1024  # 10,000 rows need less than 1 MB
 MESSAGE_CHARACTERS_MAX = 4000
-# Controls but tab and line feed, marks that turn text around or break lines unseen, and halves of
-# characters, which no file can hold.
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +81,6 @@ def payload_length(header: bytes, *, cap: int = TABLE_BYTES_MAX) -> int:
     if not 0 < length <= cap:
         raise ProtocolViolation(f"a frame of {length} bytes; between 1 and {cap} are allowed")
     return int(length)
-
-
-def safe_text(text: str) -> str:
-    """Return a package's words as they may be stored and printed: what acts on a terminal is replaced."""
-    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def encode_predict(*, request_id: str, video: str) -> bytes:

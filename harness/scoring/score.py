@@ -12,7 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
+from harness.core.types import (
+    FailureRule,
+    Outcome,
+    OutcomeKind,
+    PreparedVideo,
+    SetName,
+    Verdict,
+    too_many_failed,
+)
+from harness.scoring.comparison import Standing, standing
 from harness.scoring.curves import BrierParts, CalibrationBin, brier_parts, calibration_bins
 from harness.scoring.intervals import Gap, Interval, auc_interval, gap_of, mean_interval, proportion_interval
 from harness.scoring.metrics import (
@@ -73,6 +82,29 @@ class SetScore:
     slices: tuple[Slice, ...]
     calibration: tuple[CalibrationBin, ...]
     brier_parts: BrierParts | None = None
+    max_failed_share: float = 1.0  # of the videos, under the lenient rule: with more the score does not count
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a score, and not too many videos failed for it to have a place anywhere."""
+        return self.scored and not too_many_failed(
+            failed=self.failed, videos=self.videos, max_failed_share=self.max_failed_share
+        )
+
+    @property
+    def why_not(self) -> str:
+        """Why it does not count; empty if it does."""
+        if not self.scored or self.counts:
+            return self.reason
+        return (
+            f"{self.failed} of {self.videos} videos failed; at most {self.max_failed_share:.3g} of them may"
+        )
+
+    @property
+    def standing(self) -> Standing:
+        """How its log loss stands to that of a constant one half."""
+        found = self.metrics.get("log_loss")
+        return standing(found.interval if found else None, self.anchors.constant_half)
 
     @property
     def log_loss(self) -> float | None:
@@ -91,9 +123,10 @@ def score_set(
     rule: FailureRule,
     epsilon: float = EPSILON_DEFAULT,
     failed_probability: float = 0.5,
+    max_failed_share: float = 1.0,
     detail: str = "",
 ) -> SetScore:
-    """Score one set.
+    """Join outcomes with labels, and score the set. See `score_rows`.
 
     Args:
         set_name: Which one.
@@ -104,6 +137,7 @@ def score_set(
         rule: What a failed video does.
         epsilon: The log loss clips to [ε, 1-ε].
         failed_probability: What a failed video scores in lenient mode.
+        max_failed_share: Of the videos: with more failures a lenient score does not count.
         detail: The run's own words, put into the reason where there is no score.
 
     Raises:
@@ -117,6 +151,30 @@ def score_set(
         failed_probability=failed_probability,
         partial=verdict in NEVER_SCORED,
     )
+    return score_rows(
+        rows,
+        set_name=set_name,
+        verdict=verdict,
+        rule=rule,
+        epsilon=epsilon,
+        failed_probability=failed_probability,
+        max_failed_share=max_failed_share,
+        detail=detail,
+    )
+
+
+def score_rows(
+    rows: Sequence[ScoredVideo],
+    *,
+    set_name: SetName,
+    verdict: Verdict,
+    rule: FailureRule,
+    epsilon: float = EPSILON_DEFAULT,
+    failed_probability: float = 0.5,
+    max_failed_share: float = 1.0,
+    detail: str = "",
+) -> SetScore:
+    """Score the rows of a set, as `scored_videos` made them with the same epsilon and failed probability."""
     failures = Counter(row.kind for row in rows if row.failed)
     reason = _why_not(verdict, rule, rows, detail)
     return SetScore(
@@ -136,6 +194,7 @@ def score_set(
         slices=slices_of(rows, scored=not reason),
         calibration=() if reason else calibration_bins(truths_of(rows), probabilities_of(rows)),
         brier_parts=None if reason else brier_parts(truths_of(rows), probabilities_of(rows)),
+        max_failed_share=max_failed_share,
     )
 
 

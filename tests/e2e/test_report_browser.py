@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from harness.report.example import example_run
+from example_run import example_run
 
 PATIENCE_SECONDS = 180.0  # for a browser on a busy machine; nothing here is about speed
 STARTS = 3  # chromedriver gives a browser a minute to come up, and no more

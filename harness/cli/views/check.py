@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.core.limits import bytes_in_words
 from harness.package.check import CheckReport
 from harness.package.findings import Finding, Severity
 
@@ -20,7 +21,7 @@ def render_report(report: CheckReport) -> RenderableType:
     """
     facts = Text.assemble(
         (report.name or report.source, "bold"),
-        f"  {report.file_count} files, {report.size_bytes / 1e6:,.1f} MB",
+        f"  {report.file_count} files, {bytes_in_words(report.size_bytes)}",
         f", sha256 {report.sha256[:16]}" if report.sha256 else "",
     )
     table = Table.grid(padding=(0, 2))

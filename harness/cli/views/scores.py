@@ -7,9 +7,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from harness.core.text import outcomes_in_words
 from harness.core.types import SetName, Verdict
 from harness.report import words
 from harness.results.result import NO_ISOLATION, Result, SetResult
+from harness.scoring.comparison import Standing
 from harness.scoring.intervals import Gap
 from harness.scoring.metrics import all_metrics
 from harness.scoring.repeatability import Steadiness, in_words
@@ -50,9 +52,9 @@ def score_summary(score: SetScore) -> RenderableType:
         value = found.reason if found.value is None else words.score(found.value)
         table.add_row(f"{metric.title} ({metric.direction} is better)", value, between)
     table.add_section()
-    table.add_row("constant 0.5", words.score(score.anchors.constant_half), "")
+    table.add_row("constant 0.5, log loss", words.score(score.anchors.constant_half), "")
     table.add_row("uniform random, expected", words.score(score.anchors.uniform_random), "")
-    return table
+    return Group(table, Text(f"log loss {words.against_half(score)}"))
 
 
 def _head(result: Result) -> Text:
@@ -68,16 +70,20 @@ def _set(one: SetResult) -> RenderableType:
     table.add_row(
         Text(one.set_name.value, "bold"), Text(one.verdict.value, "bold green" if good else "bold red")
     )
-    if not good:
-        table.add_row("", Text(words.VERDICT_WORDS[one.verdict]))
-    if one.detail:
-        table.add_row("detail", Text(words.one_line(one.detail, characters=400)))
+    if not good or one.score.failed:
+        table.add_row("", Text(words.verdict_in_words(one)))
+    answered = outcomes_in_words(one.outcomes)
+    table.add_row("videos", Text(answered, "yellow" if one.score.failed else ""))
+    more = one.detail.removeprefix(answered).lstrip("; ")
+    if more:
+        table.add_row("detail", Text(words.one_line(more, characters=400)))
     table.add_row("log loss", _loss(one))
+    if one.score.scored and not one.score.counts:
+        table.add_row("", Text(f"It does not count: {one.score.why_not}.", "bold red"))
     for key, title in (("roc_auc", "ROC AUC"), ("accuracy", "accuracy")):
         found = one.score.metrics.get(key)
         if found is not None:
             table.add_row(title, Text(words.score(found.value) if found.value is not None else found.reason))
-    table.add_row("failed", _failed(one))
     if one.left_out:
         table.add_row("left out", Text(f"{one.left_out} sources that cannot be read as videos", "yellow"))
     table.add_row("time", _time(one))
@@ -91,21 +97,17 @@ def _set(one: SetResult) -> RenderableType:
 
 
 def _loss(one: SetResult) -> Text:
-    found, half = one.score.metrics.get("log_loss"), one.score.anchors.constant_half
+    found = one.score.metrics.get("log_loss")
     if found is None or found.value is None:
         return Text(f"none: {words.one_line(one.score.reason, characters=400)}", "red")
-    better = found.value < half
-    text = Text(words.score(found.value), "bold green" if better else "bold yellow")
+    stands = one.score.standing
+    text = Text(words.score(found.value), _STYLES[stands])
     if found.interval is not None:
         text.append(f"  95% {words.score(found.interval.low)} to {words.score(found.interval.high)}", "dim")
-    side = "better" if better else "no better"
-    return text.append(f"\n{side} than a constant 0.5 ({words.score(half)})", "dim")
+    return text.append(f"\n{words.against_half(one.score)}", "dim")
 
 
-def _failed(one: SetResult) -> Text:
-    kinds = ", ".join(f"{kind} {count}" for kind, count in one.score.failures.items())
-    text = f"{one.score.failed} of {one.score.videos} videos" + (f": {kinds}" if kinds else "")
-    return Text(text, "yellow" if one.score.failed else "")
+_STYLES = {Standing.BETTER: "bold green", Standing.UNDECIDED: "bold yellow", Standing.WORSE: "bold yellow"}
 
 
 def _time(one: SetResult) -> Text:
@@ -130,4 +132,4 @@ def _gap(gap: Gap) -> Text:
     text = Text(f"gap {gap.first} → {gap.second}  {words.signed(gap.value)}")
     if gap.interval is not None:
         text.append(f"  95% {words.signed(gap.interval.low)} to {words.signed(gap.interval.high)}", "dim")
-    return text
+    return text.append(f"\n{words.gap_in_words(gap)}", "dim")

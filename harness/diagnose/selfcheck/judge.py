@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.core.limits import bytes_in_words
 from harness.core.text import printable
 from harness.core.types import OutcomeKind
 from harness.diagnose.selfcheck.attack import Observed
@@ -102,7 +103,7 @@ def _use(behaviour: Behaviour, observed: Observed) -> Iterator[Check]:
         yield Check(
             name=After.MEMORY.value,
             held=max(peaks) <= limits.memory_bytes,
-            evidence=f"peak {max(peaks) / 1e6:.0f} of {limits.memory_bytes / 1e6:.0f} MB",
+            evidence=f"peak {bytes_in_words(max(peaks))} of {bytes_in_words(limits.memory_bytes)}",
         )
     used = [one.cpu_seconds for one in usages if one.cpu_seconds is not None]
     if used:

@@ -10,15 +10,18 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from example_run import example_data, example_run
 from rich.console import Console
 
 from harness.cli.views.scores import score_summary, terminal_summary
-from harness.core.types import FailureRule, OutcomeKind, SetName, Verdict
+from harness.core.text import outcomes_in_words
+from harness.core.types import FailureRule, OutcomeKind, SetName, Terms, Verdict
 from harness.core.usage import GpuLevel
+from harness.gateway.set_run import verdict_of
 from harness.report import SetData, contestant_page, organiser_page, words
-from harness.report.example import example_data, example_run
 from harness.report.frames import frame_data_uri
-from harness.results.result import Result, read_result
+from harness.results.result import Result, eligibility, read_result
+from harness.scoring.intervals import Interval
 
 PAYLOADS = (
     "<script>alert(1)</script>",
@@ -241,16 +244,19 @@ def test_of_the_hidden_sets_the_contestant_learns_one_bit(
             "outcomes": {OutcomeKind.PREDICTED: 1, OutcomeKind.MEMORY_LIMIT: 6},
             "clocks": private.clocks.model_copy(update={"video_mean_seconds": 55.5, "startup_seconds": 99.0}),
             "resources": replace(private.resources, peak_memory_bytes=12_345_678_901),
-            "score": replace(private.score, failed=6, videos=7, metrics={"log_loss": best}, slices=()),
+            "score": replace(private.score, failed=6, videos=70, metrics={"log_loss": best}, slices=()),
         }
     )
     sets = {SetName.PUBLIC: result.sets[SetName.PUBLIC], SetName.PRIVATE: other}
     changed = result.model_copy(update={"sets": sets, "gaps": (), "seeds": {"order": 12}})
     assert contestant_page(changed, data[SetName.PUBLIC]) == pages["contestant"]
     spoiled = other.model_copy(update={"score": replace(other.score, scored=False, reason="secret reason")})
+    sets[SetName.PRIVATE] = other.model_copy(update={"score": replace(other.score, failed=8)})
+    over = contestant_page(result.model_copy(update={"sets": sets}), data[SetName.PUBLIC])
     sets[SetName.PRIVATE] = spoiled
     page = contestant_page(result.model_copy(update={"sets": sets}), data[SetName.PUBLIC])
     assert page != pages["contestant"]
+    assert page == over  # too many failures and no score look alike
     assert "secret" not in page
     assert "not valid" in Page(page).text
 
@@ -294,6 +300,98 @@ def test_the_contestant_reads_their_own_public_words(tmp_path: Path) -> None:
     result = example_run(tmp_path / "run", log="hello from the package")
     assert "hello from the package" in (tmp_path / "run" / "contestant.html").read_text(encoding="utf-8")
     assert read_result(tmp_path / "run" / "result.json") == result
+
+
+# --- true words --------------------------------------------------------------------------------------------
+
+
+def failing(result: Result, failed: int) -> Result:
+    """The same run, in which so many videos of each of the two sets failed."""
+    kinds = [OutcomeKind.RUNTIME_ERROR] * failed + [OutcomeKind.PREDICTED] * (60 - failed)
+    sets = {
+        name: one.model_copy(
+            update={
+                "verdict": verdict_of(kinds, terms=Terms()),
+                "detail": outcomes_in_words(kinds),
+                "outcomes": Counter(kinds),
+                "score": replace(
+                    one.score,
+                    failed=failed,
+                    scored=failed < 60,
+                    reason="" if failed < 60 else "not one video was predicted",
+                    metrics=one.score.metrics if failed < 60 else {},
+                ),
+            }
+        )
+        for name, one in result.sets.items()
+    }
+    return result.model_copy(
+        update={"sets": sets, "gaps": (), "leaderboard": eligibility(sets, isolation="docker")}
+    )
+
+
+@pytest.mark.parametrize("failed", [0, 6, 7, 59, 60])
+def test_nothing_is_green_that_is_not(run: tuple[Result, dict[SetName, SetData]], failed: int) -> None:
+    result, counts = failing(run[0], failed), failed <= 6
+    contestant, organiser = contestant_page(result, None), organiser_page(result, {})
+    for page in (contestant, organiser, printed(result, 100)):
+        assert (f"{60 - failed} of 60 answered" in page) or not failed
+        assert ("RUNTIME_ERROR" in page) is bool(failed)
+    assert result.valid is result.leaderboard.eligible is counts
+    assert ('class="pill good">OK' in contestant) is counts
+    assert ('class="card score bad"' in contestant) is not counts
+    assert ('class="number valid">valid' in contestant) is counts
+    assert ('class="pill good">valid run' in organiser) is counts
+    assert ("does not count" in Page(contestant).text) is not counts
+    if counts and failed:
+        assert "The run counts: up to 10.0% of the videos may fail" in contestant
+
+
+def test_a_card_of_the_contestants_page_has_the_colour_of_its_fate_and_of_nothing_else() -> None:
+    style = (Path(words.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
+    colours = re.findall(r"--(good|bad|private|public|control): (#\w+);", style)
+    assert len(set(colours)) == len({colour for _, colour in colours}) == 10
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.60, 0.69, "better than a constant 0.5"),
+        (0.60, 0.70, "not distinguishable from a constant 0.5"),
+        (0.70, 0.80, "worse than a constant 0.5"),
+        (None, None, "not distinguishable from a constant 0.5"),
+    ],
+)
+def test_a_comparison_says_no_more_than_its_interval(
+    run: tuple[Result, dict[SetName, SetData]], low: float | None, high: float | None, said: str
+) -> None:
+    result = run[0]
+    interval = None if low is None or high is None else Interval(low=low, high=high)
+    sets = {
+        name: one.model_copy(
+            update={
+                "score": replace(
+                    one.score,
+                    metrics={
+                        **one.score.metrics,
+                        "log_loss": replace(one.score.metrics["log_loss"], interval=interval),
+                    },
+                )
+            }
+        )
+        for name, one in result.sets.items()
+    }
+    changed = result.model_copy(update={"sets": sets})
+    others = {"better than a constant", "worse than a constant", "not distinguishable from a constant"}
+    others -= {said.removesuffix(" 0.5")}
+    for page in (contestant_page(changed, None), organiser_page(changed, {}), printed(changed, 100)):
+        flat = " ".join(page.split())
+        assert said in flat
+        assert not [
+            other
+            for other in others
+            if other in flat.replace("wholly left of the dashed line is better than a constant ½", "")
+        ]
 
 
 # --- hostile text ------------------------------------------------------------------------------------------

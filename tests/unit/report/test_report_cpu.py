@@ -23,7 +23,7 @@ def used(**values: float | None) -> Resources:
         ({"throttled_seconds": 0.25}, "12.5 s; held back 250 ms by its own limit"),
         (
             {"throttled_seconds": 0.0, "steal_seconds": 31.0},
-            "12.5 s; held back 0 ms by its own limit; 31.0 s stolen by this machine's host",
+            "12.5 s; held back 0 s by its own limit; 31 s stolen by this machine's host",
         ),
     ],
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from example_run import example_run
 
 from harness.core.types import SetName
 from harness.report import contestant_page, organiser_page
-from harness.report.example import example_run
 from harness.report.repeats import STEADINESS_WORDS
 from harness.results.result import Result
 from harness.scoring.repeatability import Repeatability, Steadiness

@@ -75,7 +75,9 @@ def test_frames_of_importlib_are_folded() -> None:
 
 
 def test_words_of_a_package_can_do_nothing_to_a_terminal() -> None:
-    hostile = "Traceback (most recent call last):\n  File \"/package/\x1b[2Ja.py\", line 1, in \x07\nE: \x1b[31m"
+    hostile = (
+        'Traceback (most recent call last):\n  File "/package/\x1b[2Ja.py", line 1, in \x07\nE: \x1b[31m'
+    )
     (group,) = grouped([failed(hostile)])
     for text in (group.exception, group.place, *group.message.splitlines(), *tail("\x1b[2J\nok", lines=5)):
         assert text.isprintable()
@@ -102,7 +104,10 @@ WORDS = [
     ("AssertionError: Torch not compiled with CUDA enabled", "is_available"),
     ("RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda", "map_location"),
     ("torch.OutOfMemoryError: CUDA out of memory. Tried", "batches"),
-    ("huggingface_hub.errors.LocalEntryNotFoundError: outgoing traffic has been disabled", "local_files_only"),
+    (
+        "huggingface_hub.errors.LocalEntryNotFoundError: outgoing traffic has been disabled",
+        "local_files_only",
+    ),
     ('File "torch/hub.py", in load_state_dict_from_url\nurllib.error.URLError', "weights=None"),
     ("urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>", "no network"),
     ("OSError: [Errno 30] Read-only file system: 'cache.npy'", "tempfile"),

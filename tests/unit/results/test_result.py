@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from example_run import example_run
 
 from harness.core.errors import ResultError
 from harness.core.types import Outcome, OutcomeKind, SetName
-from harness.report.example import example_run
 from harness.results.result import (
     Result,
     clocks_of,

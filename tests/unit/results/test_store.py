@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from example_run import example_run
 
 from harness.core.errors import ConfigError, ResultError, StoreError
 from harness.core.types import SetName
-from harness.report.example import example_run
 from harness.results.leaderboard import Choice
 from harness.results.result import Eligibility, Result, read_result, write_result
 from harness.results.run_folder import RunFolder

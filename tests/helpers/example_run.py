@@ -1,7 +1,7 @@
-"""A made-up run to look at: `python -m harness.report.example FOLDER` writes both of its pages there.
+"""A made-up run to look at: `python tests/helpers/example_run.py FOLDER` writes both of its pages there.
 
-Nothing in it was measured. It is for those who change the pages, for the picture in the README, and for the
-tests that open the pages in a browser.
+Nothing in it was measured. It is for those who change the pages, and for the tests that open
+them in a browser.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from harness import __version__
+from harness.core.text import outcomes_in_words
 from harness.core.types import (
     AppliedPerturbation,
     FailureRule,
@@ -26,9 +27,10 @@ from harness.core.types import (
     PreparedVideo,
     ResourceSample,
     SetName,
-    Verdict,
+    Terms,
 )
 from harness.core.usage import GpuLevel
+from harness.gateway.set_run import verdict_of
 from harness.report import SetData, write_reports
 from harness.results.result import (
     ChallengeFacts,
@@ -42,6 +44,7 @@ from harness.results.result import (
     write_result,
 )
 from harness.results.run_folder import RunFolder
+from harness.run.conclude import limits_on_record
 from harness.scoring.score import gaps, score_set
 from harness.scoring.scored import scored_videos
 from harness.videos.labels import Label, Labels
@@ -109,11 +112,12 @@ def _set_result(name: SetName, data: SetData) -> SetResult:
         )
         for row in rows
     ]
-    verdict = Verdict.RUNTIME_ERROR if any(row.failed for row in rows) else Verdict.OK
+    kinds = [row.kind for row in rows]
+    verdict = verdict_of(kinds, terms=Terms())
     return SetResult(
         set_name=name,
         verdict=verdict,
-        detail="" if verdict is Verdict.OK else "the first failure was at video 14",
+        detail=outcomes_in_words(kinds),
         videos=len(rows),
         outcomes={kind: count for kind in OutcomeKind if (count := sum(row.kind is kind for row in rows))},
         clocks=clocks_of(outcomes, startup_seconds=4.2, billed_seconds=61.0, budget_seconds=486.0),
@@ -137,6 +141,7 @@ def _set_result(name: SetName, data: SetData) -> SetResult:
             ],
             labels=Labels({row.source_id: row.label for row in rows}),
             rule=FailureRule.LENIENT,
+            max_failed_share=Terms().max_failed_share,
         ),
     )
 
@@ -150,7 +155,7 @@ def _result(run_id: str, sets: dict[SetName, SetResult], data: dict[SetName, Set
         package=PackageFacts(name="example-entry", sha256="ab" * 32, size_bytes=18_400_000, mode=Mode.STREAM),
         image=ImageFacts(label="runtime:example", digest="sha256:" + "cd" * 32, variant="cpu"),
         challenge=ChallengeFacts(name="example-challenge", sha256="ef" * 32, public_decimals=3),
-        limits={name: float(value) for name, value in vars(Limits()).items()},
+        limits=limits_on_record(Limits()),
         seeds={"order": 11},
         tools={"python": "3.11.2", "av": "18.1.0"},
         host=HostFacts(

@@ -1,0 +1,25 @@
+"""What may be said of a number and what it stands against: no more than its interval carries."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from harness.scoring.intervals import Interval
+
+
+class Standing(StrEnum):
+    """How a score stands to another, in words that go before what it is compared with."""
+
+    BETTER = "better than"
+    WORSE = "worse than"
+    UNDECIDED = "not distinguishable from"
+
+
+def standing(interval: Interval | None, against: float) -> Standing:
+    """Compare a score of which less is better, such as a log loss, or a gap with 0.
+
+    It is better or worse only if its whole interval is; without an interval nothing can be told.
+    """
+    if interval is None or interval.low <= against <= interval.high:
+        return Standing.UNDECIDED
+    return Standing.BETTER if interval.high < against else Standing.WORSE
