@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from harness.cli.open_store import open_store
 from harness.cli.options import DEFAULT_STORE, SAMPLE_CHALLENGE, ChallengeOption, StoreOption
 from harness.cli.views.check import render_report
 from harness.cli.views.contest import render_state
@@ -42,7 +43,6 @@ from harness.core.challenge import Challenge, load_challenge
 from harness.core.contest import ContestRules
 from harness.core.errors import ChallengeError, ConfigError, ResultError
 from harness.results.run_folder import RunFolder
-from harness.results.store import Store
 from harness.results.store.chain import Record
 
 DEFAULT_PACKAGES = Path("runs/packages")
@@ -323,13 +323,6 @@ def rebuild(
     finally:
         opened.close()
     _out.print(f"{len(names)} contests: {', '.join(names) or 'none'}", soft_wrap=True, markup=False)
-
-
-def open_store(url: str) -> Store:
-    """Open a store; the folder of a SQLite file is made where it is not there."""
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return Store(url)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.contest import open_store
+from harness.cli.open_store import open_store
 from harness.cli.options import (
     DEFAULT_RUNS,
     DEFAULT_STORE,

@@ -110,6 +110,20 @@ class SetResult(_Part):
     )
 
 
+class RegradeFacts(_Part):
+    """Why a result was scored again, and from which one. Absent from a run's own result."""
+
+    regrade: str = Field(description="its id, which sorts by time")
+    reason: str
+    of_sha256: Sha256 = Field(description="of the content of the result that held before")
+    labels_sha256: dict[SetName, Sha256] = Field(description="over the labels in force, by set")
+    labels_changed: Count
+    videos_dropped: Count
+    exact_values_only: bool = Field(
+        description="no interval and no breakdown was worked out: `harness regrade --full` does"
+    )
+
+
 class Eligibility(_Part):
     """Whether the run may enter a leaderboard, and why not."""
 
@@ -139,6 +153,7 @@ class Result(_Part):
     sets: dict[SetName, SetResult]
     gaps: tuple[Gap, ...] = ()
     leaderboard: Eligibility
+    regrade: RegradeFacts | None = None
 
     @property
     def valid(self) -> bool:

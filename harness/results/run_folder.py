@@ -84,10 +84,17 @@ class RunFolder:
 
     @property
     def regrades(self) -> tuple[RunFolder, ...]:
-        """The regrades of this run that are finished, the first first: their names sort by time."""
+        """The regrades of this run that hold, the first first: their names sort by time.
+
+        A regrade is of many runs. It holds, for all of them at once, when its record lies beside the runs.
+        """
         root = self.path / "regrades"
         paths = sorted(root.iterdir()) if root.is_dir() else []
-        return tuple(RunFolder(path=path) for path in paths if (path / "result.json").is_file())
+        return tuple(
+            RunFolder(path=path)
+            for path in paths
+            if (path / "result.json").is_file() and regrade_record(self.path.parent, path.name).is_file()
+        )
 
     @property
     def current(self) -> RunFolder:
@@ -117,6 +124,11 @@ class RunFolder:
                 "cannot be read", place=self.request, remedy="Delete this run folder."
             ) from error
         return document if isinstance(document, dict) else {}
+
+
+def regrade_record(runs_root: Path, name: str) -> Path:
+    """Return where the record of a regrade is: there exactly when it is finished."""
+    return runs_root / "regrades" / f"{name}.json"
 
 
 def new_run(runs_root: Path, identity: RunIdentity, *, order_seed: int | None = None) -> RunFolder:

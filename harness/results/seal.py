@@ -155,7 +155,12 @@ def content_sha256(path: Path) -> str:
     Raises:
         ResultError: the result cannot be read as JSON.
     """
-    return hashlib.sha256(canonical(_document(path))).hexdigest()
+    return sha256_of(_document(path))
+
+
+def sha256_of(document: object) -> str:
+    """Return the sha256 of a result's content that is not on the disk yet. See `content_sha256`."""
+    return hashlib.sha256(canonical(document)).hexdigest()
 
 
 def _digest(document: object, key: Key) -> str:

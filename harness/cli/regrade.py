@@ -1,0 +1,165 @@
+"""`harness regrade`: score recorded outcomes again, and show what it does to the ranks before it holds."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.open_store import open_store
+from harness.cli.options import (
+    DEFAULT_RUNS,
+    DEFAULT_STORE,
+    SAMPLE_CHALLENGE,
+    CacheOption,
+    ChallengeArgument,
+    StoreOption,
+    cache_folder,
+)
+from harness.cli.progress import ConsoleObserver
+from harness.contest.regrade.corrections import frame_of, read_correction, unknown_dropped
+from harness.contest.regrade.ranks import Moved, ranks
+from harness.contest.regrade.register import register
+from harness.contest.regrade.regrade import Plan, Regraded, new_regrade, regrade_runs
+from harness.contest.rules import Refusal
+from harness.core.challenge import load_challenge
+from harness.core.errors import ConfigError
+from harness.core.types import SetName
+from harness.results.seal import key_from_environment
+from harness.videos.ready_set import ready_set
+
+ROWS_SHOWN = 50
+_out = Console()
+_err = Console(stderr=True, soft_wrap=True)
+
+
+def regrade(
+    challenge: ChallengeArgument = SAMPLE_CHALLENGE,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in every new result.")],
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(help="[SET=]FILE: CSV with filename,label, of corrected rows or of all; repeat it."),
+    ] = None,
+    drop: Annotated[
+        Path | None, typer.Option(help="Text file: videos that do not count, a source's name or id a line.")
+    ] = None,
+    epsilon: Annotated[float | None, typer.Option(help="Log loss clips to [ε, 1-ε].")] = None,
+    failed_probability: Annotated[float | None, typer.Option(help="What a failed video scores.")] = None,
+    runs: Annotated[Path, typer.Option(help="The folder of run folders.")] = DEFAULT_RUNS,
+    store: StoreOption = DEFAULT_STORE,
+    by: Annotated[SetName, typer.Option(help="The set whose ranks are shown.")] = SetName.PRIVATE,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="All ranks as CSV.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change; write nothing but columns.")
+    ] = False,
+    from_journals: Annotated[
+        bool, typer.Option("--from-journals", help="Read every journal anew, and not its columns.")
+    ] = False,
+    cache: CacheOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
+) -> None:
+    """Score recorded outcomes again, under other labels or rules, without running a model."""
+    if not reason.strip():
+        raise ConfigError("--reason is empty", remedy="Say why; contestants will ask.")
+    loaded = load_challenge(challenge)
+    correction = read_correction(
+        loaded, labels=labels or (), drop=drop, epsilon=epsilon, failed_probability=failed_probability
+    )
+    if not runs.is_dir():
+        raise ConfigError("is no folder of runs", place=runs, remedy="Name it with --runs.")
+    with ConsoleObserver(_err) as observer:
+        frames = {}
+        for name in loaded.sets:
+            observer.step(f"Finding the {name} set")
+            ready = ready_set(
+                name, loaded, cache=cache_folder(cache), progress=partial(observer.preparing, name)
+            )
+            frames[name] = frame_of(ready, correction)
+        unknown = unknown_dropped(correction, frames.values())
+        if unknown:
+            raise ConfigError(f"no set has {', '.join(unknown[:10])}", place=drop, remedy="Correct the list.")
+        observer.step("Scoring again")
+        plan = Plan(
+            regrade=new_regrade(datetime.now(UTC)),
+            reason=reason,
+            challenge=loaded.name,
+            frames=frames,
+            correction=correction,
+            write=not dry_run,
+            key=key_from_environment(os.environ),
+            anew=from_journals,
+        )
+        total = sum((path / "result.json").is_file() for path in runs.iterdir())
+        began = time.monotonic()
+        found = regrade_runs(
+            runs, plan, workers=workers, progress=lambda done: observer.counting("runs", done, total)
+        )
+        seconds = time.monotonic() - began
+    moved = ranks(found.runs, by=by, decimals=loaded.scoring.public_decimals)
+    _show(moved, by, loaded.scoring.public_decimals)
+    if output is not None:
+        _write_csv(moved, output)
+    _say(found, frames_changed=sum(one.changed for one in frames.values()), seconds=seconds)
+    if dry_run:
+        _out.print("nothing was changed: --dry-run")
+        return
+    opened = open_store(store)
+    try:
+        answer = register(opened, loaded.name, runs, found, reason=reason, now=datetime.now(UTC))
+    finally:
+        opened.close()
+    if isinstance(answer, Refusal):
+        _err.print(
+            Text(f"the results hold, but the contest's log does not say so: {answer.in_words()}", "red")
+        )
+        raise typer.Exit(1)
+    _out.print(f"regrade {found.regrade} holds", soft_wrap=True, highlight=False)
+
+
+def _show(moved: tuple[Moved, ...], by: SetName, decimals: int) -> None:
+    table = Table(title=f"Ranks by {by} log loss", title_justify="left")
+    for heading in ("now", "before", "name", "now", "before", "what moved it", "run"):
+        table.add_column(heading, justify="left" if heading in {"name", "what moved it", "run"} else "right")
+    for row in moved[:ROWS_SHOWN]:
+        table.add_row(
+            str(row.rank_after),
+            str(row.rank_before),
+            Text(row.name),
+            f"{row.after:.{decimals}f}",
+            f"{row.before:.{decimals}f}",
+            row.effects.in_words(),
+            row.run_id,
+        )
+    _out.print(table)
+    if len(moved) > ROWS_SHOWN:
+        _out.print(f"… and {len(moved) - ROWS_SHOWN} more; --output FILE writes all of them")
+
+
+def _say(found: Regraded, *, frames_changed: int, seconds: float) -> None:
+    for why in found.left_out[:ROWS_SHOWN]:
+        _err.print(Text(f"left out: {why}", "yellow"))
+    _out.print(f"{len(found.runs)} runs, {frames_changed} labels changed, {seconds:.1f} s", highlight=False)
+
+
+def _write_csv(moved: tuple[Moved, ...], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        effects = ("labels", "dropped", "failed_probability", "epsilon")
+        writer.writerow(("rank", "rank_before", "name", "run_id", "log_loss", "log_loss_before", *effects))
+        for row in moved:
+            writer.writerow(
+                (
+                    *(row.rank_after, row.rank_before, row.name, row.run_id, row.after, row.before),
+                    *(getattr(row.effects, one) for one in effects),
+                )
+            )

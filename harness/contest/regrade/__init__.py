@@ -1,0 +1,1 @@
+"""Score recorded outcomes again, under other labels or rules, without running a model."""

@@ -1,0 +1,55 @@
+"""A finished regrade put on record: in the index of runs, and in the contest's log where there is one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from harness.contest.ledger import Done, Ledger
+from harness.contest.regrade.regrade import Regraded
+from harness.contest.rules import Refusal
+from harness.contest.rules.commands import RecordRegrade
+from harness.contest.state import EntryStatus
+from harness.core.types import SetName
+from harness.results.run_folder import RunFolder
+from harness.results.store import Store, runs
+
+
+def register(
+    store: Store, challenge: str, runs_root: Path, found: Regraded, *, reason: str, now: datetime
+) -> Done | Refusal | None:
+    """Renew the rows of the runs that the index knows, and tell the contest, both or neither.
+
+    Returns:
+        What the contest says; none where the challenge has no contest.
+
+    Raises:
+        ResultError: a new result cannot be read.
+        StoreError: the database cannot be written.
+    """
+    ledger = Ledger(store, challenge)
+    state = ledger.state()
+    if state.rules is None:
+        store.write(lambda connection: _renew(connection, runs_root, found))
+        return None
+    by_run = {one.run_id: one for one in found.runs}
+    losses: dict[str, float] = {}
+    results: dict[str, str] = {}
+    for entry in state.entries.values():
+        graded = by_run.get(entry.run_id or "")
+        loss = None if graded is None else graded.after.get(SetName.PUBLIC)
+        if entry.status is EntryStatus.SCORED and graded is not None and loss is not None:
+            losses[entry.entry], results[entry.entry] = loss, graded.result_sha256
+    asked = RecordRegrade(regrade=found.regrade, reason=reason, public_losses=losses, results=results)
+    return ledger.ask(
+        asked, now=now, also=lambda connection, _state, _events: _renew(connection, runs_root, found)
+    )
+
+
+def _renew(connection: sa.Connection, runs_root: Path, found: Regraded) -> None:
+    known = {row.run_id for row in runs.all_runs(connection)}
+    for one in found.runs:
+        if one.run_id in known:
+            runs.record(connection, RunFolder(path=runs_root / one.run_id))
