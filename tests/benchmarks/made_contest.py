@@ -19,7 +19,16 @@ import numpy as np
 
 from harness.contest.board.data import Absent, BoardInput, Entry, VideoFacts
 from harness.core.challenge import load_challenge
-from harness.core.types import FailureRule, ImageFacts, Limits, Mode, Outcome, OutcomeKind, SetName, Verdict
+from harness.core.types import (
+    FailureRule,
+    ImageFacts,
+    Limits,
+    Mode,
+    Outcome,
+    OutcomeKind,
+    SetName,
+    Verdict,
+)
 from harness.core.usage import GpuLevel
 from harness.gateway.journal import Journal, Line, header_of
 from harness.results.result import (
@@ -176,8 +185,7 @@ def _run_set(
     path = run.journal(ready.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with Journal(path, header_of(videos=ready.videos, limits=Limits(), order_seed=1)) as journal:
-        for outcome in outcomes:
-            journal.append([Line(outcome=outcome)])
+        journal.append(Line(outcome=outcome) for outcome in outcomes)
     return SetResult(
         set_name=ready.name,
         verdict=Verdict.OK,

@@ -12,7 +12,7 @@ from harness.contest.board.statistics import Board, Difference, Standing
 from harness.report import board_plots, plots, words
 from harness.report.pages import render
 
-ENTRIES_IN_PICTURE = 40
+ENTRIES_IN_PICTURE = 25
 ENTRIES_SIDE_BY_SIDE = 10
 ENTRIES_COMPARED = 15
 RELIABILITIES = 4
@@ -153,20 +153,19 @@ def _forecast_picture(board: Board) -> Markup | None:
     )
 
 
-def _cut_tables(profiles: Profiles, entries: int) -> tuple[tuple[str, tuple[Row, ...]], ...]:
-    tables: dict[str, list[Row]] = {}
+def _cut_tables(profiles: Profiles, entries: int) -> tuple[tuple[str, tuple[Row, ...], tuple[Row, ...]], ...]:
+    """Return each column's title, its parts, and, of perturbations, each at each severity."""
+    tables: dict[str, tuple[list[Row], list[Row]]] = {}
     for cut in profiles.cuts:
         title = {PERTURBATION: "By perturbation", SEVERITY: "By severity"}.get(cut.column, f"By {cut.column}")
-        name = cut.name.replace("_", " ")
-        if cut.column == PERTURBATION and cut.severity is not None:
-            name = f"{name}, severity {cut.severity}"
+        name, finer = cut.name.replace("_", " "), cut.column == PERTURBATION and cut.severity is not None
         row = Row(
-            name=name,
+            name=f"{name}, severity {cut.severity}" if finer else name,
             cells=tuple(_cut_cell(cut, entry) for entry in range(entries)),
             note=f"{cut.videos} videos",
         )
-        tables.setdefault(title, []).append(row)
-    return tuple((title, tuple(rows)) for title, rows in tables.items())
+        tables.setdefault(title, ([], []))[finer].append(row)
+    return tuple((title, tuple(rows), tuple(finer)) for title, (rows, finer) in tables.items())
 
 
 def _cut_cell(cut: Cut, entry: int) -> Cell:

@@ -14,7 +14,7 @@ from harness.contest.board.data import BoardInput
 from harness.scoring.clusters import Floats, Integers, Sampling
 from harness.scoring.curves import BrierParts, CalibrationBin, brier_parts, calibration_bins
 from harness.scoring.intervals import TAIL, excess_of, skewed_bounds, spread_of, student_quantiles
-from harness.scoring.slices import UNPERTURBED, subgroups
+from harness.scoring.slices import SUBGROUP_MIN, UNPERTURBED, subgroups
 
 PERTURBATION, SEVERITY = "perturbation", "severity"
 
@@ -97,9 +97,8 @@ def _cuts(given: BoardInput, losses: Floats) -> Iterator[Cut]:
     for column, groups in subgroups(given.facts.cells).items():
         by_column[column] = [(name, None, np.array(places)) for name, places in groups.items()]
     for column, rows in by_column.items():
-        wholes = sum(severity is None or column == SEVERITY for _, severity, _ in rows)
         for name, severity, videos in rows:
-            yield _cut(given, losses, column, (name, severity), videos, comparisons=max(1, wholes))
+            yield _cut(given, losses, column, (name, severity), videos, comparisons=len(rows))
 
 
 def _cut(
@@ -124,7 +123,7 @@ def _cut(
     if rest.any():
         others = losses[rest].mean(axis=0)
         above = means - others
-        if sampling.enough and given.sampling.enough:
+        if sampling.clusters >= SUBGROUP_MIN and given.sampling.enough:  # fewer look alike by chance
             influence = np.where(
                 rest[:, None], (others - losses) / rest.sum(), (losses - means) / videos.size
             )

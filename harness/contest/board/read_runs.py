@@ -158,10 +158,10 @@ def _answers(
     """Return P(fake) as scored, video by video, and how many failed; or why there is none."""
     answers = np.full(len(place), np.nan)
     try:
-        _, entries = read_journal(folder.journal(name))
+        _, lines = read_journal(folder.journal(name))
     except ResultError as error:
         return f"its outcomes cannot be read: {error.message}"
-    for entry in entries:  # of a video that is there twice, the later line counts
+    for entry in lines:  # of a video that is there twice, the later line counts
         index = place.get(entry.outcome.video_id)
         if index is None:
             return f"its {name} outcomes are of other videos than the set prepared here"
