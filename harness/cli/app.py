@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "check": Later(
         target="harness.cli.check:check",
-        help="Find everything that would keep a package from running, and try it on two sample videos.",
+        help="Find everything that would keep a package from running, and try it on sample videos.",
     ),
     "pack": Later(
         target="harness.cli.check:pack_command",

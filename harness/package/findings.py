@@ -202,7 +202,7 @@ RULES: Mapping[str, Rule] = {
                 "Nothing to do: that folder is the package.",
             ),
             "P614": (
-                "the first answer takes longer than the next",
+                "one answer takes far longer than the others",
                 "Compiling and warming up is paid in each container: do it in `__init__`, within start-up.",
             ),
             "P620": ("ran on the sample videos", ""),
