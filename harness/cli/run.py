@@ -29,6 +29,7 @@ from harness.cli.options import (
     find_challenge,
 )
 from harness.cli.progress import ConsoleObserver
+from harness.cli.views.failures import render_failures
 from harness.cli.views.scores import terminal_summary
 from harness.core.types import OutcomeKind, Verdict
 from harness.gateway.journal import read_journal
@@ -107,6 +108,9 @@ def run(
 
         evaluated = evaluate(asked, backend=backend, observer=observer)
     _show(evaluated)
+    if evaluated.public is not None:
+        for line in render_failures(evaluated.public, asked.challenge.limits):
+            _err.print(line)
     if sandbox is SandboxKind.DOCKER:
         text = projection_of(_times(evaluated), cache=asked.cache, limits=asked.challenge.limits)
         if text:
