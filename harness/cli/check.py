@@ -90,14 +90,24 @@ def check_for(package: Path, challenge: Challenge, *, inside: ContainerProbe | N
 
 
 def pack_command(
-    folder: Annotated[Path, typer.Argument(help="The package's folder.")],
+    folder: Annotated[Path, typer.Argument(help="The package's folder, or a zip of it.")],
+    *,
+    challenge: ChallengeOption = SAMPLE_CHALLENGE,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: the folder's name with .zip.")
     ] = None,
 ) -> None:
     """Make a zip of a package; the same files give the same bytes, on any machine."""
-    target = output or Path(f"{folder.resolve().name}.zip")
-    report = pack(folder, target)
+    target = output or Path(f"{folder.resolve().name.removesuffix('.zip')}.zip")
+    if target.exists() and not force:
+        raise ConfigError("is there already", place=target, remedy="Give --force, or another --output.")
+    loaded = find_challenge(challenge)
+    checked = check_for(folder, loaded)
+    if not checked.ok:
+        _out.print(render_report(checked))
+        raise typer.Exit(NOT_WELL)
+    report = pack(folder, target, limits=loaded.limits)
     _out.print(f"{target}: {report.file_count} files, sha256 {report.package_sha256}", soft_wrap=True)
 
 
