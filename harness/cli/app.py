@@ -26,7 +26,31 @@ COMMANDS = {
     ),
     "check": Later(
         target="harness.cli.check:check",
-        help="Find everything that would keep a package from running, and try it on two sample videos.",
+        help="Find everything that would keep a package from running, and try it on sample videos.",
+    ),
+    "predict": Later(
+        target="harness.cli.debug:predict",
+        help="Ask a package about any videos, and show answers, times and all that it prints.",
+    ),
+    "shell": Later(
+        target="harness.cli.debug:shell",
+        help="Open a shell in the runtime image with the package mounted. It is not the sandbox.",
+    ),
+    "environment": Later(
+        target="harness.cli.debug:environment",
+        help="Make the image's packages a virtual environment, for `predict` and `run --sandbox process`.",
+    ),
+    "new": Later(
+        target="harness.cli.start:new",
+        help="Write a small package that passes `check` and scores, to begin from.",
+    ),
+    "new-challenge": Later(
+        target="harness.cli.start:new_challenge_command",
+        help="Write a challenge from a folder with real/ and fake/; without a private set, for practice.",
+    ),
+    "score-folder": Later(
+        target="harness.cli.start:score_folder",
+        help="Score a package on one's own clips as they are: log loss, AUC, and the worst videos.",
     ),
     "pack": Later(
         target="harness.cli.check:pack_command",
@@ -107,7 +131,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 well, 1 a verdict other than OK, 2 wrong usage or files, 3 our own fault, "
     "130 interrupted.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -82,10 +82,17 @@ def docker_backend(
     )
 
 
+def _own_python() -> str:
+    """Return the interpreter of the environment that `harness environment` made, or the harness's own."""
+    from harness.cli.debug import made_environment  # noqa: PLC0415  (it uses this module)
+
+    return str(made_environment() or sys.executable)
+
+
 def process_backend(python: str | None = None) -> Backend:
     """Run packages as plain processes of this machine, with this or another interpreter."""
     return Backend(
-        sandbox=ProcessSandbox(python=python or sys.executable),
+        sandbox=ProcessSandbox(python=python or _own_python()),
         image=ImageFacts(label="no image: the host's own Python", digest="none", variant="cpu"),
         engine="no container engine",
     )

@@ -10,9 +10,16 @@ import typer
 from rich.console import Console
 
 from harness.cli.exit_codes import NOT_WELL, OK
-from harness.cli.options import SAMPLE_CHALLENGE, ChallengeOption, JsonOption, PackageArgument
+from harness.cli.options import (
+    SAMPLE_CHALLENGE,
+    ChallengeOption,
+    JsonOption,
+    PackageArgument,
+    find_challenge,
+)
 from harness.cli.views.check import render_report
-from harness.core.challenge import Challenge, load_challenge
+from harness.core.challenge import Challenge
+from harness.core.errors import ConfigError
 from harness.core.limits import limits_markdown
 from harness.core.types import Limits
 from harness.package.check import CheckReport, ContainerProbe, Rules, check_package
@@ -28,28 +35,51 @@ def check(
     static: Annotated[
         bool, typer.Option("--static", help="Only look at the files; start nothing, need no engine.")
     ] = False,
+    videos: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="How many public videos to try it on. Default: 2.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One video, asked for once, and no look at the image's modules.")
+    ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Check again at every save, with a container ready beforehand. For one package of your own.",
+        ),
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show findings in files that the entry's imports do not reach.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find everything that would keep a package from running, and try it on two sample videos."""
-    loaded = load_challenge(challenge)
-    report, projections = _check(package, loaded), []
-    if not static and report.ok:
+    """Find everything that would keep a package from running, and try it on sample videos."""
+    loaded = find_challenge(challenge)
+    if watch:
+        if static or as_json:
+            raise ConfigError("--watch goes with neither --static nor --json", remedy="Leave one out.")
+        from harness.cli.watch import watch_package  # noqa: PLC0415  (see below)
+
+        watch_package(package, loaded, videos=videos or 1, everything=everything)
+    report, projections = check_for(package, loaded), []
+    if not static and report.opens:
         # Only now, for `--static` is to answer at once: a trial needs an engine, and all that runs packages.
         from harness.cli.trial import projections_of, trial  # noqa: PLC0415
 
-        with trial(loaded) as (inside, runs):
-            report = _check(package, loaded, inside=inside)
+        with trial(loaded, videos=videos, quick=quick) as (inside, runs):
+            report = check_for(package, loaded, inside=inside)
         projections = projections_of(runs, loaded.limits)
     if as_json:
         sys.stdout.write(report.to_json())
     else:
-        _out.print(render_report(report))
+        _out.print(render_report(report, everything=everything))
         for text in projections:
             _out.print(text, soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(OK if report.ok else NOT_WELL)
 
 
-def _check(package: Path, challenge: Challenge, *, inside: ContainerProbe | None = None) -> CheckReport:
+def check_for(package: Path, challenge: Challenge, *, inside: ContainerProbe | None = None) -> CheckReport:
+    """Check a package by the rules of a challenge."""
     contract = challenge.contract
     rules = Rules(
         modes=contract.modes,
@@ -60,14 +90,24 @@ def _check(package: Path, challenge: Challenge, *, inside: ContainerProbe | None
 
 
 def pack_command(
-    folder: Annotated[Path, typer.Argument(help="The package's folder.")],
+    folder: Annotated[Path, typer.Argument(help="The package's folder, or a zip of it.")],
+    *,
+    challenge: ChallengeOption = SAMPLE_CHALLENGE,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: the folder's name with .zip.")
     ] = None,
 ) -> None:
     """Make a zip of a package; the same files give the same bytes, on any machine."""
-    target = output or Path(f"{folder.resolve().name}.zip")
-    report = pack(folder, target)
+    target = output or Path(f"{folder.resolve().name.removesuffix('.zip')}.zip")
+    if target.exists() and not force:
+        raise ConfigError("is there already", place=target, remedy="Give --force, or another --output.")
+    loaded = find_challenge(challenge)
+    checked = check_for(folder, loaded)
+    if not checked.ok:
+        _out.print(render_report(checked))
+        raise typer.Exit(NOT_WELL)
+    report = pack(folder, target, limits=loaded.limits)
     _out.print(f"{target}: {report.file_count} files, sha256 {report.package_sha256}", soft_wrap=True)
 
 

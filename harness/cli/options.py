@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import site
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.core import files
+from harness.core.challenge import Challenge, load_challenge
 
 SAMPLE_CHALLENGE = Path("sample_videos/challenge.toml")
 DEFAULT_RUNS = Path("runs")
@@ -17,7 +20,16 @@ PackageArgument = Annotated[
     Path, typer.Argument(help="A folder or zip with submission.toml at its root.", show_default=False)
 ]
 ChallengeArgument = Annotated[Path, typer.Argument(help="A challenge.toml.")]
-ChallengeOption = Annotated[Path, typer.Option("--challenge", "-c", help="The challenge.toml to run on.")]
+ChallengeOption = Annotated[
+    Path,
+    Path,
+    typer.Option(
+        "--challenge",
+        "-c",
+        help="The challenge.toml to run on. Default: one here or in a folder above, or the sample challenge.",
+        show_default=False,
+    ),
+]
 CacheOption = Annotated[
     Path | None,
     typer.Option(
@@ -36,6 +48,33 @@ StoreOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+def find_challenge(given: Path) -> Challenge:
+    """Load the challenge that is meant.
+
+    A path that was given is that file. The default is, in this order: what it says from here; a
+    `challenge.toml` here or in a folder above; the sample challenge above, or that came with the harness.
+
+    Raises:
+        ChallengeError: it is not there, or wrong.
+    """
+    if given != SAMPLE_CHALLENGE or given.is_file():
+        return load_challenge(given)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        for name in (Path("challenge.toml"), SAMPLE_CHALLENGE):
+            if (folder / name).is_file():
+                return load_challenge(folder / name)
+    return load_challenge(shipped_samples() / SAMPLE_CHALLENGE.name)
+
+
+def shipped_samples() -> Path:
+    """Return the folder of the sample challenge: beside the harness, or where an installation puts it."""
+    beside = Path(files.__file__).parents[2] / SAMPLE_CHALLENGE.parent
+    installed = Path("share") / "blackbox-video-harness" / SAMPLE_CHALLENGE.parent
+    places = [beside, Path(sys.prefix) / installed, Path(site.getuserbase()) / installed]
+    return next((place for place in places if (place / SAMPLE_CHALLENGE.name).is_file()), beside)
 
 
 def cache_folder(given: Path | None) -> Path:

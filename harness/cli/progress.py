@@ -68,9 +68,10 @@ class ConsoleObserver:
     def running(self, name: SetName, progress: SetProgress) -> None:
         """Show how far the package is on one set, what time it has left, and what failed."""
         bar = self._show(f"{name} set", progress.total, "video")
+        score = "" if progress.log_loss is None else f"log loss so far {progress.log_loss:g}, "
         left = max(0.0, progress.budget_seconds - progress.billed_seconds)
         bar.set_postfix_str(
-            f"{progress.phase}, failed {progress.failures}, budget left {seconds_in_words(left)}",
+            f"{progress.phase}, {score}failed {progress.failures}, budget left {seconds_in_words(left)}",
             refresh=False,
         )
         self._move(bar, progress.done)

@@ -26,10 +26,11 @@ from harness.cli.options import (
     ChallengeOption,
     PackageArgument,
     cache_folder,
+    find_challenge,
 )
 from harness.cli.progress import ConsoleObserver
+from harness.cli.views.failures import render_failures
 from harness.cli.views.scores import terminal_summary
-from harness.core.challenge import load_challenge
 from harness.core.types import OutcomeKind, Verdict
 from harness.gateway.journal import read_journal
 from harness.results.seal import key_from_environment
@@ -84,7 +85,7 @@ def run(
     """Score a package on the public and the private set of a challenge, and write its reports."""
     asked = Evaluation(
         package=package,
-        challenge=load_challenge(challenge),
+        challenge=find_challenge(challenge),
         runs=runs.resolve(),
         cache=cache_folder(cache),
         isolation=isolation_of(sandbox),
@@ -107,6 +108,9 @@ def run(
 
         evaluated = evaluate(asked, backend=backend, observer=observer)
     _show(evaluated)
+    if evaluated.public is not None:
+        for line in render_failures(evaluated.public, asked.challenge.limits):
+            _err.print(line)
     if sandbox is SandboxKind.DOCKER:
         text = projection_of(_times(evaluated), cache=asked.cache, limits=asked.challenge.limits)
         if text:

@@ -91,7 +91,9 @@ class Challenge(BaseModel):
     @field_validator("sets")
     @classmethod
     def _has_both_sets(cls, sets: dict[SetName, SetSpec]) -> dict[SetName, SetSpec]:
-        missing = [name.value for name in (SetName.PUBLIC, SetName.PRIVATE) if name not in sets]
+        missing = [name.value for name in (SetName.PUBLIC,) if name not in sets]
+        if SetName.CONTROL in sets and SetName.PRIVATE not in sets:
+            missing.append(SetName.PRIVATE.value)  # which it is the control of
         if missing:
             raise ValueError(f"needs [sets.{'] and [sets.'.join(missing)}]")
         return {name: sets[name] for name in SetName if name in sets}

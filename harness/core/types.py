@@ -187,6 +187,7 @@ class SandboxSpec:
     working_directory: str = "/tmp"  # noqa: S108  (in the container: a fresh tmpfs)
     gpu_uuids: tuple[str, ...] = ()
     runtime: str | None = None  # e.g. "runsc"
+    standby: tuple[str, ...] | None = None  # wait, with these imported, for the package; see `run.standby`
 
 
 @dataclass(frozen=True, kw_only=True)

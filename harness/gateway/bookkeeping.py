@@ -103,6 +103,7 @@ class SetRecord:
         self._progress = progress
         self._keep_messages = keep_messages
         self._started = time.monotonic()
+        self._news = [line.outcome for line in journal.lines]
         self._outcomes = {line.outcome.video_id: line.outcome for line in journal.lines}
         self._losses = [verdict_of_kind(line.outcome.kind) for line in journal.lines if line.container_lost]
         self._containers = max((line.outcome.attempt for line in journal.lines), default=0)
@@ -151,6 +152,7 @@ class SetRecord:
         """
         self._journal.restart()
         self._outcomes.clear()
+        self._news.clear()
         self._losses.clear()
         self.billed_seconds = 0.0
 
@@ -184,6 +186,7 @@ class SetRecord:
         self._journal.append([Line(outcome=outcome, container_lost=container_lost) for outcome in outcomes])
         for outcome in outcomes:
             self._outcomes[outcome.video_id] = outcome
+            self._news.append(outcome)
             self.billed_seconds += outcome.wall_seconds
             if container_lost:
                 self.container_lost(verdict_of_kind(outcome.kind))
@@ -204,8 +207,10 @@ class SetRecord:
                 elapsed_seconds=self.elapsed_seconds,
                 billed_seconds=self.billed_seconds,
                 budget_seconds=self.budget_seconds,
+                news=tuple(self._news),
             )
         )
+        self._news.clear()
 
     def result(self, videos: Sequence[PreparedVideo], *, isolation: str) -> SetRun:
         """Sum up. Videos without an outcome were not reached."""

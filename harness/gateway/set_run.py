@@ -59,6 +59,8 @@ class SetProgress:
     elapsed_seconds: float  # of this harness, start-ups and staging included
     billed_seconds: float
     budget_seconds: float
+    news: tuple[Outcome, ...] = ()  # since it was last told; at first, what an earlier harness did
+    log_loss: float | None = None  # so far; filled in by who holds labels, for the public set alone
 
 
 @dataclass(frozen=True, kw_only=True)

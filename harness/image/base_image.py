@@ -48,7 +48,7 @@ _DEBIAN_OPTIONS: Final = (
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-    # 130 MB that compiling a kernel does not need: Python's static library, sanitizers, link-time optimisation.
+    # What compiling a kernel does not need: a static Python, sanitizers, link-time optimisation.
     "--dpkgopt=path-exclude=/usr/lib/python3.11/config-3.11-*/*.a",
     "--dpkgopt=path-exclude=/usr/lib/x86_64-linux-gnu/libpython3.11.a",
     *(

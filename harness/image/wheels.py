@@ -96,6 +96,16 @@ def ensure_wheelhouse(
     return Wheelhouse(folder=folder, digest=digest, torch=_torch_build(folder / "packages"))
 
 
+def find_wheelhouse(runtime: Path, *, variant: Variant, cache: Path) -> Wheelhouse | None:
+    """Return the wheelhouse of these pins by its manifest alone, unchecked; None where it is not there."""
+    folder = cache / "wheelhouse" / f"{variant}-{requirements_key(runtime, variant)}"
+    try:
+        digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    except OSError:
+        return None
+    return Wheelhouse(folder=folder, digest=digest, torch=_torch_build(folder / "packages"))
+
+
 def _fetch(runtime: Path, *, variant: Variant, into: Path) -> None:
     packages, tools, models = into / "packages", into / "tools", into / "models"
     for folder in (packages, tools, models):

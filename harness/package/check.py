@@ -60,6 +60,7 @@ class CheckReport:
     size_bytes: int
     file_count: int
     findings: tuple[Finding, ...]  # the worst first
+    opens: bool = True  # can be run at all, whatever its code looks like
 
     @property
     def ok(self) -> bool:
@@ -118,6 +119,7 @@ def check_package(
         sha256=reading.sha256 if complete else "",
         size_bytes=looked.contents.size_bytes,
         file_count=len(looked.contents.members),
+        opens=opens,
         findings=tuple(
             sorted(shortened(findings), key=lambda f: (order.index(f.severity), not f.reached, f.code))
         ),

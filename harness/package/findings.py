@@ -96,10 +96,6 @@ RULES: Mapping[str, Rule] = {
             "P110": ("folders within folders too deep", "Flatten the tree to 32 levels or exclude it."),
             "P111": ("too many files", "Put many small files into one, or exclude them in submission.toml."),
             "P112": ("too large", "Make the weights smaller, or exclude what is not needed for prediction."),
-            "P113": (
-                "everything lies in one folder inside the zip",
-                "Zip the folder's content, not the folder: `harness pack FOLDER` does.",
-            ),
             "P132": ("wheels too large for the temporary disk", "Bring fewer, or smaller ones."),
             # P2: the manifest
             "P201": ("no submission.toml at the root", 'Add one; at least `name = "…"` and `entry = "…"`.'),
@@ -202,7 +198,7 @@ RULES: Mapping[str, Rule] = {
                 "Nothing to do: that folder is the package.",
             ),
             "P614": (
-                "the first answer takes longer than the next",
+                "one answer takes far longer than the others",
                 "Compiling and warming up is paid in each container: do it in `__init__`, within start-up.",
             ),
             "P620": ("ran on the sample videos", ""),

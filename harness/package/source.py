@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.core.errors import PackageError
@@ -14,7 +14,7 @@ from harness.core.types import Limits
 from harness.package.content_rules import DEPTH_MAX, Contents, Entry, Kind, judge
 from harness.package.findings import Finding, Severity, found
 from harness.package.manifest import MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest, left_out_by, parse_manifest
-from harness.package.zip_reader import CHUNK_BYTES, bomb, chunks, read_directory
+from harness.package.zip_reader import CHUNK_BYTES, ZipMember, bomb, chunks, read_directory
 
 ZIP_ENTRIES_PER_FILE = 2  # what is left out of a zip counts, too, until it is known to be left out
 
@@ -159,7 +159,8 @@ def _survey_zip(source: Path, limits: Limits) -> Iterator[Survey]:
         return
     with stream:
         directory = read_directory(stream, entries_max=ZIP_ENTRIES_PER_FILE * limits.package_files)
-        by_path = {member.entry.path: member for member in reversed(directory.members)}
+        members, top = _without_top_folder(directory.members)
+        by_path = {member.entry.path: member for member in reversed(members)}
         if any(finding.severity is Severity.ERROR for finding in directory.findings):
             yield _unreadable(source, *directory.findings)
             return
@@ -169,9 +170,8 @@ def _survey_zip(source: Path, limits: Limits) -> Iterator[Survey]:
 
         named = by_path.get(MANIFEST_NAME)
         manifest, findings = _manifest(named.entry if named else None, read)
-        entries = [member.entry for member in directory.members]
-        if named is None:
-            findings = (_no_manifest_in_zip(entries),)
+        entries = [member.entry for member in members]
+        notes = (found("P122", f"the folder {top!r} inside the zip is the package"),) if top else ()
         left_out = left_out_by(manifest.exclude if manifest else ())
         contents = judge(entries, left_out=left_out, limits=limits)
         too_good = bomb([by_path[member.path] for member in contents.members])
@@ -180,7 +180,7 @@ def _survey_zip(source: Path, limits: Limits) -> Iterator[Survey]:
             source=source,
             manifest=manifest,
             contents=contents,
-            findings=(*findings, *contents.findings, *bombs, *_left_out(contents)),
+            findings=(*findings, *contents.findings, *bombs, *notes, *_left_out(contents)),
             zipped=True,
             read=read,
         )
@@ -199,16 +199,28 @@ def _manifest(
         return None, (found("P202", error.message, place=MANIFEST_NAME),)
 
 
-def _no_manifest_in_zip(entries: list[Entry]) -> Finding:
+def _without_top_folder(members: Sequence[ZipMember]) -> tuple[tuple[ZipMember, ...], str]:
+    """Take the one folder that everything lies in off every path, as Finder and GitHub put one there.
+
+    Only where nothing else is at the top, but for what is always left out (`__MACOSX`), and a manifest lies
+    in it. Every path is judged afterwards as any other: what was unsafe stays unsafe.
+
+    Returns:
+        The members, and the folder's name; empty where there is none.
+    """
     defaults = left_out_by(())
-    tops = {entry.path.partition("/")[0] for entry in entries}
-    tops = {top for top in tops if defaults(top) is None}
-    below = [top for top in tops if any(entry.path == f"{top}/{MANIFEST_NAME}" for entry in entries)]
-    if len(tops) == 1 and below:
-        return found(
-            "P113", f"everything lies in the folder {below[0]!r} inside the zip", place=MANIFEST_NAME
-        )
-    return found("P201", place=MANIFEST_NAME)
+    tops = {member.entry.path.partition("/")[0] for member in members}
+    kept = [top for top in tops if defaults(top) is None]
+    if len(kept) != 1 or not any(member.entry.path == f"{kept[0]}/{MANIFEST_NAME}" for member in members):
+        return tuple(members), ""
+    moved = []
+    for member in members:
+        path = member.entry.path
+        if path == kept[0] and member.entry.kind is Kind.FOLDER:
+            continue
+        inside = path.removeprefix(f"{kept[0]}/")
+        moved.append(member if inside == path else replace(member, entry=replace(member.entry, path=inside)))
+    return tuple(moved), kept[0]
 
 
 def _left_out(contents: Contents) -> tuple[Finding, ...]:

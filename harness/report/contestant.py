@@ -7,7 +7,6 @@ name of a video and no count by truth.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from harness.report import words
 from harness.report.data import SetData
 from harness.report.pages import render
 from harness.report.repeats import RepeatView, repeat_view
+from harness.results.failures import grouped
 from harness.results.result import NO_ISOLATION, Result, SetResult
 from harness.scoring.scored import ScoredVideo
 
@@ -157,8 +157,12 @@ def _failure_rule(result: Result, one: SetResult | None) -> str:
 
 
 def _failures(rows: Sequence[ScoredVideo]) -> tuple[PublicFailure, ...]:
-    counted = Counter((row.kind, words.clean(row.message)) for row in rows if row.failed)
     return tuple(
-        PublicFailure(kind=kind.value, words=words.OUTCOME_WORDS[kind], videos=videos, message=message)
-        for (kind, message), videos in counted.most_common(FAILURES_SHOWN)
+        PublicFailure(
+            kind=one.kind.value,
+            words=words.OUTCOME_WORDS[one.kind],
+            videos=one.count,
+            message=words.clean("\n".join(filter(None, [one.message, one.remedy]))),
+        )
+        for one in grouped(rows)[:FAILURES_SHOWN]
     )

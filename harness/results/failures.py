@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from harness.core.text import printable
-from harness.core.types import Limits, Outcome, OutcomeKind
+from harness.core.types import Limits, OutcomeKind
 from harness.results.remedies import remedy_of
 
 MESSAGE_LINES_MAX: Final = 40
@@ -41,8 +41,24 @@ class FailureGroup:
     remedy: str = ""
 
 
+class Failed(Protocol):
+    """What may have failed: an outcome, or one joined with its label."""
+
+    @property
+    def video_id(self) -> str:
+        """Name the video."""
+
+    @property
+    def kind(self) -> OutcomeKind:
+        """Say what happened."""
+
+    @property
+    def message(self) -> str:
+        """Return what the package said."""
+
+
 def grouped(
-    outcomes: Iterable[Outcome], *, limits: Limits | None = None, log_tail: str = "", message: str = ""
+    outcomes: Iterable[Failed], *, limits: Limits | None = None, log_tail: str = "", message: str = ""
 ) -> tuple[FailureGroup, ...]:
     """Group what failed by kind, exception and place, the most frequent first.
 
@@ -52,7 +68,7 @@ def grouped(
         log_tail: The end of the package's log, where some errors say more than their exception.
         message: Why the package never became ready: the words of videos that were not reached.
     """
-    found: dict[tuple[str, str, str], list[Outcome]] = {}
+    found: dict[tuple[str, str, str], list[Failed]] = {}
     for outcome in outcomes:
         if outcome.kind is OutcomeKind.PREDICTED:
             continue

@@ -36,6 +36,7 @@ class Evaluated:
 
     result: Result
     folder: RunFolder
+    public: SetRun | None = None  # with what the package said: for whoever handed it in
 
 
 def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Observer) -> Evaluated:
@@ -67,7 +68,9 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
         folder = folder or new_run(asked.runs, identity, order_seed=asked.order_seed)
         with locked(folder):
             work = Work(asked=asked, chosen=chosen, package=package, folder=folder, observer=observer)
-            runs = {ready.name: work.run(ready) for ready in sets}
+            # The public set first: what is wrong with a package shows there, where its words may be shown.
+            public_first = sorted(sets, key=lambda ready: ready.name is not SetName.PUBLIC)
+            runs = {ready.name: work.run(ready) for ready in public_first}
             repeats = {ready.name: work.repeat(ready, runs[ready.name]) for ready in sets}
             observer.step("Scoring")
             ran = Ran(
@@ -79,7 +82,8 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
                 folder=folder,
                 signing_key=asked.signing_key,
             )
-            return Evaluated(result=finish(ran, sets, runs, repeats), folder=folder)
+            result = finish(ran, sets, runs, repeats)
+            return Evaluated(result=result, folder=folder, public=runs.get(SetName.PUBLIC))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from harness.results.run_folder import RunFolder
 from harness.results.seal import Key
 from harness.sandbox import Backend
 from harness.scoring.repeatability import Pass, Repeatability, Steadiness, ask_again, in_words
+from harness.scoring.running import RunningScore
+from harness.videos.labels import Labels
 from harness.videos.prepare import PrepareProgress
 from harness.videos.ready_set import ReadySet
 
@@ -68,6 +70,7 @@ class _Todo:
     videos: tuple[PreparedVideo, ...]
     order_seed: int
     folder: RunFolder
+    labels: Labels | None = None  # of the public set, for its score while it runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,13 @@ class Work:
 
     def run(self, ready: ReadySet) -> SetRun:
         """Run one set, or read what an earlier harness finished. Our own faults are tried once more."""
-        todo = _Todo(name=ready.name, videos=ready.videos, order_seed=self.folder.seed(), folder=self.folder)
+        todo = _Todo(
+            name=ready.name,
+            videos=ready.videos,
+            order_seed=self.folder.seed(),
+            folder=self.folder,
+            labels=ready.labels if ready.name is SetName.PUBLIC else None,
+        )
         return self._once(todo, f"the {ready.name} set")
 
     def repeat(self, ready: ReadySet, scored: SetRun) -> Repeatability | None:
@@ -134,6 +143,16 @@ class Work:
         return run
 
     def _attempt(self, todo: _Todo) -> SetRun:
+        score = (
+            None
+            if todo.labels is None
+            else RunningScore(todo.videos, todo.labels, self.asked.challenge.scoring)
+        )
+
+        def progress(now: SetProgress) -> None:
+            scored = now if score is None else replace(now, log_loss=score.add(now.news))
+            self.observer.running(todo.name, scored)
+
         return run_package(
             self.package,
             todo.videos,
@@ -143,5 +162,5 @@ class Work:
             order_seed=todo.order_seed,
             journal=todo.folder.journal(todo.name),
             keep_messages=todo.name is SetName.PUBLIC,
-            progress=lambda progress: self.observer.running(todo.name, progress),
+            progress=progress,
         )

@@ -56,17 +56,14 @@ def smoke_runner(
         terms: Those of a real run. All limits are held but the budget: two videos say little about a mean, so
             a package that exceeds it is warned and not stopped.
         videos: Sample videos that anyone may see; two are enough.
-        ask_again: Whether the first of them is asked for a second time, to see whether the answer is the same.
+        ask_again: Whether the first of them is asked for a second time, to see if the answer stays.
         seen: Given the run itself, for what findings do not hold.
 
     The function it returns raises:
         InfrastructureError: our fault or the host's.
     """
-    limits = terms.limits
-    prepared = tuple(_prepared(path) for path in videos)
-    if ask_again and prepared:
-        prepared += (replace(prepared[0], video_id=f"{AGAIN}{prepared[0].video_id}"),)
-    held = replace(limits, mean_video_seconds=max(limits.mean_video_seconds, limits.video_seconds))
+    prepared = sample_videos(videos, ask_again=ask_again)
+    held = trial_terms(terms)
 
     def smoke(package: Package) -> list[Finding]:
         with tempfile.TemporaryDirectory(prefix="harness-smoke-") as folder:
@@ -74,7 +71,7 @@ def smoke_runner(
                 package,
                 prepared,
                 backend=backend,
-                terms=replace(terms, limits=held, failure_rule=FailureRule.STRICT),
+                terms=held,
                 run_id=f"smoke-{package.sha256[:12]}",
                 order_seed=0,
                 journal=Path(folder) / "outcomes.jsonl",
@@ -82,9 +79,24 @@ def smoke_runner(
             )
         if seen is not None:
             seen(run)
-        return list(smoke_findings(run, limits=limits))
+        return list(smoke_findings(run, limits=terms.limits))
 
     return smoke
+
+
+def sample_videos(videos: Sequence[Path], *, ask_again: bool) -> tuple[PreparedVideo, ...]:
+    """Return sample videos as a set that can be run; with the first of them twice, under another name."""
+    prepared = tuple(_prepared(path) for path in videos)
+    if ask_again and prepared:
+        prepared += (replace(prepared[0], video_id=f"{AGAIN}{prepared[0].video_id}"),)
+    return prepared
+
+
+def trial_terms(terms: Terms) -> Terms:
+    """Return a real run's terms for a few videos: any failure counts, and the mean time ends nothing."""
+    limits = terms.limits
+    held = replace(limits, mean_video_seconds=max(limits.mean_video_seconds, limits.video_seconds))
+    return replace(terms, limits=held, failure_rule=FailureRule.STRICT)
 
 
 def smoke_findings(run: SetRun, *, limits: Limits) -> Iterator[Finding]:

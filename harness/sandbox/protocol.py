@@ -98,6 +98,11 @@ def encode_collect(*, request_id: str) -> bytes:
     return _encode({"type": "collect", "id": request_id})
 
 
+def encode_load() -> bytes:
+    """Build the word to a runner that stands by: the package is there, load it."""
+    return _encode({"type": "load"})
+
+
 def encode_stop() -> bytes:
     """Say that no more videos will come."""
     return _encode({"type": "stop"})

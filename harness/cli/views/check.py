@@ -11,13 +11,18 @@ from harness.package.check import CheckReport
 from harness.package.findings import Finding, Severity
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_FILES_SHOWN = 3
 _PLURALS = {Severity.ERROR: "errors", Severity.WARNING: "warnings", Severity.NOTE: "notes"}
 
 
-def render_report(report: CheckReport) -> RenderableType:
+def render_report(report: CheckReport, *, everything: bool = False) -> RenderableType:
     """Return a report for rich: a line of facts, every finding with its remedy, and the outcome.
 
     A contestant's own words are shown as plain text; markup in them has no effect.
+
+    Args:
+        report: What was found.
+        everything: Show findings in files that the entry's imports do not reach, not only their number.
     """
     facts = Text.assemble(
         (report.name or report.source, "bold"),
@@ -25,13 +30,32 @@ def render_report(report: CheckReport) -> RenderableType:
         f", sha256 {report.sha256[:16]}" if report.sha256 else "",
     )
     table = Table.grid(padding=(0, 2))
-    for finding in report.findings:
+    aside = () if everything else tuple(one for one in report.findings if _is_aside(one))
+    for finding in (one for one in report.findings if one not in aside):
         table.add_row(
             Text(finding.severity.value, style=_STYLES[finding.severity]),
             Text(finding.code, style="dim"),
             _body(finding),
         )
-    return Group(facts, table, _outcome(report))
+    return Group(facts, table, *_aside(aside), _outcome(report))
+
+
+def _is_aside(finding: Finding) -> bool:
+    return not finding.reached and finding.severity is not Severity.ERROR
+
+
+def _aside(findings: tuple[Finding, ...]) -> list[Text]:
+    if not findings:
+        return []
+    files = sorted({finding.place.partition(":")[0] for finding in findings})
+    more = f" and {len(files) - _FILES_SHOWN} more" if len(files) > _FILES_SHOWN else ""
+    return [
+        Text(
+            f"{len(findings)} more in files that the entry's imports do not reach "
+            f"({', '.join(files[:_FILES_SHOWN])}{more}); --all shows them",
+            style="dim",
+        )
+    ]
 
 
 def _body(finding: Finding) -> Text:

@@ -19,6 +19,7 @@ USER = "10001:10001"  # in no image's passwd, so it owns nothing
 USERS = range(10_001, 60_000)  # within what a remapped user namespace has
 HOSTNAME = "sandbox"
 OOM_SCORE_ADJUSTMENT = 500  # where the host itself runs out of memory, the package dies before the harness
+STANDBY_FOLDER = "package"  # in what is mounted for a package that is still to come
 CACHE_FOLDER = "/tmp/.cache"  # noqa: S108  (in the container: a fresh tmpfs)
 
 Json = dict[str, Any]
@@ -111,7 +112,7 @@ def environment(
     """
     threads = str(max(1, math.floor(spec.limits.cpus)))
     return {
-        "HARNESS_PACKAGE": spec.package.target,
+        "HARNESS_PACKAGE": spec.package.target + ("" if spec.standby is None else f"/{STANDBY_FOLDER}"),
         "HARNESS_VIDEOS": spec.videos.target,
         "HARNESS_MODE": spec.mode.value,
         "HOME": "/tmp",  # noqa: S108  (in the container: a fresh tmpfs)
@@ -131,6 +132,7 @@ def environment(
         # An image's own `all` would hand out every GPU where NVIDIA's runtime is the default.
         "NVIDIA_VISIBLE_DEVICES": "void" if cdi else ",".join(spec.gpu_uuids) or "void",
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility,video",
+        **({} if spec.standby is None else {"HARNESS_STANDBY": " ".join(spec.standby)}),
         **({} if torch_fraction is None else {"PYTORCH_ALLOC_CONF": _torch_memory(torch_fraction)}),
     }
 

@@ -92,9 +92,9 @@ def test_all_wrong_keys_are_listed_at_once(tmp_path: Path) -> None:
 
 def test_a_missing_set_a_missing_folder_and_a_missing_recipe_are_named(tmp_path: Path) -> None:
     path = write(tmp_path)
-    only_public = MINIMAL[: MINIMAL.index("[sets.private]")]
+    only_private = MINIMAL.replace("[sets.public]", "[sets.control]")
     for text, named in (
-        (only_public, "sets.private"),
+        (only_private, "sets.public"),
         (MINIMAL.replace('videos = "private"', 'videos = "elsewhere"'), "sets.private.videos"),
         (MINIMAL.replace("own.toml", "gone.toml"), "sets.private.recipe"),
     ):

@@ -400,12 +400,20 @@ class TestInside:
         assert seen[0].sha256 == report.sha256
         assert not seen[0].root.exists()
 
-    def test_a_package_with_errors_is_not(self, tmp_path: Path) -> None:
+    def test_an_error_in_the_code_does_not_hide_what_the_run_shows(self, tmp_path: Path) -> None:
+        inside = ContainerProbe(modules=shipped_modules(), smoke=lambda _: [found("P602", "what it showed")])
+        report = check(tmp_path, {"predictor.py": "def ("}, inside=inside)
+        assert cases(report)["P602"] == [": what it showed"]
+        assert "P301" in cases(report)
+
+    def test_a_package_that_cannot_be_opened_is_not_run(self, tmp_path: Path) -> None:
         def smoke(package: Package) -> list[Finding]:
             raise AssertionError(f"{package} was run")
 
         inside = ContainerProbe(modules=shipped_modules(), smoke=smoke)
-        assert not check(tmp_path, {"predictor.py": "def ("}, inside=inside).ok
+        report = check(tmp_path, {}, manifest="name = 3\n", inside=inside)
+        assert not report.ok
+        assert not report.opens
 
     def test_our_own_fault_is_no_finding(self, tmp_path: Path) -> None:
         def smoke(package: Package) -> list[Finding]:
@@ -471,6 +479,7 @@ class TestViews:
             "message": "is no valid Python 3.11: invalid syntax",
             "place": "predictor.py:1",
             "remedy": RULES["P301"].remedy,
+            "reached": True,
         }
 
     def test_the_terminal_shows_every_finding_and_its_remedy(self, tmp_path: Path) -> None:

@@ -221,7 +221,6 @@ STRUCTURES = {
     "many_folders": (zip_with(*(Item(b"%d/f" % n) for n in range(30))), "P111"),
     "too_large": (zip_with(Item(b"a", bytes(1_000_001))), "P112"),
     "too_large_in_sum": (zip_with(Item(b"a", bytes(600_000)), Item(b"b", bytes(600_000))), "P112"),
-    "one_folder": (Raw(items=[Item(b"mine/submission.toml", MANIFEST), Item(b"__MACOSX/x")]).build(), "P113"),
     "no_manifest": (Raw(items=[Item(b"predictor.py", b"x")]).build(), "P201"),
     "manifest_is_a_link": (Raw(items=[Item(b"submission.toml", b"x", mode=0o120777)]).build(), "P107"),
     "manifest_is_huge": (Raw(items=[Item(b"submission.toml", b"#" * 70_000)]).build(), "P202"),
