@@ -1,7 +1,7 @@
 """The table of all videos: compact rows for a page that sorts and filters them offline.
 
-Ten thousand rows must stay usable, so the page holds them once as JSON and draws one sheet of them at a time. What
-comes from a package or an organiser's file reaches the page as JSON text and is only ever set as text.
+Ten thousand rows must stay usable, so the page holds them once as JSON and draws one sheet of them at a time.
+What comes from a package or an organiser's file reaches the page as JSON and is only ever set as text.
 """
 
 from __future__ import annotations
