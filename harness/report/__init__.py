@@ -1,7 +1,8 @@
 """Reports for two readers: the organiser sees all, the contestant what no score can be read out of.
 
-Every page is one file that opens offline: styles, plots and pictures are inside it, it runs no script and
-asks for nothing. Text from a package is capped, stripped of characters that hide others, and escaped.
+Every page is one file that opens offline: styles, plots and pictures are inside it, and it asks for nothing.
+It runs no script but the one that sorts the table of videos, which its policy names by its hash. Text from a
+package is capped, stripped of characters that hide others, and escaped.
 """
 
 from __future__ import annotations

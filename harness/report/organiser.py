@@ -12,8 +12,10 @@ from harness.core.types import OutcomeKind, SetName
 from harness.report import plots, words
 from harness.report.data import SetData
 from harness.report.frames import frame_data_uri
-from harness.report.pages import render
+from harness.report.pages import own_script, render
 from harness.report.repeats import repeat_view
+from harness.report.set_plots import Plot, answer_plots, resource_plots, slice_plots
+from harness.report.video_table import VideoTable, video_table
 from harness.results.result import NO_ISOLATION, Result, SetResult
 from harness.scoring.metrics import all_metrics
 from harness.scoring.score import MetricScore
@@ -22,15 +24,6 @@ from harness.scoring.slices import Slice, SliceKind
 WORST_VIDEOS = 6
 FAILURES_SHOWN = 50
 SET_ORDER = (SetName.PUBLIC, SetName.PRIVATE, SetName.CONTROL)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """A picture with the sentence that says what it shows."""
-
-    title: str
-    caption: str
-    svg: Markup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +86,7 @@ class SetView:
     failures: tuple[Failure, ...]
     failures_left_out: int
     worst: tuple[WorstVideo, ...]
+    table: VideoTable | None
     log: str
 
 
@@ -109,6 +103,7 @@ def organiser_page(result: Result, data: Mapping[SetName, SetData]) -> str:
             "no_isolation": result.isolation == NO_ISOLATION,
             "created": result.created.strftime("%Y-%m-%d %H:%M UTC"),
             "limits": words.limits(result.limits),
+            "script": own_script("video_table.js"),
         },
     )
 
@@ -144,46 +139,16 @@ def _set_view(result: Result, one: SetResult, data: SetData | None) -> SetView:
             for key, metric in all_metrics().items()
             if key in one.score.metrics
         ),
-        perturbations=tuple(_slice_plots(one)),
+        perturbations=tuple(slice_plots(one)),
         severities=_severities(one),
         heat=_heat(one),
-        answers=tuple(_answer_plots(one, data)),
-        resources=tuple(_resource_plots(result, one, data)),
+        answers=tuple(answer_plots(one, data)),
+        resources=tuple(resource_plots(result, one, data)),
         failures=failures[:FAILURES_SHOWN],
         failures_left_out=max(0, len(failures) - FAILURES_SHOWN),
         worst=_worst(data) if one.score.scored else (),
+        table=video_table(data.rows) if data else None,
         log=words.clean(data.log_tail if data else "", characters=words.LOG_CHARACTERS, keep_end=True),
-    )
-
-
-def _slice_plots(one: SetResult) -> list[Plot]:
-    titles = {
-        SliceKind.PERTURBATION: ("By perturbation", "A video with several is counted in each of them."),
-        SliceKind.SEVERITY: ("By severity", "Under the strongest perturbation of each video."),
-        SliceKind.METHOD: ("By fake method", "The fakes of each method, and all the reals."),
-    }
-    found = []
-    for kind, (title, caption) in titles.items():
-        rows = [cut for cut in one.score.slices if cut.kind is kind and cut.log_loss is not None]
-        if kind is not SliceKind.SEVERITY:
-            rows.sort(key=lambda cut: -(cut.log_loss or 0.0))
-        if len(rows) > 1:  # a single one is the whole set again
-            picture = plots.dots(
-                [_dot(cut, plots.SET_COLOURS[one.set_name.value]) for cut in rows],
-                title=f"{one.set_name}: log loss {title.lower()}",
-                baseline=one.score.anchors.constant_half,
-            )
-            found.append(Plot(title=title, caption=caption, svg=picture))
-    return found
-
-
-def _dot(cut: Slice, colour: str) -> plots.Dot:
-    return plots.Dot(
-        name=cut.name,
-        value=cut.log_loss or 0.0,
-        interval=cut.interval,
-        note=f"{words.score(cut.log_loss, 3)}  ·  {cut.videos}",
-        colour=colour,
     )
 
 
@@ -210,76 +175,6 @@ def _heat_cell(cut: Slice | None, baseline: float) -> HeatCell | None:
     return HeatCell(
         log_loss=cut.log_loss, heat=round(min(100.0, 50.0 * cut.log_loss / baseline)), videos=cut.videos
     )
-
-
-def _answer_plots(one: SetResult, data: SetData | None) -> list[Plot]:
-    predicted = [row for row in data.rows if not row.failed] if data else []
-    if not predicted:
-        return []
-    found = [
-        Plot(
-            title="Answers",
-            caption="The further apart the two, the better; few at the wrong end matters most.",
-            svg=plots.distribution(
-                [row.label.fake for row in predicted],
-                [row.probability for row in predicted],
-                title=f"{one.set_name}: answers by truth",
-            ),
-        )
-    ]
-    if one.score.calibration:
-        found.append(
-            Plot(
-                title="Calibration",
-                caption="Below the line it calls too many fake, above it too few.",
-                svg=plots.calibration(
-                    one.score.calibration,
-                    title=f"{one.set_name}: calibration",
-                    colour=plots.SET_COLOURS[one.set_name.value],
-                ),
-            )
-        )
-    return found
-
-
-def _resource_plots(result: Result, one: SetResult, data: SetData | None) -> list[Plot]:
-    colour, found = plots.SET_COLOURS[one.set_name.value], []
-    reached = [row for row in data.rows if row.kind is not OutcomeKind.NOT_REACHED] if data else []
-    if reached and {"video_seconds", "mean_video_seconds"} <= set(result.limits):
-        found.append(
-            Plot(
-                title="Time per video",
-                caption="On the host's clock, in the order of the set; a cross is a failed video.",
-                svg=plots.times(
-                    [row.wall_seconds for row in reached],
-                    [row.failed for row in reached],
-                    title=f"{one.set_name}: seconds per video",
-                    hard_limit=result.limits["video_seconds"],
-                    mean_limit=result.limits["mean_video_seconds"],
-                    colour=colour,
-                ),
-            )
-        )
-    samples = (
-        [(one.seconds, one.memory_bytes) for one in data.samples if one.memory_bytes is not None]
-        if data
-        else []
-    )
-    if samples and "memory_bytes" in result.limits:
-        found.append(
-            Plot(
-                title="Memory",
-                caption="Of the whole container, as its cgroup counts it.",
-                svg=plots.memory(
-                    [at for at, _ in samples],
-                    [used for _, used in samples],
-                    title=f"{one.set_name}: memory over time",
-                    limit_bytes=result.limits["memory_bytes"],
-                    colour=colour,
-                ),
-            )
-        )
-    return found
 
 
 def _failures(data: SetData | None) -> tuple[Failure, ...]:

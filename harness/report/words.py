@@ -10,7 +10,7 @@ from harness.core.types import OutcomeKind, SetName, Verdict
 from harness.core.usage import Usage
 from harness.results.result import SetResult
 from harness.scoring.comparison import standing
-from harness.scoring.intervals import Gap
+from harness.scoring.intervals import Gap, Interval
 from harness.scoring.score import SetScore
 
 MESSAGE_CHARACTERS = 600
@@ -71,6 +71,11 @@ def score(value: float | None, decimals: int = 4) -> str:
 def signed(value: float, decimals: int = 4) -> str:
     """A difference with its sign, a true minus included."""
     return f"{value:+.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def interval(found: Interval | None) -> str:
+    """Write an interval with its ends, or a dash if there is none."""
+    return "–" if found is None else f"{score(found.low)} to {score(found.high)}"
 
 
 def percent(value: float | None) -> str:
