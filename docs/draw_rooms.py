@@ -1,6 +1,6 @@
 """Draw which room of the harness uses which, read from the code: `python docs/draw_rooms.py`.
 
-The picture is a matrix: a row uses the columns in which it has a number, and the number says how many of its modules
+The picture is a matrix: a row uses the columns in which it has a number, which says how many of its modules
 do. With the rooms in order, every number lies right of the diagonal: dependencies point one way.
 """
 
@@ -62,10 +62,11 @@ def picture() -> str:
         for column, other in enumerate(names):
             count = counted.get(name, Counter())[other]
             if count:
-                left = LEFT + CELL * column
+                left, side = LEFT + CELL * column, CELL - 6
+                middle = left + CELL // 2
                 parts += [
-                    f'<rect x="{left + 3}" y="{y + 3}" width="{CELL - 6}" height="{CELL - 6}" rx="5" fill="#1f5fa8"/>',
-                    f'<text x="{left + CELL // 2}" y="{y + 28}" text-anchor="middle" fill="#fff">{count}</text>',
+                    f'<rect x="{left + 3}" y="{y + 3}" width="{side}" height="{side}" rx="5" fill="#15a"/>',
+                    f'<text x="{middle}" y="{y + 28}" text-anchor="middle" fill="#fff">{count}</text>',
                 ]
     return "\n".join([*parts, "</svg>", ""])
 

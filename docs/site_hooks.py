@@ -1,7 +1,7 @@
 """What the documentation site takes from the code and from pages outside `docs/`, when it is built.
 
-The reference of commands and the tables of messages are made from the code each time, so that neither can say what the
-code does not do. Pages such as `SECURITY.md` stay where people look for them and are shown here as well.
+The reference of commands and the tables of messages are made from the code each time, so that neither can say
+what the code does not do. Pages such as `SECURITY.md` stay where people look for them and are shown here, too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from typing import Any
 import click
 import typer
 from mkdocs.structure.files import File, Files
+
+from harness.cli.app import app
+from harness.core.types import Verdict
+from harness.package.findings import RULES
+from harness.report.words import VERDICT_WORDS
 
 ROOT = Path(__file__).parents[1]
 # Shown in the site, kept elsewhere.
@@ -38,7 +43,9 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Fill in tables, and point links at where their targets are in the site."""
     for mark, table in (("findings", findings_table), ("verdict-words", verdicts_table)):
-        markdown = markdown.replace(f"<!-- table: {mark} -->", table() if f"table: {mark}" in markdown else "")
+        place = f"<!-- table: {mark} -->"
+        if place in markdown:
+            markdown = markdown.replace(place, table())
     known = {file.src_uri for file in files}
     source = BORROWED.get(page.file.src_uri, ROOT / "docs" / page.file.src_uri)
 
@@ -59,8 +66,6 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 def findings_table() -> str:
     """Return what `harness check` can find, as a Markdown table."""
-    from harness.package.findings import RULES
-
     rows = [
         f"| `{code}` | {rule.severity} | {rule.title} | {rule.remedy} |"
         for code, rule in sorted(RULES.items())
@@ -70,19 +75,14 @@ def findings_table() -> str:
 
 def verdicts_table() -> str:
     """Return every verdict with its meaning, as a Markdown table."""
-    from harness.core.types import Verdict
-    from harness.report.words import VERDICT_WORDS
-
     rows = [f"| `{verdict}` | {VERDICT_WORDS[verdict]} |" for verdict in Verdict]
     return "\n".join(["| verdict | what it means |", "|---|---|", *rows])
 
 
 def commands_page() -> str:
     """Return the reference of every command, from the command line's own definitions."""
-    from harness.cli.app import app
-
     root = typer.main.get_command(app)
-    parts = ["# Commands", "", "Made from the code. `harness COMMAND --help` shows the same in a terminal.", ""]
+    parts = ["# Commands", "", "`harness COMMAND --help` shows the same in a terminal.", ""]
     for name, command in _commands(root, "harness"):
         parts += _described(name, command)
     return "\n".join(parts)

@@ -83,7 +83,7 @@ COMMANDS = {
     ),
     "plan": Later(
         target="harness.cli.board:plan",
-        help="Say how many videos and people a set needs to tell a difference of log loss between two entries.",
+        help="Say how many videos and people a set needs to tell two entries apart by a difference.",
     ),
     "rebuild": Later(
         target="harness.cli.organiser:rebuild",

@@ -1,8 +1,8 @@
 """The contestant's page: their public score, their own logs, and of the private set one bit.
 
 The page is rendered from a value that holds nothing else, so no template can give more away. Exact scores
-are an oracle for labels (Whitehill 2017): the public one is rounded, there is one metric, no breakdown, no
-name of a video and no count by truth.
+are an oracle for labels (Whitehill 2017): the public one, its interval and its AUC are rounded, there is no
+breakdown, no name of a video and no count by truth.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from harness.report import words
 from harness.report.data import SetData
 from harness.report.pages import render
 from harness.report.repeats import RepeatView, repeat_view
+from harness.report.set_plots import Plot, resource_plots
 from harness.results.failures import grouped
 from harness.results.result import NO_ISOLATION, Result, SetResult
 from harness.scoring.scored import ScoredVideo
 
 FAILURES_SHOWN = 20
+AUC_DECIMALS = 2  # enough to see where one stands; an exact one would say more about the labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,8 @@ class PublicScore:
     verdict_words: str
     good: bool  # the verdict is OK
     log_loss: str | None
+    interval: str  # of the log loss, rounded like it; a dash if there is none
+    auc: str
     against_half: str
     why_not: str  # why there is none, or why it does not count; empty if it does
     answered: str  # in words, with what failed
@@ -65,6 +69,7 @@ class ContestantView:
     """All that the page may say."""
 
     challenge: str
+    run_id: str
     package: str
     package_sha256: str
     package_bytes: int
@@ -79,6 +84,7 @@ class ContestantView:
     limits: tuple[tuple[str, str], ...]
     log: str
     repeat: RepeatView | None  # of the public set
+    plots: tuple[Plot, ...]  # of the public set: times and memory
     private_valid: bool
 
 
@@ -92,6 +98,7 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
     one, private = result.sets.get(SetName.PUBLIC), result.sets.get(SetName.PRIVATE)
     return ContestantView(
         challenge=result.challenge.name,
+        run_id=result.run_id,
         package=words.one_line(result.package.name),
         package_sha256=result.package.sha256,
         package_bytes=result.package.size_bytes,
@@ -106,6 +113,7 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
         limits=words.limits(result.limits),
         log=words.clean(public.log_tail if public else "", characters=words.LOG_CHARACTERS, keep_end=True),
         repeat=repeat_view(one),
+        plots=tuple(resource_plots(result, one, public)) if one else (),
         private_valid=private is not None and private.score.counts,
     )
 
@@ -115,6 +123,8 @@ _NOT_RUN = PublicScore(
     verdict_words="The public set was not run.",
     good=False,
     log_loss=None,
+    interval="–",
+    auc="–",
     against_half="",
     why_not="",
     answered="",
@@ -124,11 +134,14 @@ _NOT_RUN = PublicScore(
 
 def _public_score(one: SetResult, decimals: int) -> PublicScore:
     score = one.score
+    loss, auc = score.metrics.get("log_loss"), score.metrics.get("roc_auc")
     return PublicScore(
         verdict=one.verdict.value,
         verdict_words=words.verdict_in_words(one),
         good=one.verdict is Verdict.OK,
         log_loss=None if score.log_loss is None else words.score(score.log_loss, decimals),
+        interval=words.interval(loss.interval if loss else None, decimals),
+        auc=words.score(auc.value if auc else None, min(decimals, AUC_DECIMALS)),
         against_half=words.against_half(score, decimals),
         why_not=words.clean(score.why_not),
         answered=outcomes_in_words(one.outcomes),

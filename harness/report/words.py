@@ -73,9 +73,9 @@ def signed(value: float, decimals: int = 4) -> str:
     return f"{value:+.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def interval(found: Interval | None) -> str:
+def interval(found: Interval | None, decimals: int = 4) -> str:
     """Write an interval with its ends, or a dash if there is none."""
-    return "–" if found is None else f"{score(found.low)} to {score(found.high)}"
+    return "–" if found is None else f"{score(found.low, decimals)} to {score(found.high, decimals)}"
 
 
 def percent(value: float | None) -> str:
