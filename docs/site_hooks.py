@@ -1,7 +1,7 @@
 """What the documentation site takes from the code and from pages outside `docs/`, when it is built.
 
 The reference of commands and the tables of messages are made from the code each time, so that neither can say
-what the code does not do. Pages such as `SECURITY.md` stay where people look for them and are shown here, too.
+what the code does not do. Pages such as `SECURITY.md` stay where people look for them and are shown here too.
 """
 
 from __future__ import annotations
