@@ -250,7 +250,9 @@ def assert_resumed(
     assert bench.left_on(client, runs) == []
 
 
-def test_a_harness_that_ends_early_is_not_waited_for(bench: Bench) -> None:
+def test_a_harness_that_ends_early_is_not_waited_for(
+    bench: Bench, undisturbed: tuple[Outcomes, float]
+) -> None:
     bench.fresh("early")
     bench.start(image="sha256:" + "0" * 64)
     with pytest.raises(pytest.fail.Exception, match=r"0 of 1 outcomes, .*code 3:\nImageError"):
