@@ -91,7 +91,7 @@ clean: ## Remove the virtual environment and what tools left; runs, images and f
 # By name, so that what others have stays. One that a container still runs on is refused, and make says so.
 clean-images: ## Remove the images that the harness has built; they are built again when they are needed
 	@if command -v docker >/dev/null && docker info >/dev/null 2>&1; then \
-		docker image ls --format '{{.Repository}}:{{.Tag}}' | grep '^blackbox-video-harness/' | \
+		docker image ls --format '{{.Repository}}:{{.Tag}}' | grep '^blackbox-video-harness/.*[^>]$$' | \
 			xargs --no-run-if-empty docker image rm >/dev/null; \
 	fi
 
