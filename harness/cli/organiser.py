@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.label_doubts import audit_labels
 from harness.cli.open_store import open_store
 from harness.cli.options import (
     DEFAULT_RUNS,
@@ -64,12 +65,25 @@ def audit(
     sources: Annotated[
         bool, typer.Option("--sources", help="Audit the clean videos only; prepare nothing.")
     ] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="List the videos on which all good entries contradict the label.")
+    ] = False,
+    runs: Annotated[Path, typer.Option(help="With --labels: the folder of run folders.")] = DEFAULT_RUNS,
+    best: Annotated[int, typer.Option(min=2, help="With --labels: how many entries are asked.")] = 10,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="With --labels: the page; a CSV is written beside it.")
+    ] = Path("labels.html"),
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask whether anything but the picture predicts the label, and whether footage is in two sets."""
     loaded = load_challenge(challenge)
     with ConsoleObserver(_err) as observer:
+        if labels:
+            clean = audit_labels(
+                loaded, runs=runs, cache=cache_folder(cache), output=output, best=best, observer=observer
+            )
+            raise typer.Exit(0 if clean else 1)
         prepared: dict[SetName, PreparedSet] = {}
         for name in () if sources else loaded.sets:
             observer.step(f"Preparing the {name} set")

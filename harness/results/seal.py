@@ -102,7 +102,12 @@ def seal(document: object, path: Path, key: Key) -> None:
         path: The result's own path.
         key: The organiser's.
     """
-    write_text(seal_path(path), f"{_SCHEME} {_digest(document, key)}\n")
+    write_text(seal_path(path), seal_text(document, key))
+
+
+def seal_text(document: object, key: Key) -> str:
+    """Return what the file of a seal holds, for whoever writes many at once."""
+    return f"{_SCHEME} {_digest(document, key)}\n"
 
 
 def verify(result: Path, key: Key) -> SealState:
@@ -156,6 +161,15 @@ def content_sha256(path: Path) -> str:
         ResultError: the result cannot be read as JSON.
     """
     return sha256_of(_document(path))
+
+
+def read_document(path: Path) -> Any:
+    """Read a result's content as it is sealed.
+
+    Raises:
+        ResultError: it cannot be read as JSON.
+    """
+    return _document(path)
 
 
 def sha256_of(document: object) -> str:

@@ -23,10 +23,10 @@ from harness.core.engines.local import LocalEngine
 from harness.core.errors import ConfigError, HarnessError, InfrastructureError
 from harness.core.files import write_text
 from harness.core.types import SetName
-from harness.results.result import RegradeFacts, Result, read_result
+from harness.results.result import RegradeFacts, Result, parse_result
 from harness.results.run_folder import RunFolder, regrade_record
 from harness.results.run_row import read_row
-from harness.results.seal import Key, content_sha256, seal, sha256_of
+from harness.results.seal import Key, read_document, seal_path, seal_text, sha256_of
 
 RUNS_AT_ONCE = 32
 
@@ -129,7 +129,8 @@ def grade(folder: RunFolder, plan: Plan) -> Graded | str:
     """
     holds = folder.current
     try:
-        before = read_result(holds.result)
+        content = read_document(holds.result)
+        before = parse_result(content, place=holds.result)
         wrong = _unfit(before, folder, plan)
         if wrong:
             return wrong
@@ -137,13 +138,12 @@ def grade(folder: RunFolder, plan: Plan) -> Graded | str:
             name: read_columns(folder, name, plan.frames[name].video_ids, anew=plan.anew)
             for name in before.sets
         }
-        of_sha256 = content_sha256(holds.result)
         team = read_row(folder).team if (folder.path / "entry.json").exists() else None
     except InfrastructureError:
         raise
     except HarnessError as error:
         return f"{folder.run_id}: {error.message}"
-    found = rescore(before, columns, plan.frames, plan.correction, _facts(plan, before, of_sha256))
+    found = rescore(before, columns, plan.frames, plan.correction, _facts(plan, before, sha256_of(content)))
     document = found.after.model_dump(mode="json")
     if plan.write:
         _write(folder.regrade(plan.regrade), document, plan.key)
@@ -195,6 +195,8 @@ def _write(folder: RunFolder, document: dict[str, object], key: Key | None) -> N
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+        if key is not None:
+            seal_path(folder.result).write_text(seal_text(document, key), encoding="utf-8")
         folder.result.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise InfrastructureError(
@@ -202,8 +204,6 @@ def _write(folder: RunFolder, document: dict[str, object], key: Key | None) -> N
             place=folder.result,
             remedy="Make room on the disk; the old results hold.",
         ) from error
-    if key is not None:
-        seal(document, folder.result, key)
 
 
 def _record(plan: Plan, found: Regraded) -> str:

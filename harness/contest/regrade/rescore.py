@@ -121,23 +121,28 @@ def _score_again(old: SetScore, columns: Columns, frame: SetFrame, correction: C
 
 
 def _effects(old: SetScore, columns: Columns, frame: SetFrame, correction: Correction) -> Effects:
+    """Make the changes one after the other; one that changes nothing is not worked out."""
     if not old.scored:
         return Effects()
-    answers = _answers(columns, old.failed_probability)
-    constant = _or(correction.failed_probability, old.failed_probability)
-    again = _answers(columns, constant)
-    epsilon = _or(correction.epsilon, old.epsilon)
-    start = _mean_loss(frame.fake, answers, old.epsilon)
-    labels = _mean_loss(frame.fake_now, answers, old.epsilon)
-    dropped = _mean_loss(frame.fake_now[frame.kept], answers[frame.kept], old.epsilon)
-    failed = _mean_loss(frame.fake_now[frame.kept], again[frame.kept], old.epsilon)
-    end = _mean_loss(frame.fake_now[frame.kept], again[frame.kept], epsilon)
-    return Effects(
-        labels=labels - start,
-        dropped=dropped - labels,
-        failed_probability=failed - dropped,
-        epsilon=end - failed,
-    )
+    answers, fake, epsilon = _answers(columns, old.failed_probability), frame.fake, old.epsilon
+    loss = start = _mean_loss(fake, answers, epsilon)
+    if frame.changed:
+        fake = frame.fake_now
+        loss = _mean_loss(fake, answers, epsilon)
+    labels = loss - start
+    dropped = 0.0
+    if frame.dropped:
+        fake, answers = fake[frame.kept], answers[frame.kept]
+        dropped, loss = _mean_loss(fake, answers, epsilon) - loss, _mean_loss(fake, answers, epsilon)
+    failed = 0.0
+    if _or(correction.failed_probability, old.failed_probability) != old.failed_probability:
+        answers = _answers(columns, _or(correction.failed_probability, old.failed_probability))
+        answers = answers[frame.kept]
+        failed, loss = _mean_loss(fake, answers, epsilon) - loss, _mean_loss(fake, answers, epsilon)
+    clip = 0.0
+    if _or(correction.epsilon, epsilon) != epsilon:
+        clip = _mean_loss(fake, answers, _or(correction.epsilon, epsilon)) - loss
+    return Effects(labels=labels, dropped=dropped, failed_probability=failed, epsilon=clip)
 
 
 def _mean_loss(fake: NDArray[np.bool_], probability: NDArray[np.float64], epsilon: float) -> float:
