@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from harness.cli import contest_work
 from harness.cli.open_store import open_store
 from harness.cli.options import DEFAULT_STORE, SAMPLE_CHALLENGE, ChallengeOption, StoreOption
 from harness.cli.views.check import render_report
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 team_app = typer.Typer(help="The teams of a contest.", no_args_is_help=True)
 app.add_typer(team_app, name="team")
+contest_work.add_to(app)
 
 TeamArgument = Annotated[str, typer.Argument(help="The team's id, as `contest show` prints it.")]
 EntryArgument = Annotated[str, typer.Argument(help="The entry's id, as `contest show` prints it.")]

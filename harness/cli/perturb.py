@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine
 from harness.core.errors import LabelsError, VideoError
 from harness.core.limits import bytes_in_words
 from harness.videos.perturb.preview import contact_sheet
@@ -110,6 +111,8 @@ def render(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; as many as cores where not given.")
     ] = None,
+    engine: EngineOption = EngineKind.LOCAL,
+    address: AddressOption = None,
 ) -> None:
     """Render every video of a folder by a recipe. Resumable: call it again and it goes on.
 
@@ -119,13 +122,13 @@ def render(
     sources = _sources(videos, labels)
     shares = expected_shares(law)
     bar: tqdm[NoReturn] = tqdm(total=len(sources) * max(1, len(law.cells)), unit="video")
-    with bar:
+    with bar, opened_engine(engine, address=address, workers=workers) as opened:
         prepared = prepare_set(
             sources=sources,
             recipe=law,
             set_seed=seed,
             destination=destination,
-            workers=workers,
+            engine=opened,
             progress=lambda state: _show(bar, state),
             waiting=bar.write,
         )

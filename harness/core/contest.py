@@ -39,6 +39,25 @@ class PublicScores(BaseModel):
     )
 
 
+class StopRule(StrEnum):
+    """How an entry is found to have no chance of a prize place any more."""
+
+    CERTAIN = "certain"  # the best possible rest would not help
+    SEQUENTIAL = "sequential"  # but for a stated probability of error
+
+
+class EarlyStopping(BaseModel):
+    """Entries that cannot reach the prize places any more are stopped on the private set, and told so."""
+
+    model_config = _STRICT
+
+    rule: StopRule = Field(description="certain, or sequential: with a stated probability of error")
+    prizes: Annotated[int, Field(ge=1, le=1000)] = Field(description="how many places there are to be reached")
+    error: Annotated[float, Field(gt=0, le=0.1)] = Field(
+        default=0.001, description="of the sequential rule, for each entry over all looks"
+    )
+
+
 class ContestRules(BaseModel):
     """The rules of one contest. All times are in UTC after reading."""
 
@@ -77,6 +96,9 @@ class ContestRules(BaseModel):
         default=True, description="an entry must come with a declaration of the data it was trained on"
     )
     public_scores: PublicScores = PublicScores()
+    early_stopping: EarlyStopping | None = Field(
+        default=None, description="stop entries without a chance of a prize place; none: all are run to the end"
+    )
 
     @model_validator(mode="before")
     @classmethod

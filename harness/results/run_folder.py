@@ -101,6 +101,18 @@ class RunFolder:
         """Where the result that holds now is: of the last regrade, or the run's own."""
         return self.regrades[-1] if self.regrades else self
 
+    def shard(self, name: SetName, number: int, *, attempt: int, token: int) -> Path:
+        """What one attempt at one shard of a set brought; which of them counts, the store says."""
+        return self.path / "sets" / name.value / "shards" / f"{number}-{attempt}-{token}.json"
+
+    def stop(self, name: SetName, number: int) -> Path:
+        """A file that is there if a shard is no longer wanted."""
+        return self.path / "sets" / name.value / "shards" / f"{number}.stop"
+
+    def disturbance(self, name: SetName) -> Path:
+        """What disturbed a set's run on its cores, if it ran beside others."""
+        return self.path / "sets" / name.value / "disturbance.json"
+
     def seed(self) -> int:
         """The seed of the order in which videos are fed.
 
@@ -131,11 +143,21 @@ def regrade_record(runs_root: Path, name: str) -> Path:
     return runs_root / "regrades" / f"{name}.json"
 
 
-def new_run(runs_root: Path, identity: RunIdentity, *, order_seed: int | None = None) -> RunFolder:
-    """Make a fresh run folder. Without a seed, a random one is drawn and recorded."""
+def new_run(
+    runs_root: Path, identity: RunIdentity, *, order_seed: int | None = None, run_id: str | None = None
+) -> RunFolder:
+    """Make a fresh run folder. Without a seed, a random one is drawn and recorded.
+
+    Args:
+        runs_root: Where run folders are made.
+        identity: What is run on what.
+        order_seed: Of the order in which videos are fed.
+        run_id: The run's name; by default one that sorts by time. A folder of that name that was cut off
+            before it was asked for anything is taken.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    folder = RunFolder(path=runs_root / f"{stamp}-{secrets.token_hex(3)}")
-    folder.path.mkdir(parents=True)
+    folder = RunFolder(path=runs_root / (run_id or f"{stamp}-{secrets.token_hex(3)}"))
+    folder.path.mkdir(parents=True, exist_ok=run_id is not None)
     seed = secrets.randbits(63) if order_seed is None else order_seed
     document = {"run_id": folder.run_id, "order_seed": seed, "identity": asdict(identity)}
     write_text(folder.request, json.dumps(document, indent=2) + "\n")

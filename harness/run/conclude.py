@@ -59,6 +59,8 @@ def finish(
     sets: Sequence[ReadySet],
     runs: Mapping[SetName, SetRun],
     repeats: Mapping[SetName, Repeatability | None],
+    *,
+    reports: bool = True,
 ) -> Result:
     """Score, record and report. `result.json` is written last: it says that the run is finished.
 
@@ -66,6 +68,7 @@ def finish(
         ran: What was run, on what.
         sets: Every set of the challenge, with its labels.
         runs: What became of each.
+        reports: Whether both reports are written.
         repeats: How the answers of further passes compare, where there were any.
 
     Raises:
@@ -113,8 +116,9 @@ def finish(
         ),
         leaderboard=eligibility(results, isolation=isolation),
     )
-    data = {ready.name: _set_data(ready, runs[ready.name], rows[ready.name]) for ready in sets}
-    write_reports(result, data, folder)
+    if reports:
+        data = {ready.name: _set_data(ready, runs[ready.name], rows[ready.name]) for ready in sets}
+        write_reports(result, data, folder)
     if ran.signing_key is not None:  # before the result: there is none without its seal
         seal(result.model_dump(mode="json"), folder.result, ran.signing_key)
     write_result(result, folder.result)

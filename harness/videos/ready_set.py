@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.challenge import Challenge, SetSpec
+from harness.core.engines import Engine
 from harness.core.errors import ChallengeError
 from harness.core.locks import Waiting
 from harness.core.text import listed
@@ -38,6 +39,7 @@ def ready_set(
     *,
     cache: Path,
     workers: int | None = None,
+    engine: Engine | None = None,
     progress: Callable[[PrepareProgress], None] | None = None,
     waiting: Waiting | None = None,
 ) -> ReadySet:
@@ -48,6 +50,7 @@ def ready_set(
         challenge: Says where its videos are and by which recipe and seed they are perturbed.
         cache: Where prepared sets are kept. It holds hidden videos and labels: the organiser's own folder.
         workers: Rendering processes; by default one per core.
+        engine: Where to render, instead of `workers` local processes.
         progress: Told after each video.
         waiting: Told while another harness prepares the same set.
 
@@ -68,6 +71,7 @@ def ready_set(
             set_seed=spec.seed,
             destination=_destination(cache, challenge, name, spec),
             workers=workers,
+            engine=engine,
             progress=progress,
             waiting=waiting,
         )

@@ -4,7 +4,8 @@ A job is one shard of one set of one run. Whoever claims it gets an attempt and 
 these can it be kept, finished or given back. A lease that ran out puts it back with the next attempt, and
 what the late worker then delivers is not accepted: for every (run, set, shard) one outcome, once.
 
-States go one way: waiting → claimed → done, failed or cancelled; claimed → waiting only as the next attempt.
+States go one way: waiting → claimed → done, failed or cancelled; claimed → waiting only as the next attempt, and failed or
+cancelled → waiting only because the organiser says so (`requeue`).
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def enqueue(connection: sa.Connection, jobs: Iterable[NewJob], *, now: datetime)
             del row["key"]
             connection.execute(
                 sa.insert(JOBS).values(
-                    **row, enqueued=_text(now), state=JobState.WAITING.value, attempt=1, token=0
+                    **row, enqueued=moment_text(now), state=JobState.WAITING.value, attempt=1, token=0
                 )
             )
             added += 1
@@ -132,9 +133,9 @@ def claim(
             state=JobState.CLAIMED.value,
             token=JOBS.c.token + 1,
             worker=worker,
-            claimed=_text(now),
-            heartbeat=_text(now),
-            lease_until=_text(now + timedelta(seconds=lease_seconds)),
+            claimed=moment_text(now),
+            heartbeat=moment_text(now),
+            lease_until=moment_text(now + timedelta(seconds=lease_seconds)),
         )
     )
     return get(connection, key)
@@ -150,15 +151,20 @@ def heartbeat(
     lease_seconds: float,
 ) -> bool:
     """Keep a claim for longer; false where it is not one's own any more, and the work must be given up."""
-    until = _text(now + timedelta(seconds=lease_seconds))
-    return _swap(connection, key, attempt, token, {"heartbeat": _text(now), "lease_until": until})
+    until = moment_text(now + timedelta(seconds=lease_seconds))
+    return _swap(connection, key, attempt, token, {"heartbeat": moment_text(now), "lease_until": until})
 
 
 def complete(
     connection: sa.Connection, key: JobKey, *, attempt: int, token: int, now: datetime, outcome: str
 ) -> bool:
     """Deliver what came of a job; false where the claim is not one's own any more: nothing is changed."""
-    done = {"state": JobState.DONE.value, "finished": _text(now), "outcome": outcome, "lease_until": None}
+    done = {
+        "state": JobState.DONE.value,
+        "finished": moment_text(now),
+        "outcome": outcome,
+        "lease_until": None,
+    }
     return _swap(connection, key, attempt, token, done)
 
 
@@ -185,7 +191,9 @@ def give_back(
 
 def expire(connection: sa.Connection, *, now: datetime, attempts_max: int) -> tuple[Job, ...]:
     """Put back every job whose lease ran out, as its next attempt, or fail it; return them as they are."""
-    query = sa.select(JOBS).where(JOBS.c.state == JobState.CLAIMED.value, JOBS.c.lease_until < _text(now))
+    query = sa.select(JOBS).where(
+        JOBS.c.state == JobState.CLAIMED.value, JOBS.c.lease_until < moment_text(now)
+    )
     found = [_job(row) for row in connection.execute(query.with_for_update(skip_locked=True)).mappings()]
     for job in found:
         changes = _freed(job.attempt, last=job.attempt >= attempts_max, now=now)
@@ -203,9 +211,28 @@ def cancel(connection: sa.Connection, *, run_id: str, now: datetime, note: str =
         .values(
             state=JobState.CANCELLED.value,
             token=JOBS.c.token + 1,
-            finished=_text(now),
+            finished=moment_text(now),
             lease_until=None,
             note=note,
+        )
+    )
+    return int(done.rowcount)
+
+
+def requeue(connection: sa.Connection, *, run_id: str, now: datetime, note: str = "") -> int:
+    """Let a run's failed and cancelled jobs wait again, as their next attempt; what is done stays done."""
+    again = [JobState.FAILED.value, JobState.CANCELLED.value]
+    freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "finished"))
+    done = connection.execute(
+        sa.update(JOBS)
+        .where(JOBS.c.run_id == run_id, JOBS.c.state.in_(again))
+        .values(
+            state=JobState.WAITING.value,
+            attempt=JOBS.c.attempt + 1,
+            token=JOBS.c.token + 1,
+            enqueued=moment_text(now),
+            note=note,
+            **freed,
         )
     )
     return int(done.rowcount)
@@ -242,7 +269,7 @@ def _swap(connection: sa.Connection, key: JobKey, attempt: int, token: int, chan
 
 def _freed(attempt: int, *, last: bool, now: datetime) -> dict[str, Any]:
     if last:
-        return {"state": JobState.FAILED.value, "finished": _text(now), "lease_until": None}
+        return {"state": JobState.FAILED.value, "finished": moment_text(now), "lease_until": None}
     freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until"))
     return {"state": JobState.WAITING.value, "attempt": attempt + 1, "token": JOBS.c.token + 1, **freed}
 
@@ -255,5 +282,6 @@ def _job(row: Any) -> Job:
     return Job(**{**row, "state": JobState(row["state"])})
 
 
-def _text(moment: datetime) -> str:
+def moment_text(moment: datetime) -> str:
+    """Write a moment as the tables have it: text that sorts by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -129,3 +129,13 @@ JOBS = sa.Table(
     sa.Index("ix_harness_jobs_claim", "challenge", "state", "turn", "enqueued"),
     sa.Index("ix_harness_jobs_lease", "state", "lease_until"),
 )
+DRIVERS = sa.Table(
+    "harness_drivers",
+    METADATA,
+    sa.Column("challenge", _NAME, primary_key=True),
+    sa.Column("wish", sa.String(40), nullable=False),  # of the organiser: run, pause or drain
+    sa.Column("token", sa.BigInteger, nullable=False),  # fencing: grows with every driver
+    sa.Column("driver", sa.Text),  # none: nobody is at work
+    sa.Column("since", _MOMENT),
+    sa.Column("heartbeat", _MOMENT),
+)

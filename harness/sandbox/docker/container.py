@@ -31,6 +31,7 @@ END_SECONDS = 30
 CHUNK_BYTES = 64 * 1024
 STDOUT = 1
 KILLED = 137  # 128 + SIGKILL
+TERMINATED = 143  # 128 + SIGTERM
 
 
 class ContainerProcess:
@@ -149,7 +150,9 @@ class ContainerProcess:
                 exit_code == KILLED and not self._killed_by_us and self._oom_was_announced()
             )
         self._stop_watching()
-        self._final = self._facts(running=False, exit_code=exit_code, engine_says_oom=engine_says_oom)
+        final = self._facts(running=False, exit_code=exit_code, engine_says_oom=engine_says_oom)
+        self._refuse_a_kill_from_outside(final)
+        self._final = final
         return self._final
 
     def kill(self) -> None:
@@ -206,12 +209,31 @@ class ContainerProcess:
             time.sleep(0.1)
         return announced
 
+    def _refuse_a_kill_from_outside(self, final: SandboxFacts) -> None:
+        """A package cannot reach the engine: a kill that the engine carried out, and we did not ask for, is ours.
+
+        Raises:
+            SandboxError: somebody else had the engine kill it.
+        """
+        by_limit = final.oom_killed or final.log_limit_exceeded or final.gpu_limit_exceeded
+        if final.exit_code not in {KILLED, TERMINATED} or self._killed_by_us or by_limit:
+            return
+        with engine_errors("say who killed the container"):
+            if self._knows_of("kill"):
+                raise SandboxError(
+                    "the container was killed from outside, by somebody who may use the engine",
+                    remedy="Not held against the package: the run resumes.",
+                )
+
     def _knows_of_oom(self) -> bool:
+        return self._knows_of("oom")
+
+    def _knows_of(self, event: str) -> bool:
         # From the beginning of time: the wall clock may have been set back since the container was started.
         events = self._api.events(
             since=0,
             until=int(time.time()) + 1,
-            filters={"container": self._id, "event": "oom"},
+            filters={"container": self._id, "event": event},
             decode=True,
         )
         return any(True for _ in events)

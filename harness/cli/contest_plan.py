@@ -1,0 +1,132 @@
+"""`harness contest plan` and `harness contest node`: what a contest will cost, and a node that joins a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.cli.options import DEFAULT_STORE, ChallengeArgument, JsonOption, StoreOption, cache_folder
+from harness.contest.entries import find_entries
+from harness.contest.paces import paces_of
+from harness.contest.plan import Asked, NodeKind, Plan, PriceTable, load_prices
+from harness.contest.plan import plan as plan_of
+from harness.core.challenge import load_challenge
+from harness.core.errors import ConfigError
+from harness.core.limits import seconds_in_words
+from harness.core.types import Limits
+from harness.diagnose.calibrate.project import ratios
+from harness.diagnose.calibrate.speeds import Calibration, kept, kept_reference
+from harness.results.store import Store, jobs
+from harness.videos.labels import read_video_set
+
+_out = Console()
+
+
+def plan(
+    challenge: ChallengeArgument,
+    entries: Annotated[
+        Path, typer.Option("--entries", help="What was handed in: DIR/TEAM/PACKAGE.zip.", show_default=False)
+    ],
+    *,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="A TOML table of nodes and prices. Default: this machine, for nothing."),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    shard_videos: Annotated[int | None, typer.Option(min=1, help="Videos in a shard at most.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a contest will cost: machine-hours, days and money, by what is known of its entries."""
+    loaded = load_challenge(challenge)
+    table = load_prices(prices) if prices else PriceTable(nodes=(_this_machine(loaded.limits),))
+    index = Store(store)
+    try:
+        with index.read() as connection:
+            known = paces_of(find_entries(entries), jobs.listed(connection))
+    finally:
+        index.close()
+    asked = Asked(
+        entries=known,
+        set_videos=[len(read_video_set(spec.videos, spec.labels).videos) for spec in loaded.sets.values()],
+        shard_videos=shard_videos,
+        budget_video_seconds=loaded.limits.mean_video_seconds,
+    )
+    found = plan_of(asked, table)
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(found), indent=2) + "\n")
+    else:
+        _out.print(in_words(found), markup=False, highlight=False)
+
+
+def node(
+    address: Annotated[
+        str | None, typer.Argument(help="HOST:PORT of the cluster's head. None: this node is the head.")
+    ] = None,
+    *,
+    spare_cores: Annotated[
+        int, typer.Option(min=0, help="Cores that are kept for the harness and the system.")
+    ] = 1,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs that packages may use.")] = 0,
+    port: Annotated[int, typer.Option(help="Of the head.")] = 6379,
+    interface: Annotated[
+        str, typer.Option(help="The address that the cluster's other nodes reach this one by.")
+    ] = "127.0.0.1",
+) -> None:
+    """Make this machine a node of a Ray cluster, with the cores, memory and measured speed that it has."""
+    from harness.core.engines.ray import speed_resources  # noqa: PLC0415  (an extra)
+
+    cores = max(1, len(os.sched_getaffinity(0)) - spare_cores)
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    speed = measured_speed()
+    command = [
+        *("ray", "start", "--disable-usage-stats", "--node-ip-address", interface),
+        *(("--address", address) if address else ("--head", "--port", str(port))),
+        *("--include-dashboard", "false") if not address else (),
+        *("--num-cpus", str(cores), "--num-gpus", str(gpus), "--memory", str(int(memory_bytes * 0.9))),
+        *("--resources", json.dumps(speed_resources(speed) if speed else {})),
+    ]
+    words = f"speed {speed:.2f}" if speed else "speed unknown: `harness calibrate` measures it"
+    _out.print(f"{cores} cores, {gpus} GPUs, {words}", highlight=False)
+    program = Path(sys.executable).with_name("ray")
+    if not program.exists():
+        raise ConfigError(
+            "Ray is not installed", remedy="Install the extra: pip install 'blackbox-video-harness[cluster]'."
+        )
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.execv(str(program), command)  # noqa: S606  (it becomes Ray's own command, with arguments of ours)
+
+
+def measured_speed() -> float:
+    """Return this machine's speed against the reference, as `harness calibrate` measured it; 0: not measured."""
+    own = kept(cache_folder(None))
+    return _speed(own) if own is not None else 0.0
+
+
+def in_words(found: Plan) -> str:
+    """Say a plan in a few lines."""
+    unknown = f" ({found.unknown} of them never ran: the others' median stands for them)" if found.unknown else ""
+    return (
+        f"{found.entries} entries{unknown}, {found.shards} shards\n"
+        f"{found.place_hours:.4g} hours of a place; {found.machine_hours:.4g} machine-hours,"
+        f" {found.idle_share:.0%} of them idle at the end\n"
+        f"done in {seconds_in_words(found.hours * 3600)} ({found.hours / 24:.3g} days),"
+        f" for {found.money:,.2f} {found.currency}"
+    )
+
+
+def _speed(own: Calibration) -> float:
+    parts = ratios(own, kept_reference(cache_folder(None)))
+    return sum(parts.values()) / len(parts)
+
+
+def _this_machine(limits: Limits) -> NodeKind:
+    from harness.cli.engines import room_for  # noqa: PLC0415
+
+    return NodeKind(name="this machine", count=1, places=room_for(limits, gpus=0))

@@ -1,0 +1,295 @@
+"""`harness contest …`: run every entry that waits, look how far it is, and steer it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
+from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
+from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
+from harness.cli.options import (
+    DEFAULT_RUNS,
+    DEFAULT_STORE,
+    CacheOption,
+    ChallengeArgument,
+    JsonOption,
+    StoreOption,
+    cache_folder,
+)
+from harness.cli.progress import ConsoleObserver
+from harness.cli import contest_plan
+from harness.cli.views.contest_work import Lines, status_table
+from harness.contest.admission import Prepared
+from harness.contest.driver import Contest, Driver
+from harness.contest.entries import find_entries
+from harness.contest.progress import progress_of
+from harness.contest.shard_job import Places, forget_old_journals
+from harness.contest.shard_ledger import ATTEMPTS_MAX, ShardLedger
+from harness.core.blobs import BlobStore
+from harness.core.challenge import Challenge, load_challenge
+from harness.core.engines import Engine
+from harness.core.errors import ConfigError
+from harness.core.types import ImageFacts
+from harness.gateway.staging import reap_stages
+from harness.image.container_engine import connect
+from harness.results.seal import key_from_environment
+from harness.results.store import Store
+from harness.results.store.drivers import Wish
+from harness.sandbox.docker.sandbox import reap
+from harness.videos.ready_set import ReadySet, ready_set
+
+_err = Console(stderr=True, soft_wrap=True)
+_out = Console()
+
+EntriesOption = Annotated[
+    Path, typer.Option("--entries", help="What was handed in: DIR/TEAM/PACKAGE.zip.", show_default=False)
+]
+PriceOption = Annotated[
+    float, typer.Option("--price-per-hour", min=0, help="Of one place for a shard; for the cost so far.")
+]
+RunIdArgument = Annotated[str, typer.Argument(help="The run of an entry, as `contest status` names it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands that run a contest's entries."""
+    for command in (run, status, pause, resume, drain, contest_plan.plan, contest_plan.node):
+        app.command()(command)
+    app.command(name="cancel-run")(cancel_run)
+    app.command(name="requeue-run")(requeue_run)
+
+
+def run(
+    challenge: ChallengeArgument,
+    entries: EntriesOption,
+    *,
+    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
+    cache: CacheOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    engine: EngineOption = EngineKind.LOCAL,
+    address: AddressOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Shards at a time on this machine. Default: all it has room for."),
+    ] = None,
+    blobs: Annotated[
+        str | None,
+        typer.Option(
+            envvar="HARNESS_BLOBS",
+            help="Where nodes fetch packages and videos: a folder, sftp://…, s3://…. Default: from this "
+            "machine's own paths, which then every node must have.",
+        ),
+    ] = None,
+    shard_videos: Annotated[
+        int | None, typer.Option(min=1, help="Videos in a shard at most. Default: sets are not cut.")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(min=0, max=2, help="Of a node, at least; 1 is the reference machine.")
+    ] = 0.0,
+    attempts: Annotated[
+        int, typer.Option(min=1, help="Of a shard, before it is given up as our own fault.")
+    ] = ATTEMPTS_MAX,
+    price_per_hour: PriceOption = 0.0,
+    reports: Annotated[bool, typer.Option(help="Write both reports of every run.")] = True,
+    sandbox: Annotated[
+        SandboxKind, typer.Option("--sandbox", help="docker, or process: no isolation, to try the machinery.")
+    ] = SandboxKind.DOCKER,
+    image: Annotated[
+        str, typer.Option(help="Run in this image, by digest, instead of the harness's own.", hidden=True)
+    ] = "",
+    runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
+) -> None:
+    """Take every entry that waits to its result. Unattended; the same command goes on after any kill."""
+    loaded = load_challenge(challenge)
+    find_entries(entries)  # what is wrong with the folder is said before any long work
+    scratch = cache_folder(cache) / "contest"
+    blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
+    with ConsoleObserver(_err) as observer:
+        with opened_engine(engine, address=address, workers=workers) as preparing:
+            sets = _prepared(loaded, cache_folder(cache), preparing, observer)
+        found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
+    for ready in sets if blob_store is not None else ():
+        for video in ready.videos:
+            blob_store.put(video.path)  # type: ignore[union-attr]  # there are sets only if there is a store
+    forget_old_journals(scratch)
+    common = Prepared(
+        challenge=loaded,
+        sets=sets,
+        image=found,
+        engine=engine_name,
+        isolation=isolation_of(sandbox),
+        runs=runs.resolve(),
+        scratch=scratch,
+        store=blob_store,
+        shard_videos=shard_videos,
+        gpus=gpus,
+        reports=reports,
+    )
+    contest = Contest(
+        common=common,
+        waiting=lambda: find_entries(entries),
+        backend=ProcessOnNode()
+        if sandbox is SandboxKind.PROCESS
+        else DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime),
+        places=Places(scratch=scratch, store=blob_store),
+        signing_key=key_from_environment(os.environ),
+    )
+    index = _opened(store)
+    try:
+        with shard_engine(
+            engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
+        ) as (shards, places):
+            ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
+            lines = Lines(_err, ledger, places=places, price_per_hour=price_per_hour)
+            done = Driver(contest, ledger, shards, lines).run()
+        left = progress_of(ledger.listed(), places=places)
+    finally:
+        index.close()
+    if sandbox is SandboxKind.DOCKER:
+        reap(connect())  # what a killed worker of this machine left; the next shard on another node clears that
+        reap_stages()
+    failed = left.count("failed")
+    _say(f"{left.count('done')} runs done, {failed} given up, {left.count('cancelled')} cancelled")
+    raise typer.Exit(0 if done and not failed else 1)
+
+
+def status(
+    challenge: ChallengeArgument,
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    price_per_hour: PriceOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how far a contest is: every run, what it cost so far, who drives it."""
+    with _ledger(challenge, store) as ledger:
+        row, progress = ledger.driver(), progress_of(ledger.listed(), places=1)
+    if as_json:
+        sys.stdout.write(json.dumps(status_table(progress, row, price_per_hour)[1], indent=2) + "\n")
+    else:
+        _out.print(status_table(progress, row, price_per_hour)[0])
+
+
+def cancel_run(
+    challenge: ChallengeArgument, run_id: RunIdArgument, *, store: StoreOption = DEFAULT_STORE
+) -> None:
+    """Cancel what is not done of a run; shards that run are stopped before their next video."""
+    _change(
+        challenge, store, run_id, "cancelled", lambda one: one.cancel(run_id, "cancelled by the organiser")
+    )
+
+
+def requeue_run(
+    challenge: ChallengeArgument, run_id: RunIdArgument, *, store: StoreOption = DEFAULT_STORE
+) -> None:
+    """Let the failed and cancelled shards of a run wait again; what is done stays done."""
+    _change(challenge, store, run_id, "waiting", lambda one: one.requeue(run_id, "requeued by the organiser"))
+
+
+def pause(challenge: ChallengeArgument, *, store: StoreOption = DEFAULT_STORE) -> None:
+    """Begin no further shard; what runs is finished, and the driver waits for `resume`."""
+    _wish(challenge, store, Wish.PAUSE)
+
+
+def resume(challenge: ChallengeArgument, *, store: StoreOption = DEFAULT_STORE) -> None:
+    """Go on after a pause, or take back a drain."""
+    _wish(challenge, store, Wish.RUN)
+
+
+def drain(challenge: ChallengeArgument, *, store: StoreOption = DEFAULT_STORE) -> None:
+    """Begin no further shard; what runs is finished, and then the driver ends."""
+    _wish(challenge, store, Wish.DRAIN)
+
+
+def _wish(challenge: Path, store: str, what: Wish) -> None:
+    with _ledger(challenge, store) as ledger:
+        ledger.wish(what)
+        row = ledger.driver()
+    _say(f"{ledger.challenge}: {what}" + ("" if row and row.driver else "; no driver is at work"))
+
+
+def _change(challenge: Path, store: str, run_id: str, word: str, change: Callable[[ShardLedger], int]) -> None:
+    with _ledger(challenge, store) as ledger:
+        known = sorted({job.run_id for job in ledger.listed()})
+        if run_id not in known:
+            raise ConfigError(
+                f"no run is called {run_id}",
+                place=ledger.challenge,
+                remedy=f"Runs with shards: {', '.join(known) or 'none'}.",
+            )
+        count = change(ledger)
+    _say(f"{count} shards of {run_id} are now {word}")
+
+
+class _ledger:  # noqa: N801  (used as a function, in a with statement)
+    """Open a contest's ledger for a command, and close its database."""
+
+    def __init__(self, challenge: Path, store: str) -> None:
+        self._store = _opened(store)
+        self._ledger = ShardLedger(self._store, load_challenge(challenge).name, say=_say, patience_seconds=5.0)
+
+    def __enter__(self) -> ShardLedger:
+        return self._ledger
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+
+
+def _opened(url: str) -> Store:
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    return Store(url)
+
+
+def _prepared(
+    challenge: Challenge, cache: Path, engine: Engine, observer: ConsoleObserver
+) -> tuple[ReadySet, ...]:
+    found = []
+    for name in challenge.sets:
+        observer.step(f"Preparing the {name} set")
+        ready = ready_set(
+            name,
+            challenge,
+            cache=cache,
+            engine=engine,
+            progress=lambda progress, name=name: observer.preparing(name, progress),  # type: ignore[misc]
+            waiting=observer.say,
+        )
+        for source_id, reason in ready.left_out:
+            observer.warn(f"{source_id} is left out of the {name} set: {reason}")
+        found.append(ready)
+    return tuple(found)
+
+
+def _image(
+    sandbox: SandboxKind, image: str, runtime: str | None, say: Callable[[str], None]
+) -> tuple[ImageFacts, str, tuple[str, ...]]:
+    if sandbox is SandboxKind.PROCESS:
+        backend = process_backend()
+        return backend.image, backend.engine, ()
+    if image:
+        return ImageFacts(label=image, digest=image, variant="cpu"), "Docker", ()
+    backend = docker_backend(say, runtime=runtime)
+    return backend.image, backend.engine, backend.gpu_names
+
+
+def _blob_options() -> dict[str, Any]:
+    """Keys and endpoints come by the environment: a command line is read by everybody on the machine."""
+    text = os.environ.get("HARNESS_BLOBS_OPTIONS", "")
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError as error:
+        raise ConfigError(
+            "is no JSON", place="HARNESS_BLOBS_OPTIONS", remedy='E.g. {"key_filename": "/root/.ssh/id"}.'
+        ) from error
+    return dict(found)
+
+
+def _say(text: str) -> None:
+    _err.print(text, markup=False, highlight=False)

@@ -1,0 +1,110 @@
+"""A contest as text: one line for each entry that finishes, and the table of all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.contest.admission import Entry
+from harness.contest.progress import HOUR_SECONDS, Progress, progress_of
+from harness.contest.shard_job import ShardDone
+from harness.contest.shard_ledger import ShardLedger
+from harness.core.limits import seconds_in_words
+from harness.core.types import SetName
+from harness.results.result import read_result
+from harness.results.store.drivers import DriverRow
+from harness.results.store.jobs import Job
+
+
+class Lines:
+    """Prints one line for each entry that finishes, with what is left and what it cost so far."""
+
+    def __init__(self, console: Console, ledger: ShardLedger, *, places: int, price_per_hour: float) -> None:
+        self._console = console
+        self._ledger = ledger
+        self._places = places
+        self._price = price_per_hour
+        self._began = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Something that a person may want to know."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def warn(self, text: str) -> None:
+        """Something that a person should not miss."""
+        self._console.print(Text.assemble(("warning:", "yellow"), f" {text}"))
+
+    def accepted(self, job: Job, done: ShardDone) -> None:
+        """A shard counts; what disturbed it is said at once."""
+        words = done.disturbance.in_words()
+        if words:
+            self.warn(f"{job.run_id}, {job.set_name} shard {job.shard}: {words}")
+
+    def finished(self, entry: Entry) -> None:
+        """One line for an entry."""
+        progress = progress_of(self._ledger.listed(), places=self._places)
+        over = sum(run.state in {"done", "failed", "cancelled"} for run in progress.runs)
+        self.say(
+            f"{entry.waiting.team}/{entry.waiting.name}: {_outcome(entry)} · {over} of "
+            f"{len(progress.runs)} runs · {_left(progress)} · {_cost(progress, self._price)}"
+        )
+
+
+def status_table(
+    progress: Progress, driver: DriverRow | None, price_per_hour: float
+) -> tuple[Table, dict[str, Any]]:
+    """Return a contest as a table for people and as JSON."""
+    at_work = driver is not None and driver.driver is not None
+    wish = driver.wish.value if driver is not None else "run"
+    title = (
+        f"{'a driver is at work' if at_work else 'no driver is at work'}, wish: {wish} · {_left(progress)} · "
+    )
+    table = Table(title=title + _cost(progress, price_per_hour), title_justify="left")
+    for heading in ("run", "team", "entry", "state", "shards", "time", "attempts", ""):
+        table.add_column(heading, justify="right" if heading in {"shards", "time", "attempts"} else "left")
+    for run in progress.runs:
+        table.add_row(
+            Text(run.run_id),
+            Text(run.team),
+            Text(run.entry),
+            run.state,
+            f"{run.shards_done}/{run.shards}",
+            seconds_in_words(run.seconds),
+            str(run.attempts),
+            Text("; ".join(part for part in (run.note, run.disturbed) if part)),
+        )
+    document = asdict(progress) | {
+        "driver": driver.driver if driver else None,
+        "wish": wish,
+        "cost": progress.cost(price_per_hour),
+    }
+    return table, document
+
+
+def _outcome(entry: Entry) -> str:
+    if not entry.folder.result.is_file():
+        return "no result: given up or cancelled"
+    result = read_result(entry.folder.result)
+    public = result.sets[SetName.PUBLIC]
+    loss = public.score.log_loss
+    return f"{public.verdict}" + ("" if loss is None else f", public log loss {loss:.4f}")
+
+
+def _left(progress: Progress) -> str:
+    if progress.left_seconds is None:
+        return f"{progress.shards_left} shards left"
+    if progress.shards_left == 0:
+        return "nothing left"
+    return f"about {seconds_in_words(progress.left_seconds)} left"
+
+
+def _cost(progress: Progress, price_per_hour: float) -> str:
+    hours = progress.worker_seconds / HOUR_SECONDS
+    return f"{hours:.3g} hours of a place" + (
+        f", {progress.cost(price_per_hour):.2f} spent" if price_per_hour else ""
+    )

@@ -1,0 +1,175 @@
+"""An entry on its way to its shards: opened, checked, and given a run folder with its own seed."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.contest.entries import Waiting, run_id_of
+from harness.contest.shards import Shard, cut, shards_of
+from harness.core.blobs import Blob, BlobStore
+from harness.core.challenge import Challenge
+from harness.core.errors import PackageError
+from harness.core.types import ImageFacts, Mode, SetName
+from harness.gateway.staging import STAGE_PREFIX, claim
+from harness.package.check import Rules, check_package
+from harness.package.findings import Severity
+from harness.package.opened import Package, open_package, remove_package
+from harness.package.pack import pack
+from harness.results.result import PackageFacts
+from harness.results.run_folder import RunFolder, RunIdentity, new_run
+from harness.results.store.jobs import JobKey, NewJob
+from harness.videos.ready_set import ReadySet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What all entries of a contest have in common."""
+
+    challenge: Challenge
+    sets: tuple[ReadySet, ...]
+    image: ImageFacts
+    engine: str
+    isolation: str
+    runs: Path
+    scratch: Path
+    store: BlobStore | None
+    shard_videos: int | None = None
+    gpus: tuple[str, ...] = ()  # their names
+    reports: bool = True  # both of every run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An entry that was looked at: it runs, or `why_not` says why it cannot."""
+
+    waiting: Waiting
+    turn: int
+    folder: RunFolder
+    facts: PackageFacts
+    package: Path  # what workers open
+    blob: Blob | None
+    why_not: str = ""
+
+    @property
+    def run_id(self) -> str:
+        """Its run's name."""
+        return self.folder.run_id
+
+
+def admit(common: Prepared, waiting: Waiting, turn: int) -> Entry:
+    """Open and check a package, and make or find the run folder of its entry.
+
+    Raises:
+        InfrastructureError: our fault or the host's.
+    """
+    challenge = common.challenge
+    contract = challenge.contract
+    rules = Rules(
+        modes=contract.modes,
+        external_data_required=contract.external_data_required,
+        kaggle_slug=contract.kaggle_slug,
+    )
+    report = check_package(waiting.package, limits=challenge.limits, rules=rules)
+    errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
+    why_not = "; ".join(f"{error.code} {error.place}: {error.message}" for error in errors)
+    facts = PackageFacts(name=waiting.name, sha256="", size_bytes=0, mode=Mode.STREAM)
+    blob = None
+    if not why_not:
+        with _opened(waiting.package, common) as package:
+            if isinstance(package, str):
+                why_not = package
+            else:
+                facts = PackageFacts(
+                    name=package.name,
+                    sha256=package.sha256,
+                    size_bytes=package.size_bytes,
+                    mode=package.manifest.mode,
+                )
+    if not why_not and common.store is not None:
+        blob = _stored(waiting.package, common.store)
+    identity = RunIdentity(
+        package_sha256=facts.sha256,
+        challenge_sha256=challenge.sha256,
+        image="" if why_not else common.image.digest,
+        isolation=common.isolation,
+        sets_sha256=" ".join(ready.sha256 for ready in common.sets),
+    )
+    return Entry(
+        waiting=waiting,
+        turn=turn,
+        folder=_folder(common, waiting, identity),
+        facts=facts,
+        package=waiting.package,
+        blob=blob,
+        why_not=why_not,
+    )
+
+
+def shards(common: Prepared, entry: Entry) -> Mapping[SetName, tuple[Shard, ...]]:
+    """Cut every set for an entry, always the same way."""
+    seed = entry.folder.seed()
+    return {
+        ready.name: cut(
+            ready.name,
+            ready.videos,
+            shards=shards_of(len(ready.videos), mode=entry.facts.mode, shard_videos=common.shard_videos),
+            order_seed=seed,
+        )
+        for ready in common.sets
+    }
+
+
+def jobs_of(common: Prepared, entry: Entry) -> tuple[NewJob, ...]:
+    """Return the jobs of an entry: one for each shard of each set."""
+    return tuple(
+        NewJob(
+            key=JobKey(run_id=entry.run_id, set_name=name.value, shard=shard.number),
+            challenge=common.challenge.name,
+            entry=entry.waiting.name[:64],
+            team=entry.waiting.team[:64],
+            turn=entry.turn,
+        )
+        for name, parts in shards(common, entry).items()
+        for shard in parts
+    )
+
+
+def _folder(common: Prepared, waiting: Waiting, identity: RunIdentity) -> RunFolder:
+    name = run_id_of(
+        challenge=common.challenge.name,
+        challenge_sha256=f"{identity.challenge_sha256} {identity.sets_sha256} {identity.image}",
+        team=waiting.team,
+        place=f"{waiting.name} {identity.package_sha256}",
+    )
+    folder = RunFolder(path=common.runs / name)
+    if folder.request.is_file():
+        return folder
+    return new_run(common.runs, identity, run_id=name)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, common: Prepared) -> Iterator[Package | str]:
+    with tempfile.TemporaryDirectory(prefix=STAGE_PREFIX) as parent:
+        claim(Path(parent))  # so that it is removed even if this process is killed
+        root = Path(parent) / "package"
+        try:
+            package: Package | str = open_package(path, root, limits=common.challenge.limits)
+        except PackageError as error:
+            package = str(error)
+        try:
+            yield package
+        finally:
+            remove_package(root)
+
+
+def _stored(path: Path, store: BlobStore) -> Blob:
+    if path.is_file():
+        return store.put(path)
+    with tempfile.TemporaryDirectory(prefix="harness-pack-") as folder:
+        target = Path(folder) / "package.zip"
+        pack(path, target)
+        return store.put(target)

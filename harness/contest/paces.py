@@ -1,0 +1,38 @@
+"""How fast entries are, by the shards that were accepted of them in an earlier contest or phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.contest.entries import Waiting
+from harness.contest.plan import Pace
+from harness.contest.shard_ledger import Accepted
+from harness.results.store.jobs import Job
+
+
+def paces_of(waiting: Iterable[Waiting], listed: Iterable[Job]) -> Mapping[str, Pace | None]:
+    """Return the pace of every entry that waits; none for one that no accepted shard is known of.
+
+    An entry is known by its team and its package's name.
+    """
+    accepted: dict[tuple[str, str], list[Accepted]] = {}
+    for job in listed:
+        found = Accepted.of(job)
+        if found is not None:
+            accepted.setdefault((job.team or "", job.entry or ""), []).append(found)
+    return {
+        f"{one.team}/{one.name}": _pace(accepted.get((one.team[:64], one.name[:64]), [])) for one in waiting
+    }
+
+
+def _pace(shards: list[Accepted]) -> Pace | None:
+    videos = sum(one.videos for one in shards)
+    if not videos:
+        return None
+    billed, startups = (sum(getattr(one, name) for one in shards) for name in ("billed_seconds", "startup_seconds"))
+    rest = sum(one.seconds for one in shards) - billed - startups
+    return Pace(
+        video_seconds=billed / videos,
+        startup_seconds=startups / len(shards),
+        overhead_seconds=max(0.0, rest) / len(shards),
+    )

@@ -1,0 +1,313 @@
+"""What the database holds of a contest's work: jobs, and its driver. Every change is a compare-and-set.
+
+A database that is away for a while is waited for; what a driver holds in its hands meanwhile is written down
+once it is back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from harness.core.errors import ConfigError, StoreError
+from harness.results.run_folder import RunFolder
+from harness.results.run_row import enter
+from harness.results.store import Store, drivers, jobs, runs
+from harness.results.store.drivers import DriverRow, Wish
+from harness.results.store.jobs import Job, JobKey, JobState, NewJob
+from harness.sandbox.docker.owner import Owner
+
+LEASE_SECONDS = 120.0  # a job whose driver was silent for so long is given out again
+BEAT_SECONDS = 5.0
+SILENT_SECONDS = 60.0  # a driver on another machine that was silent for so long is followed
+ATTEMPTS_MAX = 5
+PATIENCE_SECONDS = 900.0  # with a database that is away
+_RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+_T = TypeVar("_T")
+Say = Callable[[str], None]
+
+
+class FollowedError(ConfigError):
+    """Another driver has taken over: this one must end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """What the database keeps of an accepted shard, as JSON."""
+
+    file: str  # in the run's folder
+    sha256: str  # of that file
+    videos: int
+    seconds: float  # of its worker
+    billed_seconds: float  # of the package
+    startup_seconds: float
+    fetch_seconds: float
+    node: str
+    disturbed: str = ""  # in words
+
+    def to_json(self) -> str:
+        """Write it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of(cls, job: Job) -> Accepted | None:
+        """Read what was accepted of a job; none if nothing was."""
+        return None if job.outcome is None else cls(**json.loads(job.outcome))
+
+
+class ShardLedger:
+    """The jobs of one contest, as its one driver sees them.
+
+    Args:
+        store: The database.
+        challenge: The contest's name.
+        say: Told when the database is away, and when it is back.
+        attempts_max: How often a shard is tried before it is given up as our own fault.
+        lease_seconds: For how long a claim holds without a word.
+        patience_seconds: For how long a database that is away is waited for.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        challenge: str,
+        *,
+        say: Say = lambda _: None,
+        attempts_max: int = ATTEMPTS_MAX,
+        lease_seconds: float = LEASE_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.store = store
+        self.challenge = challenge
+        self.attempts_max = attempts_max
+        self.token = 0
+        self._say = say
+        self._lease_seconds = lease_seconds
+        self._patience_seconds = patience_seconds
+        self._me = str(Owner.current())
+
+    def drive(self) -> Wish:
+        """Become the contest's driver, and give out again what a dead one had.
+
+        Raises:
+            ConfigError: another driver is at work.
+            StoreError: the database stays away.
+        """
+
+        def work(connection: sa.Connection) -> DriverRow | None:
+            before = drivers.get(connection, self.challenge)
+            owner = Owner.parse(before.driver or "") if before else None
+            return drivers.take(
+                connection,
+                self.challenge,
+                driver=self._me,
+                now=_now(),
+                silent_seconds=SILENT_SECONDS,
+                dead=owner is not None and owner.is_dead(),
+            )
+
+        row = self._patiently(work)
+        if row is None:
+            raise ConfigError(
+                "another driver is at work on this contest",
+                place=self.challenge,
+                remedy="Look with `harness contest status`; it is followed a minute after it has died.",
+            )
+        self.token = row.token
+        self._patiently(self._take_back)
+        return row.wish
+
+    def leave(self) -> None:
+        """End being the driver."""
+        self._patiently(lambda connection: drivers.leave(connection, self.challenge, token=self.token))
+
+    def beat(self, held: Iterable[tuple[JobKey, int, int]]) -> tuple[Wish, tuple[JobKey, ...]]:
+        """Say that the driver is alive, and keep its claims.
+
+        Args:
+            held: Key, attempt and token of each claim.
+
+        Returns:
+            The organiser's wish, and the claims that are no longer the driver's.
+
+        Raises:
+            FollowedError: another driver has taken over.
+        """
+        claims = tuple(held)
+
+        def work(connection: sa.Connection) -> tuple[Wish | None, tuple[JobKey, ...]]:
+            wish = drivers.beat(connection, self.challenge, token=self.token, now=_now())
+            lost = tuple(
+                key
+                for key, attempt, token in claims
+                if not jobs.heartbeat(
+                    connection,
+                    key,
+                    attempt=attempt,
+                    token=token,
+                    now=_now(),
+                    lease_seconds=self._lease_seconds,
+                )
+            )
+            return wish, lost
+
+        wish, lost = self._patiently(work)
+        if wish is None:
+            raise self._followed()
+        return wish, lost
+
+    def admit(self, new: Iterable[NewJob]) -> int:
+        """Add the jobs of an entry; those that are there stay as they are."""
+        listed = tuple(new)
+        return self._patiently(lambda connection: jobs.enqueue(connection, listed, now=_now()))
+
+    def claim(self) -> Job | None:
+        """Take the next shard; none if none waits.
+
+        Raises:
+            FollowedError: another driver has taken over.
+        """
+
+        def work(connection: sa.Connection) -> tuple[bool, Job | None]:
+            if drivers.beat(connection, self.challenge, token=self.token, now=_now()) is None:
+                return False, None
+            return True, jobs.claim(
+                connection,
+                worker=self._worker,
+                now=_now(),
+                lease_seconds=self._lease_seconds,
+                challenge=self.challenge,
+            )
+
+        mine, job = self._patiently(work)
+        if not mine:
+            raise self._followed()
+        return job
+
+    def accept(self, job: Job, outcome: Accepted) -> bool:
+        """Accept what came of a shard; false if it is not this attempt's to deliver: nothing changed."""
+        return self._patiently(
+            lambda connection: jobs.complete(
+                connection,
+                job.key,
+                attempt=job.attempt,
+                token=job.token,
+                now=_now(),
+                outcome=outcome.to_json(),
+            )
+        )
+
+    def give_back(self, job: Job, why: str, *, for_good: bool = False) -> JobState | None:
+        """Give a shard back for another attempt, or give it up; none if it was not this attempt's."""
+        return self._patiently(
+            lambda connection: jobs.give_back(
+                connection,
+                job.key,
+                attempt=job.attempt,
+                token=job.token,
+                now=_now(),
+                note=why[:2000],
+                attempts_max=job.attempt if for_good else self.attempts_max,
+            )
+        )
+
+    def record(self, folder: RunFolder, team: str) -> None:
+        """Enter a finished run under its team; twice is once."""
+        enter(folder, team=team)
+        self._patiently(lambda connection: runs.record(connection, folder))
+
+    def listed(self) -> tuple[Job, ...]:
+        """Return every job of the contest, in the order in which they are given out."""
+        return self._patiently(lambda connection: jobs.listed(connection, challenge=self.challenge))
+
+    def of_run(self, run_id: str) -> tuple[Job, ...]:
+        """Return the jobs of one run."""
+        return self._patiently(lambda connection: jobs.listed(connection, run_id=run_id))
+
+    def driver(self) -> DriverRow | None:
+        """Return who drives the contest."""
+        return self._patiently(lambda connection: drivers.get(connection, self.challenge))
+
+    def wish(self, what: Wish) -> None:
+        """Write down what the organiser wishes."""
+        self._patiently(lambda connection: drivers.wish(connection, self.challenge, what))
+
+    def cancel(self, run_id: str, why: str) -> int:
+        """Cancel what is not over of a run; returns how many shards that were."""
+        return self._patiently(
+            lambda connection: jobs.cancel(connection, run_id=run_id, now=_now(), note=why)
+        )
+
+    def requeue(self, run_id: str, why: str) -> int:
+        """Let failed and cancelled shards of a run wait again; returns how many those were."""
+        return self._patiently(
+            lambda connection: jobs.requeue(connection, run_id=run_id, now=_now(), note=why)
+        )
+
+    @property
+    def _worker(self) -> str:
+        return f"driver {self.token}: {self._me}"
+
+    def _take_back(self, connection: sa.Connection) -> None:
+        """What an earlier driver had claimed died with it: its engine's workers end with their driver."""
+        for job in jobs.listed(connection, challenge=self.challenge, state=JobState.CLAIMED):
+            if job.worker != self._worker:
+                jobs.give_back(
+                    connection,
+                    job.key,
+                    attempt=job.attempt,
+                    token=job.token,
+                    now=_now(),
+                    note="its driver ended",
+                    attempts_max=job.attempt
+                    + 1,  # the driver's death is no attempt that the shard has failed
+                )
+
+    def _followed(self) -> FollowedError:
+        return FollowedError(
+            "another driver has taken over",
+            place=self.challenge,
+            remedy="Nothing to do: it goes on from here. `harness contest status` shows it.",
+        )
+
+    def _patiently(self, work: Callable[[sa.Connection], _T]) -> _T:
+        began, tries = time.monotonic(), 0
+        while True:
+            try:
+                found = self.store.write(work)
+            except StoreError as error:
+                if time.monotonic() - began > self._patience_seconds:
+                    raise
+                if tries == 0:
+                    self._say(f"waiting for the database: {error.message}")
+                time.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
+                tries += 1
+            else:
+                if tries:
+                    self._say("the database is back")
+                return found
+
+
+def states(listed: Iterable[Job]) -> Mapping[JobState, int]:
+    """Count jobs by state."""
+    return Counter(job.state for job in listed)
+
+
+def by_run(listed: Iterable[Job]) -> dict[str, list[Job]]:
+    """Sort jobs by run, in the order in which they are given out."""
+    found: dict[str, list[Job]] = {}
+    for job in listed:
+        found.setdefault(job.run_id, []).append(job)
+    return found
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,88 @@
+"""Stops entries on the private set that cannot reach a prize place any more, if the rules announced it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from harness.contest.admission import Entry, Prepared
+from harness.contest.conclusion import accepted_of
+from harness.contest.early_stopping import Bound, bound_by, hopeless, seconds_saved
+from harness.contest.shard_ledger import Accepted
+from harness.core.contest import EarlyStopping
+from harness.core.files import write_text
+from harness.core.types import SetName
+from harness.results.result import Result
+from harness.results.store.jobs import Job, JobState
+from harness.scoring.scored import scored_videos
+
+
+@dataclass(kw_only=True)
+class Stopper:
+    """Knows the best finished private score of every team.
+
+    Attributes:
+        common: What all entries have in common: labels, scoring rules.
+        rule: As announced; none: nothing is ever stopped.
+        saved_seconds: Of a place, by what was stopped so far.
+    """
+
+    common: Prepared
+    rule: EarlyStopping | None
+    saved_seconds: float = 0.0
+    _best: dict[str, float] = field(default_factory=dict)
+
+    def finished(self, entry: Entry, result: Result) -> None:
+        """Take note of a finished entry's private score."""
+        score = result.sets[SetName.PRIVATE].score.log_loss if SetName.PRIVATE in result.sets else None
+        if score is not None and result.leaderboard.eligible:
+            team = entry.waiting.team
+            self._best[team] = min(score, self._best.get(team, score))
+
+    def reason_to_stop(self, entry: Entry, jobs: Sequence[Job]) -> str:
+        """Say why an entry is to be stopped; empty if it is not. Looks only once its public set is done."""
+        private = [job for job in jobs if job.set_name == SetName.PRIVATE.value]
+        others = [job for job in jobs if job.set_name != SetName.PRIVATE.value]
+        done = [job for job in private if job.state is JobState.DONE]
+        if self.rule is None or not done or len(done) == len(private):
+            return ""
+        if any(job.state is not JobState.DONE for job in others):
+            return ""
+        bound = self._bound(self.rule, entry, done, looks=len(private))
+        rivals = [loss for team, loss in self._best.items() if team != entry.waiting.team]
+        if not hopeless(bound, rivals, prizes=self.rule.prizes):
+            return ""
+        accepted = [found for job in done if (found := Accepted.of(job)) is not None]
+        pace = sum(one.seconds for one in accepted) / max(1, sum(one.videos for one in accepted))
+        saved = seconds_saved(bound, video_seconds=pace)
+        self.saved_seconds += saved
+        last = sorted(rivals)[self.rule.prizes - 1]
+        why = (
+            f"stopped early by the {self.rule.rule} rule: after {bound.seen} of {bound.videos} private videos its"
+            f" log loss is at least {bound.at_least:.4f}, and the last prize place has {last:.4f};"
+            f" {saved / 3600:.3g} hours of a place saved"
+        )
+        document = asdict(bound) | {"rule": self.rule.model_dump(mode="json"), "why": why}
+        write_text(entry.folder.path / "stopped_early.json", json.dumps(document, indent=1) + "\n")
+        return why
+
+    def _bound(self, rule: EarlyStopping, entry: Entry, done: Sequence[Job], *, looks: int) -> Bound:
+        ready = next(one for one in self.common.sets if one.name is SetName.PRIVATE)
+        scoring = self.common.challenge.scoring
+        outcomes = [one for job in done for one in accepted_of(entry.folder, job).run.outcomes]
+        seen = {outcome.video_id for outcome in outcomes}
+        scored = scored_videos(
+            outcomes=outcomes,
+            videos=[video for video in ready.videos if video.video_id in seen],
+            labels=ready.labels,
+            epsilon=scoring.epsilon,
+            failed_probability=scoring.failed_probability,
+        )
+        return bound_by(
+            rule,
+            [one.log_loss for one in scored],
+            videos=len(ready.videos),
+            epsilon=scoring.epsilon,
+            looks=looks,
+        )

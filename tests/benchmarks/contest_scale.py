@@ -1,0 +1,197 @@
+"""How a contest scales: efficiency on four nodes, growth with a set's size, and a large contest on paper.
+
+    python tests/benchmarks/contest_scale.py efficiency   # 2,000 videos of 0.2 s on 4 Ray nodes, against the ideal
+    python tests/benchmarks/contest_scale.py growth       # one run of 500, 2,000 and 10,000 videos
+    python tests/benchmarks/contest_scale.py simulate     # 4,000 entries x 14,000 videos on 10, 100, 1,000 nodes
+
+Each prints one JSON object with the load average. Without a word, all three run at a tenth of their size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.contest_kit import write_challenge, write_entry  # noqa: E402
+from tests.contest_kit.servers import RayNodes  # noqa: E402
+
+HARNESS = str(Path(sys.executable).with_name("harness"))
+NODES, SLEEP_SECONDS = 4, 0.2
+PLACES_OF_A_NODE = 4
+SHARD_VIDEOS = 500
+# Measured by `efficiency` and `growth`; docs/cluster.md says on what.
+VIDEO_SECONDS = 8.1  # of a package at the whole budget
+STARTUP_SECONDS = 20.0  # of a container whose package loads its weights
+CLAIM_SECONDS, ACCEPT_SECONDS = 0.012, 0.035  # of the driver and its database, for each shard
+CONCLUDE_SECONDS = 3.0  # of the driver's machine, for each entry; one process
+PRICE_PER_NODE_HOUR = 1.5
+
+
+def efficiency(*, videos: int, image: str) -> dict[str, Any]:
+    """Run a predictor that only sleeps on four nodes of one core, and compare with the sleep alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        challenge = write_challenge(folder / "challenge", public=videos // 2, private=videos // 2)
+        write_entry(folder / "entries", team="sleeper", sleep=SLEEP_SECONDS)
+        nodes = RayNodes(folder, nodes=NODES)
+        try:
+            done = subprocess.run(
+                [
+                    *(HARNESS, "contest", "run", str(challenge), "--entries", str(folder / "entries")),
+                    *("--runs", str(folder / "runs"), "--cache", str(folder / "cache")),
+                    *("--store", f"sqlite:///{folder / 'index.db'}", "--blobs", str(folder / "blobs")),
+                    *("--engine", "ray", "--address", nodes.address, "--no-reports"),
+                    *("--shard-videos", str(max(1, videos // (4 * NODES))), "--image", image),
+                ],
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+        finally:
+            nodes.close()
+        jobs = _jobs(f"sqlite:///{folder / 'index.db'}")
+    accepted = [json.loads(job["outcome"]) for job in jobs]
+    began = min(datetime.fromisoformat(job["claimed"]) for job in jobs)
+    ended = max(datetime.fromisoformat(job["finished"]) for job in jobs)
+    seconds, ideal = (ended - began).total_seconds(), videos * SLEEP_SECONDS / NODES
+    billed = sum(one["billed_seconds"] for one in accepted)
+    worked = sum(one["seconds"] for one in accepted)
+    return {
+        "videos": videos,
+        "shards": len(jobs),
+        "ideal_seconds": ideal,
+        "seconds": round(seconds, 2),
+        "efficiency": round(ideal / seconds, 3),
+        "answer_seconds_per_video": round(billed / videos, 4),
+        "harness_seconds_per_shard": round((worked - billed) / len(jobs), 3),
+        "harness_seconds_per_video": round((worked - billed) / videos, 4),
+        "startup_seconds_per_shard": round(sum(one["startup_seconds"] for one in accepted) / len(jobs), 3),
+    }
+
+
+def growth(*, sizes: tuple[int, ...]) -> dict[str, Any]:
+    """Run one package on sets of several sizes; the harness is what is measured, not a container."""
+    rows = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            challenge = write_challenge(folder / "challenge", public=size, private=10)
+            package = write_entry(folder / "entries", team="fast")
+            began = time.monotonic()
+            done = subprocess.run(
+                [
+                    *(HARNESS, "run", str(package), "--challenge", str(challenge), "--sandbox", "process"),
+                    *("--runs", str(folder / "runs"), "--cache", str(folder / "cache")),
+                ],
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            (run,) = (folder / "runs").glob("*/result.json")
+            rows.append(
+                {
+                    "videos": size,
+                    "seconds": round(time.monotonic() - began, 1),
+                    "largest_memory_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+                    "report_kb": (run.parent / "report.html").stat().st_size // 1024,
+                    "journal_kb": (run.parent / "sets/public/outcomes.jsonl").stat().st_size // 1024,
+                    "result_kb": run.stat().st_size // 1024,
+                }
+            )
+    return {"rows": rows}
+
+
+def simulate(*, entries: int, videos: int) -> dict[str, Any]:
+    """Play a large contest event by event: places that are free claim, the driver serves one after the other."""
+    rows = []
+    for nodes in (10, 100, 1000):
+        places, driver, concluder = nodes * PLACES_OF_A_NODE, 0.0, 0.0
+        shards = -(-videos // SHARD_VIDEOS)
+        task = STARTUP_SECONDS + SHARD_VIDEOS * VIDEO_SECONDS
+        free = [0.0] * min(places, entries * shards)
+        left = [shards] * entries
+        for number in range(entries * shards):
+            ready = heapq.heappop(free)
+            driver = max(driver, ready) + CLAIM_SECONDS + ACCEPT_SECONDS
+            ended = driver + task
+            heapq.heappush(free, ended)
+            entry = number // shards
+            left[entry] -= 1
+            if left[entry] == 0:
+                concluder = max(concluder, ended) + CONCLUDE_SECONDS
+        seconds = max(*free, concluder)
+        ideal = entries * videos * VIDEO_SECONDS / places
+        rows.append(
+            {
+                "nodes": nodes,
+                "places": places,
+                "days": round(seconds / 86_400, 2),
+                "efficiency": round(ideal / seconds, 3),
+                "driver_busy_share": round(entries * shards * (CLAIM_SECONDS + ACCEPT_SECONDS) / seconds, 4),
+                "concluding_busy_share": round(entries * CONCLUDE_SECONDS / seconds, 4),
+                "cost": round(seconds / 3600 * nodes * PRICE_PER_NODE_HOUR),
+            }
+        )
+    shard_seconds = STARTUP_SECONDS + SHARD_VIDEOS * VIDEO_SECONDS
+    entry_seconds = -(-videos // SHARD_VIDEOS) * shard_seconds
+    return {
+        "entries": entries,
+        "videos": videos,
+        "rows": rows,
+        "places_that_saturate_the_driver": int(shard_seconds / (CLAIM_SECONDS + ACCEPT_SECONDS)),
+        "places_that_saturate_one_concluder": int(entry_seconds / CONCLUDE_SECONDS),
+    }
+
+
+def _jobs(url: str) -> list[dict[str, Any]]:
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(sa.text("SELECT * FROM harness_jobs")).mappings()]
+
+
+def _light_image() -> str:
+    from harness.image.base_image import ensure_base
+    from harness.image.container_engine import ensure_engine
+    from harness.image.runtime_image import ensure_image
+
+    client = ensure_engine(install=False, say=lambda _: None)
+    del ensure_base
+    return ensure_image(client, variant=None, say=lambda _: None).reference
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("efficiency", "growth", "simulate"))
+    parser.add_argument("--image", default="")
+    parser.add_argument("--videos", type=int, default=2000)
+    arguments = parser.parse_args()
+    small = arguments.what is None
+    found: dict[str, Any] = {}
+    if small or arguments.what == "efficiency":
+        image = arguments.image or _light_image()
+        found["efficiency"] = efficiency(videos=200 if small else arguments.videos, image=image)
+    if small or arguments.what == "growth":
+        found["growth"] = growth(sizes=(50, 200, 1000) if small else (500, 2000, 10_000))
+    if small or arguments.what == "simulate":
+        found["simulate"] = simulate(entries=400 if small else 4000, videos=14_000)
+    found["load"] = os.getloadavg()[0]
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The same contents over SFTP, by a real OpenSSH server, and over S3, by moto's server."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.blobs import BlobStore, NodeCache
+from harness.core.errors import InfrastructureError
+
+READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    url: str
+    options: dict[str, Any]
+    files: Path | None = None  # where the server keeps them, if it keeps files
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def served(command: list[str], port: int, log: Path) -> Iterator[None]:
+    with log.open("wb") as stream:
+        server = subprocess.Popen(command, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert server.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("sshd")
+    folder.chmod(0o700)
+    server = shutil.which("sshd") or "/usr/sbin/sshd"
+    assert Path(server).exists(), "these tests need OpenSSH's server: apt-get install openssh-server"
+    for name in ("host", "client"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+    shutil.copy(folder / "client.pub", folder / "authorized_keys")
+    port = free_port()
+    known = f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}"
+    (folder / "known_hosts").write_text(known)
+    (folder / "config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
+        f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nPasswordAuthentication no\n"
+        f"PermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n"
+    )
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # it insists, and only its service file makes it
+    with served([server, "-D", "-e", "-f", str(folder / "config")], port, folder / "log"):
+        yield Place(
+            url=f"sftp://{getpass.getuser()}@127.0.0.1:{port}{folder}/blobs",
+            options={
+                "key_filename": str(folder / "client"),
+                "known_hosts": str(folder / "known_hosts"),
+                "allow_agent": False,
+                "look_for_keys": False,
+            },
+            files=folder / "blobs",
+        )
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    port, log = free_port(), tmp_path_factory.mktemp("moto") / "log"
+    with served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, log):
+        options = {
+            "key": "test",
+            "secret": "test",
+            "client_kwargs": {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "eu-west-1"},
+        }
+        import s3fs
+
+        s3fs.S3FileSystem(**options).mkdir("hidden")
+        yield Place(url="s3://hidden/contest", options=options)
+
+
+@pytest.fixture(params=["sftp", "s3"])
+def place(request: pytest.FixtureRequest) -> Place:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Place)
+    return found
+
+
+def test_what_is_put_is_fetched_whole_and_once(place: Place, tmp_path: Path) -> None:
+    store = BlobStore(place.url, options=place.options)
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(3_000_000))
+    blob = store.put(source)
+    assert store.put(source) == blob
+    assert store.has(blob)
+    cache = NodeCache(store, tmp_path / "node")
+    with cache.held(blob) as (path,):
+        assert path.read_bytes() == source.read_bytes()
+        stamp = path.stat().st_ino
+    with cache.held(blob) as (again,):
+        assert again.stat().st_ino == stamp
+
+
+def test_two_writers_of_one_content_do_not_hinder_each_other(place: Place, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(1000))
+    first, second = (BlobStore(place.url, options=place.options) for _ in range(2))
+    blob = first.put(source)
+    second._write(blob, source)  # as a writer does that looked before the first was done
+    assert first.has(blob)
+
+
+def test_a_place_that_does_not_answer_is_our_fault_and_named(tmp_path: Path) -> None:
+    with pytest.raises(InfrastructureError, match="127.0.0.1"):
+        BlobStore(f"sftp://me@127.0.0.1:{free_port()}/blobs")
+
+
+def test_a_server_with_another_key_is_refused(sftp: Place, tmp_path: Path) -> None:
+    strange = tmp_path / "known_hosts"
+    strange.write_text("")
+    with pytest.raises(InfrastructureError, match="not found in known_hosts"):
+        BlobStore(sftp.url, options=sftp.options | {"known_hosts": str(strange)})
+
+
+def test_a_content_that_was_changed_on_the_server_is_refused(sftp: Place, tmp_path: Path) -> None:
+    store = BlobStore(sftp.url, options=sftp.options)
+    source = tmp_path / "source"
+    source.write_bytes(b"the right one")
+    blob = store.put(source)
+    assert sftp.files is not None
+    (sftp.files / blob.sha256[:2] / blob.sha256).write_bytes(b"the wrong one")
+    with pytest.raises(InfrastructureError, match="not what its name says"):
+        store.fetch(blob, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
