@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,12 @@ from rich.console import Console
 from harness.cli.exit_codes import NOT_WELL, OK
 from harness.cli.options import SAMPLE_CHALLENGE, ChallengeOption, JsonOption, PackageArgument
 from harness.cli.views.check import render_report
-from harness.core.challenge import Challenge, load_challenge
+from harness.core.challenge import load_challenge
 from harness.core.limits import limits_markdown
 from harness.core.types import Limits
-from harness.package.check import CheckReport, ContainerProbe, Rules, check_package
+from harness.package.check import Opened, admit
+from harness.package.findings import found
+from harness.package.opened import remove_package
 from harness.package.pack import pack
 
 _out = Console()
@@ -32,14 +35,22 @@ def check(
 ) -> None:
     """Find everything that would keep a package from running, and try it on two sample videos."""
     loaded = load_challenge(challenge)
-    report, projections = _check(package, loaded), []
-    if not static and report.ok:
-        # Only now, for `--static` is to answer at once: a trial needs an engine, and all that runs packages.
-        from harness.cli.trial import projections_of, trial  # noqa: PLC0415
+    projections: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
+        root = None if static else Path(folder) / "package"
+        Path(folder).chmod(0o755)  # the container's user is another one
+        try:
+            admitted = admit(package, root, limits=loaded.limits, contract=loaded.contract)
+            report = admitted.report(more=[found("P621")])
+            if isinstance(admitted, Opened) and report.ok:
+                # Only now, for `--static` is to answer at once: a trial needs an engine.
+                from harness.cli.trial import projections_of, trial  # noqa: PLC0415
 
-        with trial(loaded) as (inside, runs):
-            report = _check(package, loaded, inside=inside)
-        projections = projections_of(runs, loaded.limits)
+                with trial(loaded) as (inside, runs):
+                    report = admitted.report(modules=inside.modules, more=inside.smoke(admitted.package))
+                projections = projections_of(runs, loaded.limits)
+        finally:
+            remove_package(Path(folder) / "package")
     if as_json:
         sys.stdout.write(report.to_json())
     else:
@@ -47,16 +58,6 @@ def check(
         for text in projections:
             _out.print(text, soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(OK if report.ok else NOT_WELL)
-
-
-def _check(package: Path, challenge: Challenge, *, inside: ContainerProbe | None = None) -> CheckReport:
-    contract = challenge.contract
-    rules = Rules(
-        modes=contract.modes,
-        external_data_required=contract.external_data_required,
-        kaggle_slug=contract.kaggle_slug,
-    )
-    return check_package(package, limits=challenge.limits, rules=rules, inside=inside)
 
 
 def pack_command(
