@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,9 @@ from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
 from harness.core.limits import limits_markdown
 from harness.core.types import Limits
-from harness.package.check import CheckReport, ContainerProbe, Rules, check_package
+from harness.package.check import CheckReport, ContainerProbe, Opened, admit, check_package
+from harness.package.findings import found
+from harness.package.opened import remove_package
 from harness.package.pack import pack
 
 _out = Console()
@@ -61,14 +64,23 @@ def check(
         from harness.cli.watch import watch_package  # noqa: PLC0415  (see below)
 
         watch_package(package, loaded, videos=videos or 1, everything=everything)
-    report, projections = check_for(package, loaded), []
-    if not static and report.opens:
-        # Only now, for `--static` is to answer at once: a trial needs an engine, and all that runs packages.
-        from harness.cli.trial import projections_of, trial  # noqa: PLC0415
+    projections: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
+        root = None if static else Path(folder) / "package"
+        Path(folder).chmod(0o755)  # the container's user is another one
+        try:
+            admitted = admit(package, root, limits=loaded.limits, contract=loaded.contract)
+            report = admitted.report(more=[found("P621")])
+            if isinstance(admitted, Opened):
+                # Only now, for `--static` is to answer at once: a trial needs an engine.
+                from harness.cli.trial import projections_of, trial  # noqa: PLC0415
 
-        with trial(loaded, videos=videos, quick=quick) as (inside, runs):
-            report = check_for(package, loaded, inside=inside)
-        projections = projections_of(runs, loaded.limits)
+                with trial(loaded, videos=videos, quick=quick) as (inside, runs):
+                    # What a run shows is worth more than what the text does: an error there does not hide it.
+                    report = admitted.report(modules=inside.modules, more=inside.smoke(admitted.package))
+                projections = projections_of(runs, loaded.limits)
+        finally:
+            remove_package(Path(folder) / "package")
     if as_json:
         sys.stdout.write(report.to_json())
     else:
@@ -80,13 +92,7 @@ def check(
 
 def check_for(package: Path, challenge: Challenge, *, inside: ContainerProbe | None = None) -> CheckReport:
     """Check a package by the rules of a challenge."""
-    contract = challenge.contract
-    rules = Rules(
-        modes=contract.modes,
-        external_data_required=contract.external_data_required,
-        kaggle_slug=contract.kaggle_slug,
-    )
-    return check_package(package, limits=challenge.limits, rules=rules, inside=inside)
+    return check_package(package, limits=challenge.limits, contract=challenge.contract, inside=inside)
 
 
 def pack_command(

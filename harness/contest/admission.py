@@ -15,7 +15,7 @@ from harness.core.challenge import Challenge
 from harness.core.errors import PackageError
 from harness.core.types import ImageFacts, Mode, SetName
 from harness.gateway.staging import STAGE_PREFIX, claim
-from harness.package.check import Rules, check_package
+from harness.package.check import check_package
 from harness.package.findings import Severity
 from harness.package.opened import Package, open_package, remove_package
 from harness.package.pack import pack
@@ -67,13 +67,7 @@ def admit(common: Prepared, waiting: Waiting, turn: int) -> Entry:
         InfrastructureError: our fault or the host's.
     """
     challenge = common.challenge
-    contract = challenge.contract
-    rules = Rules(
-        modes=contract.modes,
-        external_data_required=contract.external_data_required,
-        kaggle_slug=contract.kaggle_slug,
-    )
-    report = check_package(waiting.package, limits=challenge.limits, rules=rules)
+    report = check_package(waiting.package, limits=challenge.limits, contract=challenge.contract)
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
     why_not = "; ".join(f"{error.code} {error.place}: {error.message}" for error in errors)
     facts = PackageFacts(name=waiting.name, sha256="", size_bytes=0, mode=Mode.STREAM)

@@ -19,11 +19,11 @@ from harness.contest.conclusion import Conclusion, conclude, keep
 from harness.contest.entries import Waiting, in_turn
 from harness.contest.shard_job import BackendMaker, CancelledError, Places, ShardDone, ShardJob, run_shard
 from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
+from harness.contest.stopper import Stopper
 from harness.core.engines import Engine, Result
 from harness.core.engines.local import LocalEngine
 from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.types import SetName
-from harness.contest.stopper import Stopper
 from harness.results.result import read_result
 from harness.results.seal import Key
 from harness.results.store.drivers import Wish

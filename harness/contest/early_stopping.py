@@ -71,7 +71,9 @@ def loss_bound(losses: Sequence[float], *, videos: int, epsilon: float, error: f
     return Bound(seen=seen, videos=videos, mean_so_far=mean, at_least=max(floor.at_least, mean - width))
 
 
-def bound_by(rule: EarlyStopping, losses: Sequence[float], *, videos: int, epsilon: float, looks: int) -> Bound:
+def bound_by(
+    rule: EarlyStopping, losses: Sequence[float], *, videos: int, epsilon: float, looks: int
+) -> Bound:
     """Bound a whole set's log loss as the announced rule does."""
     if rule.rule is StopRule.CERTAIN:
         return loss_floor(losses, videos=videos, epsilon=epsilon)

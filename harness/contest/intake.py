@@ -15,7 +15,7 @@ from harness.contest.state import Entry
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
 from harness.core.types import VERDICT_PRIORITY, SetName, Verdict
-from harness.package.check import CheckReport, Rules, check_package
+from harness.package.check import CheckReport, check_package
 from harness.package.pack import pack
 from harness.package.source import survey
 from harness.results.result import NO_ISOLATION, Result, SetResult, read_result
@@ -75,14 +75,8 @@ def hand_in(
         PackageError: it cannot be opened as a package.
         InfrastructureError: it cannot be kept.
     """
-    contract = challenge.contract
-    rules = Rules(
-        modes=contract.modes,
-        external_data_required=contract.external_data_required,
-        kaggle_slug=contract.kaggle_slug,
-    )
     entry = f"{now:%Y%m%d}-{secrets.token_hex(4)}"
-    report = check_package(package, limits=challenge.limits, rules=rules)
+    report = check_package(package, limits=challenge.limits, contract=challenge.contract)
     if not report.ok:
         return Intake(report=report, answer=None, entry=entry, package=None)
     packages.mkdir(parents=True, exist_ok=True)

@@ -113,6 +113,23 @@ class Stage:
 
 
 @contextmanager
+def neutral_folder() -> Iterator[Path]:
+    """Make a folder that a container's user can read, and remove it; `reap_stages` does where this is killed.
+
+    Raises:
+        SandboxError: the disk refuses.
+    """
+    with _disk(Path(tempfile.gettempdir())):
+        folder = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX))
+    try:
+        claim(folder)
+        folder.chmod(0o755)  # the container's user is another one
+        yield folder
+    finally:
+        remove_package(folder)  # a package's folders are read-only, for their owner too
+
+
+@contextmanager
 def _disk(folder: Path) -> Iterator[None]:
     try:
         yield

@@ -6,40 +6,30 @@ is also started and shown sample videos. A package without an error will be run;
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from harness.core.challenge import Contract
 from harness.core.errors import PackageError
 from harness.core.text import printable
-from harness.core.types import Limits, Mode
-from harness.package.content_rules import Entry, shortened
+from harness.core.types import Limits
+from harness.package.content_rules import shortened
 from harness.package.findings import Finding, Severity, found
 from harness.package.layout import kaggle_datasets
 from harness.package.manifest import MANIFEST_NAME, Layout, Manifest
-from harness.package.opened import Package, digest, open_package
+from harness.package.opened import Package, read_and_open, remove_package
+from harness.package.reading import Reading
 from harness.package.source import Survey, survey
 from harness.package.static.code import Code, code_findings
-from harness.package.static.own_wheels import OwnWheel, is_own_wheel, look, wheel_findings
-from harness.package.static.scan import SOURCE_BYTES_MAX, Scan, Unreadable, scan
-from harness.package.static.weights import HEAD_BYTES, is_weights, weight_findings
+from harness.package.static.own_wheels import wheel_findings
+from harness.package.static.weights import is_weights, weight_findings
 
-SOURCES_BYTES_MAX = 8_000_000  # of Python files looked at in one package; the largest are left out first
 LARGE_BYTES = 50_000_000
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What the challenge asks of a package."""
-
-    modes: Collection[Mode] = tuple(Mode)
-    external_data_required: bool = True
-    kaggle_slug: str = "deepfake-detection-challenge"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,52 +68,115 @@ class CheckReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Reading:
-    """What one pass over every file of a package gives."""
+class Opened:
+    """A package that can be started. It may have errors all the same: see its report."""
 
-    sha256: str
-    heads: dict[str, bytes]
-    scans: dict[str, Scan | Unreadable]
-    wheels: tuple[OwnWheel, ...]
-    findings: tuple[Finding, ...]
+    package: Package
+    _inspected: _Inspected
+
+    def report(self, *, modules: frozenset[str] | None = None, more: Iterable[Finding] = ()) -> CheckReport:
+        """Return everything that was found, without reading anything again.
+
+        Args:
+            modules: Top-level modules that the runtime image can import; those of the release by default.
+            more: Further findings, of a trial.
+        """
+        return self._inspected.report(modules or shipped_modules(), more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A package that cannot be started, and everything that was found in it."""
+
+    _inspected: _Inspected
+
+    def report(self, *, modules: frozenset[str] | None = None, more: Iterable[Finding] = ()) -> CheckReport:
+        """Return everything that was found. See `Opened.report`."""
+        return self._inspected.report(modules or shipped_modules(), more)
+
+
+def admit(
+    source: Path, destination: Path | None, *, limits: Limits, contract: Contract | None = None
+) -> Opened | Refused:
+    """Survey a folder or zip, read every file of it once, and open it on the way if nothing forbids it.
+
+    Args:
+        source: The package.
+        destination: Where it is opened; see `harness.package.opened`. Without one nothing is opened.
+        limits: Its size and number of files.
+        contract: What the challenge asks.
+
+    Raises:
+        InfrastructureError: the destination exists or cannot be written.
+    """
+    with survey(source, limits=limits) as looked:
+        package, reading = read_and_open(looked, destination, limits=limits)
+        inspected = _Inspected(
+            source=printable(source.name),
+            looked=looked,
+            reading=reading,
+            contract=contract or Contract(),
+            limits=limits,
+        )
+    return Refused(_inspected=inspected) if package is None else Opened(package=package, _inspected=inspected)
 
 
 def check_package(
-    source: Path, *, limits: Limits, rules: Rules | None = None, inside: ContainerProbe | None = None
+    source: Path, *, limits: Limits, contract: Contract | None = None, inside: ContainerProbe | None = None
 ) -> CheckReport:
     """Check a folder or zip.
 
     Args:
         source: The package.
         limits: Its size and number of files.
-        rules: What the challenge asks.
-        inside: Where given, a package that can be opened is also started; without it, a note says so.
+        contract: What the challenge asks.
+        inside: If given, a package that can be opened is also started; without it, a note says so.
     """
-    rules = rules or Rules()
-    with survey(source, limits=limits) as looked:
-        reading = _read_all(looked, bytes_max=limits.package_bytes)
+    if inside is None:
+        return admit(source, None, limits=limits, contract=contract).report(more=[found("P621")])
+    with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
+        Path(folder).chmod(0o755)  # the container's user is another one
+        root = Path(folder) / "package"
+        try:
+            admitted = admit(source, root, limits=limits, contract=contract)
+            if isinstance(admitted, Refused):
+                return admitted.report(modules=inside.modules)
+            # What a run shows is worth more than what the text does: an error there does not hide it.
+            return admitted.report(modules=inside.modules, more=inside.smoke(admitted.package))
+        finally:
+            remove_package(root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Inspected:
+    """What one pass over a package gave; what is made of it depends on the challenge and the image."""
+
+    source: str
+    looked: Survey
+    reading: Reading
+    contract: Contract
+    limits: Limits
+
+    def report(self, modules: frozenset[str], more: Iterable[Finding]) -> CheckReport:
+        looked, reading = self.looked, self.reading
         findings = [*looked.findings, *reading.findings]
         if looked.manifest is not None:
-            findings += _contract(looked, looked.manifest, rules)
-        findings += _static(looked, reading, rules, limits, inside.modules if inside else shipped_modules())
-        opens = looked.manifest is not None and not looked.errors
+            findings += _contract(looked, looked.manifest, self.contract)
+        findings += _static(looked, reading, self.contract, self.limits, modules)
+        findings += more
         complete = bool(looked.contents.members) and not looked.errors and not reading.findings
-    if inside is None:
-        findings.append(found("P621"))
-    elif opens:  # what a run shows is worth more than what its text does: an error there does not hide it
-        findings += _run(source, limits, inside)
-    order = list(Severity)
-    return CheckReport(
-        source=printable(source.name),
-        name=looked.manifest.name if looked.manifest else "",
-        sha256=reading.sha256 if complete else "",
-        size_bytes=looked.contents.size_bytes,
-        file_count=len(looked.contents.members),
-        opens=opens,
-        findings=tuple(
-            sorted(shortened(findings), key=lambda f: (order.index(f.severity), not f.reached, f.code))
-        ),
-    )
+        order = list(Severity)
+        return CheckReport(
+            source=self.source,
+            name=looked.manifest.name if looked.manifest else "",
+            sha256=reading.sha256 if complete else "",
+            size_bytes=looked.contents.size_bytes,
+            file_count=len(looked.contents.members),
+            opens=looked.manifest is not None and not looked.errors,
+            findings=tuple(
+                sorted(shortened(findings), key=lambda f: (order.index(f.severity), not f.reached, f.code))
+            ),
+        )
 
 
 def shipped_modules() -> frozenset[str]:
@@ -132,75 +185,19 @@ def shipped_modules() -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _read_all(looked: Survey, *, bytes_max: int) -> _Reading:
-    heads: dict[str, bytes] = {}
-    scans: dict[str, Scan | Unreadable] = {}
-    findings: list[Finding] = []
-    wheels: list[OwnWheel] = []
-    listing: list[tuple[Entry, str]] = []
-    too_large = _too_large(looked.contents.members)
-    bytes_left = bytes_max
-    for entry in looked.contents.members:
-        if entry.size_bytes > bytes_left:
-            continue  # P112 is found already; a file may be a terabyte of nothing, or a bomb
-        bytes_left -= entry.size_bytes
-        python = _is_python(entry) and entry.path not in too_large
-        sha256, head, keep = hashlib.sha256(), b"", SOURCE_BYTES_MAX if python else HEAD_BYTES
-        try:
-            with tempfile.TemporaryFile() as wheel:
-                for piece in looked.read(entry):
-                    sha256.update(piece)
-                    head += piece[: keep - len(head)]
-                    if is_own_wheel(entry.path):
-                        wheel.write(piece)
-                if is_own_wheel(entry.path):
-                    wheels.append(look(entry.path, wheel))
-        except PackageError as error:
-            findings.append(found("P103" if looked.zipped else "P101", error.message, place=entry.path))
-            continue
-        listing.append((entry, sha256.hexdigest()))
-        heads[entry.path] = head[:HEAD_BYTES]
-        if python:
-            scans[entry.path] = scan(head, place=entry.path)
-    findings += [found("P313", f"{size:,} bytes of Python", place=path) for path, size in too_large.items()]
-    return _Reading(
-        sha256=digest(listing),
-        heads=heads,
-        scans=scans,
-        wheels=tuple(wheels),
-        findings=tuple(findings),
-    )
-
-
-def _is_python(entry: Entry) -> bool:
-    return entry.path.endswith(".py")
-
-
-def _too_large(members: Iterable[Entry]) -> dict[str, int]:
-    """Choose the Python files that are not looked at: those over the cap, and the largest over the sum."""
-    sizes = {entry.path: entry.size_bytes for entry in members if _is_python(entry)}
-    total = 0
-    chosen = {}
-    for path, size in sorted(sizes.items(), key=lambda item: item[1]):
-        total += size
-        if size > SOURCE_BYTES_MAX or total > SOURCES_BYTES_MAX:
-            chosen[path] = size
-    return chosen
-
-
-def _contract(looked: Survey, manifest: Manifest, rules: Rules) -> Iterator[Finding]:
-    if manifest.mode not in rules.modes:
-        allowed = " and ".join(sorted(rules.modes))
+def _contract(looked: Survey, manifest: Manifest, contract: Contract) -> Iterator[Finding]:
+    if manifest.mode not in contract.modes:
+        allowed = " and ".join(sorted(contract.modes))
         yield found("P204", f"{manifest.mode} mode; this challenge allows {allowed}", place=MANIFEST_NAME)
     if manifest.layout is Layout.KAGGLE:
         try:
-            kaggle_datasets(manifest, looked.contents.folders(), rules.kaggle_slug)
+            kaggle_datasets(manifest, looked.contents.folders(), contract.kaggle_slug)
         except PackageError as error:
             yield found("P203", error.message, place=MANIFEST_NAME)
 
 
 def _static(
-    looked: Survey, reading: _Reading, rules: Rules, limits: Limits, modules: frozenset[str]
+    looked: Survey, reading: Reading, contract: Contract, limits: Limits, modules: frozenset[str]
 ) -> Iterator[Finding]:
     members = looked.contents.members
     code = Code(
@@ -213,20 +210,10 @@ def _static(
     yield from code_findings(code)
     yield from wheel_findings(reading.wheels, limits)
     yield from weight_findings(
-        looked.manifest, reading.heads, external_data_required=rules.external_data_required
+        looked.manifest, reading.heads, external_data_required=contract.external_data_required
     )
     for entry in members:
         if any(part.startswith(".") for part in entry.path.split("/")):
             yield found("P114", place=entry.path)
         if entry.size_bytes > LARGE_BYTES and not is_weights(entry.path, reading.heads.get(entry.path, b"")):
             yield found("P115", f"{entry.size_bytes:,} bytes that do not look like weights", place=entry.path)
-
-
-def _run(source: Path, limits: Limits, inside: ContainerProbe) -> list[Finding]:
-    with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
-        Path(folder).chmod(0o755)  # the container's user is another one
-        root = Path(folder) / "package"
-        try:
-            return list(inside.smoke(open_package(source, root, limits=limits)))
-        except PackageError as error:
-            return [found("P101", error.message, place=error.place or "")]

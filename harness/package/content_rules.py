@@ -1,6 +1,6 @@
 """The rules for what a package may hold: names, kinds, depth, count and size. Pure.
 
-A folder and a zip are both turned into a list of `Entry` and judged here, so that neither can pass where the
+A folder and a zip are both turned into a list of `Item` and judged here, so that neither can pass where the
 other would not.
 """
 
@@ -36,7 +36,7 @@ _REFUSED_KINDS = {Kind.LINK: "P107", Kind.SPECIAL: "P108"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Item:
     """One name in a folder or zip, as found; `path` is relative with `/`, and may be hostile."""
 
     path: str
@@ -48,7 +48,7 @@ class Entry:
 class Contents:
     """What is part of the package and what is not. Only safe, unique files are members, sorted by path."""
 
-    members: tuple[Entry, ...]
+    members: tuple[Item, ...]
     left_out: tuple[str, ...]
     findings: tuple[Finding, ...]
 
@@ -68,14 +68,14 @@ def parents(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
-def judge(entries: Iterable[Entry], *, left_out: Callable[[str], str | None], limits: Limits) -> Contents:
+def judge(entries: Iterable[Item], *, left_out: Callable[[str], str | None], limits: Limits) -> Contents:
     """Sort entries into members and what is left out, with a finding for everything that breaks a rule.
 
     What is left out may be a link or of any size, for it is never read; its name must be safe all the same.
     """
     findings: list[Finding] = []
     skipped: set[str] = set()
-    members: dict[str, Entry] = {}
+    members: dict[str, Item] = {}
     claims: dict[str, tuple[str, Kind]] = {}  # folded path → the spelling and kind that came first
     for entry in entries:
         wrong = unsafe_path(entry.path)
@@ -110,7 +110,7 @@ def judge(entries: Iterable[Entry], *, left_out: Callable[[str], str | None], li
     return Contents(members=kept, left_out=tuple(sorted(skipped)), findings=tuple(findings))
 
 
-def _claim(claims: dict[str, tuple[str, Kind]], entry: Entry) -> str | None:
+def _claim(claims: dict[str, tuple[str, Kind]], entry: Item) -> str | None:
     """Take the entry's path and its folders' paths; say why not where another entry has one of them."""
     wanted = [(head, Kind.FOLDER) for head in parents(entry.path)] + [(entry.path, entry.kind)]
     for path, kind in wanted:

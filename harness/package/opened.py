@@ -7,24 +7,23 @@ with the same sha256.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import InfrastructureError, PackageError
 from harness.core.types import Limits
-from harness.package.content_rules import Entry, shortened
+from harness.package.content_rules import shortened
 from harness.package.findings import Finding
 from harness.package.manifest import Manifest
-from harness.package.source import survey
+from harness.package.reading import Reading, read_all
+from harness.package.source import Survey, survey
 
 FIXED_SECONDS = 315_532_800  # 1980-01-01, the earliest time that a zip can hold
 FILE_MODE, FOLDER_MODE = 0o444, 0o555
-_LISTING_HEADER = b"package 1\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class Package:
 
     root: Path
     manifest: Manifest
-    sha256: str  # over the canonical listing, see `digest`
+    sha256: str  # over the canonical listing, see `harness.package.reading.digest`
     size_bytes: int
     file_count: int
     folders: tuple[str, ...] = ()  # at any depth, relative to root, sorted
@@ -57,33 +56,56 @@ def open_package(source: Path, destination: Path, *, limits: Limits) -> Package:
             Nothing is left at or beside the destination.
         InfrastructureError: the destination exists or cannot be written.
     """
+    with survey(source, limits=limits) as looked:
+        package, reading = read_and_open(looked, destination, limits=limits)
+    if package is None:
+        raise as_error([*looked.errors, *reading.unreadable], source)
+    return package
+
+
+def read_and_open(
+    looked: Survey, destination: Path | None, *, limits: Limits
+) -> tuple[Package | None, Reading]:
+    """Read every file of a surveyed package once, and copy it on the way if nothing forbids it.
+
+    Args:
+        looked: The survey, whose context is still open.
+        destination: See `open_package`; without one nothing is copied.
+        limits: As for the survey.
+
+    Returns:
+        The package, or None and in the survey and the reading why not; and what was read.
+
+    Raises:
+        InfrastructureError: the destination exists or cannot be written.
+    """
+    if destination is None or looked.errors or looked.manifest is None:
+        return None, read_all(looked, bytes_max=limits.package_bytes)
     if destination.exists():
         raise InfrastructureError("already exists", place=destination, remedy="Open into a fresh folder.")
-    with survey(source, limits=limits) as looked:
-        if looked.errors or looked.manifest is None:
-            raise as_error(looked.errors, source)
-        try:
-            beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
-        except OSError as error:
-            raise InfrastructureError(f"cannot be written: {error.strerror}", place=destination) from error
-        try:
-            listing = [
-                (entry, _copy(looked.read(entry), beside / entry.path)) for entry in looked.contents.members
-            ]
-            _settle(beside)
-            beside.rename(destination)
-        except OSError as error:
-            raise InfrastructureError(f"cannot be written: {error.strerror}", place=destination) from error
-        finally:
-            remove_package(beside)
-        return Package(
-            root=destination,
-            manifest=looked.manifest,
-            sha256=digest(listing),
-            size_bytes=looked.contents.size_bytes,
-            file_count=len(listing),
-            folders=looked.contents.folders(),
-        )
+    try:
+        beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
+    except OSError as error:
+        raise InfrastructureError(f"cannot be written: {error.strerror}", place=destination) from error
+    try:
+        reading = read_all(looked, bytes_max=limits.package_bytes, into=beside)
+        if reading.unreadable:
+            return None, reading
+        _settle(beside)
+        beside.rename(destination)
+    except OSError as error:
+        raise InfrastructureError(f"cannot be written: {error.strerror}", place=destination) from error
+    finally:
+        remove_package(beside)
+    package = Package(
+        root=destination,
+        manifest=looked.manifest,
+        sha256=reading.sha256,
+        size_bytes=looked.contents.size_bytes,
+        file_count=len(looked.contents.members),
+        folders=looked.contents.folders(),
+    )
+    return package, reading
 
 
 def remove_package(root: Path) -> None:
@@ -95,35 +117,12 @@ def remove_package(root: Path) -> None:
     shutil.rmtree(root)
 
 
-def digest(listing: Iterable[tuple[Entry, str]]) -> str:
-    """Return the sha256 that names a package.
-
-    It is taken over a header line and, sorted by path, one line `sha256 size path` per file, all UTF-8.
-
-    Args:
-        listing: Each file with the sha256 of its content.
-    """
-    lines = [f"{sha256} {entry.size_bytes} {entry.path}\n".encode() for entry, sha256 in listing]
-    lines.sort(key=lambda line: line.split(b" ", 2)[2])
-    return hashlib.sha256(_LISTING_HEADER + b"".join(lines)).hexdigest()
-
-
 def as_error(findings: Iterable[Finding], source: Path) -> PackageError:
     """Put the findings that keep a package from being opened into one exception."""
     errors = shortened(findings)
     lines = [f"{e.code} {e.place}: {e.message}" if e.place else f"{e.code} {e.message}" for e in errors]
     remedies = list(dict.fromkeys(error.remedy for error in errors if error.remedy))
     return PackageError("; ".join(lines), place=source.name, remedy=" ".join(remedies[:3]))
-
-
-def _copy(pieces: Iterator[bytes], target: Path) -> str:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sha256 = hashlib.sha256()
-    with target.open("xb") as stream:
-        for piece in pieces:
-            sha256.update(piece)
-            stream.write(piece)
-    return sha256.hexdigest()
 
 
 def _settle(root: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from harness.core.errors import ConfigError, InfrastructureError
 from harness.core.types import Limits
-from harness.package.content_rules import Entry
-from harness.package.opened import as_error, digest
+from harness.package.content_rules import Item
+from harness.package.opened import as_error
+from harness.package.reading import digest
 from harness.package.source import Survey, survey
 
 ZIP_BYTES_MAX = 0xFFFFFFFF - (64 << 20)  # beyond, a zip needs zip64, which is not accepted back
@@ -84,7 +85,7 @@ def pack(source: Path, output_zip: Path, *, limits: Limits | None = None) -> Pac
         )
 
 
-def _add(archive: zipfile.ZipFile, looked: Survey, entry: Entry) -> str:
+def _add(archive: zipfile.ZipFile, looked: Survey, entry: Item) -> str:
     info = zipfile.ZipInfo(entry.path, date_time=_FIXED_TIME)
     info.create_system = _UNIX
     info.external_attr = _PLAIN_FILE

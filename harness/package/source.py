@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.core.errors import PackageError
 from harness.core.types import Limits
-from harness.package.content_rules import DEPTH_MAX, Contents, Entry, Kind, judge
+from harness.package.content_rules import DEPTH_MAX, Contents, Item, Kind, judge
 from harness.package.findings import Finding, Severity, found
 from harness.package.manifest import MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest, left_out_by, parse_manifest
 from harness.package.zip_reader import CHUNK_BYTES, ZipMember, bomb, chunks, read_directory
@@ -28,7 +28,7 @@ class Survey:
     contents: Contents
     findings: tuple[Finding, ...]
     zipped: bool
-    read: Callable[[Entry], Iterator[bytes]]  # raises PackageError where content is not as declared
+    read: Callable[[Item], Iterator[bytes]]  # raises PackageError where content is not as declared
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -69,7 +69,7 @@ def _unreadable(source: Path, *findings: Finding) -> Survey:
 
 
 def _survey_folder(source: Path, limits: Limits) -> Survey:
-    def read(entry: Entry) -> Iterator[bytes]:
+    def read(entry: Item) -> Iterator[bytes]:
         return _file_chunks(source / entry.path, entry)
 
     manifest_entry = _entry(source / MANIFEST_NAME, MANIFEST_NAME)
@@ -96,7 +96,7 @@ def _survey_folder(source: Path, limits: Limits) -> Survey:
 
 def _walk(
     source: Path, left_out: Callable[[str], str | None], limits: Limits, findings: list[Finding]
-) -> Iterator[Entry]:
+) -> Iterator[Item]:
     """List a folder without following links, and without looking into what is left out."""
     waiting, count = [""], 0
     while waiting and count <= limits.package_files:
@@ -121,17 +121,17 @@ def _walk(
         findings.append(found("P111", f"more than {limits.package_files} files and folders"))
 
 
-def _entry(place: Path, path: str) -> Entry | None:
+def _entry(place: Path, path: str) -> Item | None:
     try:
         status = place.lstat()
     except OSError:
         return None
     kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER, stat.S_IFLNK: Kind.LINK}
     kind = kinds.get(stat.S_IFMT(status.st_mode), Kind.SPECIAL)
-    return Entry(path=path, kind=kind, size_bytes=status.st_size if kind is Kind.FILE else 0)
+    return Item(path=path, kind=kind, size_bytes=status.st_size if kind is Kind.FILE else 0)
 
 
-def _file_chunks(place: Path, entry: Entry) -> Iterator[bytes]:
+def _file_chunks(place: Path, entry: Item) -> Iterator[bytes]:
     # O_NOFOLLOW and O_NONBLOCK: what was a file when it was listed may be a link or a pipe by now.
     try:
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -165,7 +165,7 @@ def _survey_zip(source: Path, limits: Limits) -> Iterator[Survey]:
             yield _unreadable(source, *directory.findings)
             return
 
-        def read(entry: Entry) -> Iterator[bytes]:
+        def read(entry: Item) -> Iterator[bytes]:
             return chunks(stream, by_path[entry.path])
 
         named = by_path.get(MANIFEST_NAME)
@@ -187,7 +187,7 @@ def _survey_zip(source: Path, limits: Limits) -> Iterator[Survey]:
 
 
 def _manifest(
-    entry: Entry | None, read: Callable[[Entry], Iterator[bytes]]
+    entry: Item | None, read: Callable[[Item], Iterator[bytes]]
 ) -> tuple[Manifest | None, tuple[Finding, ...]]:
     if entry is None or entry.kind is not Kind.FILE:
         return None, (found("P201", place=MANIFEST_NAME),)

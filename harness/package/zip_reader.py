@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from harness.core.errors import PackageError
 from harness.core.text import printable
-from harness.package.content_rules import Entry, Kind
+from harness.package.content_rules import Item, Kind
 from harness.package.findings import RULES, Finding, found
 
 CHUNK_BYTES = 1 << 20
@@ -40,7 +40,7 @@ _UNIX_MODE_SYSTEMS = (3, 19)  # Unix, macOS
 class ZipMember:
     """One file or folder of a zip whose headers agree."""
 
-    entry: Entry
+    entry: Item
     packed_bytes: int
     crc32: int
     deflated: bool
@@ -105,7 +105,7 @@ def read_directory(stream: BinaryIO, *, entries_max: int) -> ZipDirectory:
             findings.append(malformed.finding)
             continue
         spans.append((record.header_offset, data_offset + record.packed_bytes, record.name))
-        entry = Entry(path=record.name.rstrip("/"), kind=_kind(record), size_bytes=record.size_bytes)
+        entry = Item(path=record.name.rstrip("/"), kind=_kind(record), size_bytes=record.size_bytes)
         members.append(
             ZipMember(
                 entry=entry,

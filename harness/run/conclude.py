@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.core.challenge import Challenge
-from harness.core.types import ImageFacts, Limits, OutcomeKind, SetName
+from harness.core.types import ImageFacts, Limits, OutcomeKind, SetName, Verdict
 from harness.core.usage import total
 from harness.gateway.set_run import SetRun
 from harness.report import SetData, write_reports
@@ -149,6 +149,8 @@ def host_facts(*, engine: str, gpus: tuple[str, ...] = ()) -> HostFacts:
 
 
 def _rows(ran: Ran, ready: ReadySet, run: SetRun) -> tuple[ScoredVideo, ...]:
+    if run.verdict is Verdict.INVALID_PACKAGE:  # nothing was prepared for it
+        return ()
     return scored_videos(
         outcomes=run.outcomes,
         videos=ready.videos,

@@ -7,24 +7,23 @@ files, and leaves a run folder that the next call resumes.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import PackageError
-from harness.core.types import NO_IMAGE, Mode, Outcome, OutcomeKind, SetName, Verdict
+from harness.core.types import NO_IMAGE, Mode, SetName, Verdict
 from harness.gateway.set_run import SetRun
-from harness.gateway.staging import STAGE_PREFIX, claim
-from harness.package.check import Rules, check_package
+from harness.gateway.staging import neutral_folder
+from harness.package.check import CheckReport, Refused, admit
 from harness.package.findings import Severity
-from harness.package.opened import Package, open_package, remove_package
+from harness.package.opened import Package
 from harness.results.result import PackageFacts, Result
 from harness.results.run_folder import RunFolder, RunIdentity, locked, new_run, unfinished_run
 from harness.run.conclude import Ran, finish
 from harness.run.passes import Evaluation, Observer, Work
 from harness.sandbox import Backend
+from harness.videos.labels import Labels
 from harness.videos.ready_set import ReadySet, ready_set
 
 __all__ = ["Backend", "Evaluated", "Evaluation", "Observer", "evaluate"]
@@ -54,20 +53,34 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
         InfrastructureError: our fault or the host's. What was done is kept and resumed by the next call.
     """
     observer.step(f"Opening {asked.package}")
-    with _opened(asked, observer) as package:
+    if not asked.package.exists():
+        raise PackageError(
+            "does not exist",
+            place=asked.package,
+            remedy="Give the path of a folder or zip with submission.toml at its root.",
+        )
+    with neutral_folder() as folder:
+        admitted = admit(
+            asked.package,
+            folder / "package",
+            limits=asked.challenge.limits,
+            contract=asked.challenge.contract,
+        )
+        why_not = _findings(admitted.report(), observer)
+        if isinstance(admitted, Refused) or why_not:
+            return _invalid(asked, why_not)
+        package = admitted.package
         sets = [_prepared(asked, name, observer) for name in asked.challenge.sets]
-        if isinstance(package, str):
-            return _invalid(asked, package, sets)
         observer.step("Finding the runtime image")
         chosen = backend()
         observer.say(f"{chosen.image.label or 'none'}, {chosen.engine}")
         identity = _identity(asked, sets, package_sha256=package.sha256, image=chosen.image.digest)
-        folder = None if asked.fresh else unfinished_run(asked.runs, identity)
-        if folder is not None:
-            observer.say(f"resuming {folder.run_id}, which was cut off; --fresh starts anew")
-        folder = folder or new_run(asked.runs, identity, order_seed=asked.order_seed)
-        with locked(folder):
-            work = Work(asked=asked, chosen=chosen, package=package, folder=folder, observer=observer)
+        run = None if asked.fresh else unfinished_run(asked.runs, identity)
+        if run is not None:
+            observer.say(f"resuming {run.run_id}, which was cut off; --fresh starts anew")
+        run = run or new_run(asked.runs, identity, order_seed=asked.order_seed)
+        with locked(run):
+            work = Work(asked=asked, chosen=chosen, package=package, folder=run, observer=observer)
             # The public set first: what is wrong with a package shows there, where its words may be shown.
             public_first = sorted(sets, key=lambda ready: ready.name is not SetName.PUBLIC)
             runs = {ready.name: work.run(ready) for ready in public_first}
@@ -79,42 +92,20 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
                 image=chosen.image,
                 engine=chosen.engine,
                 gpus=chosen.gpu_names[: asked.challenge.limits.gpus],
-                folder=folder,
+                folder=run,
                 signing_key=asked.signing_key,
             )
             result = finish(ran, sets, runs, repeats)
-            return Evaluated(result=result, folder=folder, public=runs.get(SetName.PUBLIC))
+            return Evaluated(result=result, folder=run, public=runs.get(SetName.PUBLIC))
 
 
-@contextmanager
-def _opened(asked: Evaluation, observer: Observer) -> Iterator[Package | str]:
-    """Open and check the package; where it cannot be run, yield why."""
-    contract = asked.challenge.contract
-    rules = Rules(
-        modes=contract.modes,
-        external_data_required=contract.external_data_required,
-        kaggle_slug=contract.kaggle_slug,
-    )
-    report = check_package(asked.package, limits=asked.challenge.limits, rules=rules)
+def _findings(report: CheckReport, observer: Observer) -> str:
+    """Warn of what should be looked at, and return why the package cannot be run; empty if it can."""
     for finding in report.findings:
         if finding.severity is Severity.WARNING:
             observer.warn(f"{finding.code} {finding.place}: {finding.message}")
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
-    if errors:
-        yield "; ".join(f"{error.code} {error.place}: {error.message}" for error in errors)
-        return
-    with tempfile.TemporaryDirectory(prefix=STAGE_PREFIX) as parent:
-        claim(Path(parent))  # so that it is removed even where this process is killed
-        Path(parent).chmod(0o755)  # the container's user is another one
-        root = Path(parent) / "package"
-        try:
-            package: Package | str = open_package(asked.package, root, limits=asked.challenge.limits)
-        except PackageError as error:
-            package = str(error)
-        try:
-            yield package
-        finally:
-            remove_package(root)
+    return "; ".join(f"{error.code} {error.place}: {error.message}" for error in errors)
 
 
 def _prepared(asked: Evaluation, name: SetName, observer: Observer) -> ReadySet:
@@ -132,30 +123,32 @@ def _prepared(asked: Evaluation, name: SetName, observer: Observer) -> ReadySet:
     return ready
 
 
-def _invalid(asked: Evaluation, why: str, sets: list[ReadySet]) -> Evaluated:
-    """Put a package on record that cannot be run."""
+def _invalid(asked: Evaluation, why: str) -> Evaluated:
+    """Put a package on record that cannot be run. No set is prepared for it."""
     runs = {
-        ready.name: SetRun(
+        name: SetRun(
             verdict=Verdict.INVALID_PACKAGE,
             detail=why,
-            outcomes=tuple(
-                Outcome(video_id=video.video_id, kind=OutcomeKind.NOT_REACHED) for video in ready.videos
-            ),
+            outcomes=(),
             isolation=asked.isolation,
             billed_seconds=0.0,
-            budget_seconds=asked.challenge.limits.mean_video_seconds * len(ready.videos),
+            budget_seconds=0.0,
         )
-        for ready in sets
+        for name in asked.challenge.sets
     }
-    identity = _identity(asked, sets, package_sha256="", image="")
     ran = Ran(
         challenge=asked.challenge,
         package=PackageFacts(name=asked.package.name, sha256="", size_bytes=0, mode=Mode.STREAM),
         image=NO_IMAGE,
         engine="",
-        folder=new_run(asked.runs, identity, order_seed=asked.order_seed),
+        folder=new_run(
+            asked.runs, _identity(asked, [], package_sha256="", image=""), order_seed=asked.order_seed
+        ),
         signing_key=asked.signing_key,
     )
+    sets = [
+        ReadySet(name=name, videos=(), labels=Labels({}), sha256="", manifest_path=Path()) for name in runs
+    ]
     return Evaluated(result=finish(ran, sets, runs, {}), folder=ran.folder)
 
 

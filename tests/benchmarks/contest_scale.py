@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.contest_kit import write_challenge, write_entry  # noqa: E402
-from tests.contest_kit.servers import RayNodes  # noqa: E402
+from tests.contest_kit import write_challenge, write_entry
+from tests.contest_kit.servers import RayNodes
 
 HARNESS = str(Path(sys.executable).with_name("harness"))
 NODES, SLEEP_SECONDS = 4, 0.2

@@ -22,13 +22,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from harness.report.example import example_run
 
 from harness.contest.regrade.columns import read_columns
 from harness.contest.regrade.corrections import Correction, SetFrame
 from harness.contest.regrade.regrade import Plan, regrade_runs
 from harness.core.types import Outcome, OutcomeKind, SetName, Verdict
 from harness.gateway.journal import Header, Journal, Line
-from harness.report.example import example_run
 from harness.results.result import Result, write_result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key

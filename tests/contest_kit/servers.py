@@ -84,7 +84,9 @@ class RayNodes:
 
     def __init__(self, folder: Path, *, nodes: int, cores: int = 1) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "240")  # on a busy machine a node takes its time
+        os.environ.setdefault(
+            "RAY_raylet_start_wait_time_s", "240"
+        )  # on a busy machine a node takes its time
         from ray.cluster_utils import Cluster
 
         self._folder, self._cores, self._made = folder, cores, 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import secrets
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +25,8 @@ from harness.diagnose.selfcheck.host import (
 )
 from harness.gateway.run_package import run_package
 from harness.gateway.set_run import SetRun, verdict_of
-from harness.gateway.staging import STAGE_PREFIX, claim, shuffled
-from harness.package.check import Rules, check_package
+from harness.gateway.staging import neutral_folder, shuffled
+from harness.package.check import Refused, admit
 from harness.package.findings import Severity
 from harness.package.opened import Package, open_package, remove_package
 from harness.sandbox import Backend
@@ -77,10 +76,8 @@ def attack(behaviour: Behaviour, target: Target) -> Observed:
         InfrastructureError: our fault or the host's.
         ConfigError: the behaviour's data is wrong.
     """
-    with tempfile.TemporaryDirectory(prefix=STAGE_PREFIX) as parent:
-        claim(Path(parent))  # so that it is removed even where this process is killed
-        Path(parent).chmod(0o755)  # the container's user is another one
-        work = _Work(behaviour, target, Path(parent))
+    with neutral_folder() as parent:
+        work = _Work(behaviour, target, parent)
         with Listener(work.mark) as listener:
             return work.run(listener)
 
@@ -116,23 +113,22 @@ class _Work:
         }
         source = self._behaviour.hand_in(self._handed_in, knowledge)
         before, videos_before = listing(self._parent), listing(self._videos[0].path.parent)
-        report = check_package(source, limits=self._behaviour.limits, rules=Rules())
-        errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
-        observed = Observed(verdicts=(Verdict.INVALID_PACKAGE, Verdict.INVALID_PACKAGE))
         root = self._parent / "package"
-        if errors:
-            observed = replace(
-                observed,
-                findings=tuple(dict.fromkeys(error.code for error in errors)),
-                refusal=f"{errors[0].code} {errors[0].message}",
-            )
-            observed = replace(observed, files=self._try_to_open(source, root))
-        else:
-            package = open_package(source, root, limits=self._behaviour.limits)
-            try:
-                observed = self._run_package(package)
-            finally:
+        admitted = admit(source, root, limits=self._behaviour.limits)
+        errors = [one for one in admitted.report().findings if one.severity is Severity.ERROR]
+        try:
+            if isinstance(admitted, Refused) or errors:
                 remove_package(root)
+                observed = Observed(
+                    verdicts=(Verdict.INVALID_PACKAGE, Verdict.INVALID_PACKAGE),
+                    findings=tuple(dict.fromkeys(error.code for error in errors)),
+                    refusal=f"{errors[0].code} {errors[0].message}",
+                    files=self._try_to_open(source, root),
+                )
+            else:
+                observed = self._run_package(admitted.package)
+        finally:
+            remove_package(root)
         run_marks = self._watched.containers or [str(root)]
         client = self._target.client
         return replace(

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.cli.views.check import render_report
+from harness.core.challenge import Contract
 from harness.core.errors import InfrastructureError
 from harness.core.types import Limits, Mode
-from harness.package.check import CheckReport, ContainerProbe, Rules, check_package, shipped_modules
+from harness.package.check import CheckReport, ContainerProbe, check_package, shipped_modules
 from harness.package.findings import RULES, Finding, Severity, found
 from harness.package.manifest import LEFT_OUT_BY_DEFAULT
 from harness.package.opened import Package
@@ -47,7 +48,7 @@ def check(
     files: Files,
     manifest: str | None = STREAM,
     *,
-    rules: Rules | None = None,
+    contract: Contract | None = None,
     inside: ContainerProbe | None = None,
 ) -> CheckReport:
     every = dict(files) if manifest is None else {"submission.toml": manifest, **files}
@@ -57,7 +58,7 @@ def check(
         path = root / "package" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return check_package(root / "package", limits=LIMITS, rules=rules, inside=inside)
+    return check_package(root / "package", limits=LIMITS, contract=contract, inside=inside)
 
 
 def cases(report: CheckReport, *, but: Iterable[str] = ("P411", "P621")) -> dict[str, list[str]]:
@@ -202,11 +203,13 @@ class TestCommand:
         assert "run.sh" in cases(check(tmp_path, {"run.sh": ""}, manifest))["P314"][0]
 
     def test_a_mode_that_the_challenge_does_not_allow(self, tmp_path: Path) -> None:
-        report = check(tmp_path, {"main.py": ""}, BATCH, rules=Rules(modes=(Mode.STREAM,)))
+        report = check(tmp_path, {"main.py": ""}, BATCH, contract=Contract(modes=(Mode.STREAM,)))
         assert set(cases(report)) == {"P204"}
 
     def test_a_data_set_over_the_contest(self, tmp_path: Path) -> None:
-        report = check(tmp_path, {"main.py": "", "contest/a": ""}, KAGGLE, rules=Rules(kaggle_slug="contest"))
+        report = check(
+            tmp_path, {"main.py": "", "contest/a": ""}, KAGGLE, contract=Contract(kaggle_slug="contest")
+        )
         assert "contest's own folder" in cases(report)["P203"][0]
 
 
@@ -373,7 +376,7 @@ class TestWeights:
         assert "P401" not in cases(check(tmp_path / "c", files, STREAM + DATA))
 
     def test_the_challenge_decides_how_bad_that_is(self, tmp_path: Path) -> None:
-        report = check(tmp_path, {"w.onnx": b"x"}, rules=Rules(external_data_required=False))
+        report = check(tmp_path, {"w.onnx": b"x"}, contract=Contract(external_data_required=False))
         assert [f.severity for f in report.findings if f.code == "P401"] == [Severity.WARNING]
         assert report.ok
 

@@ -1,0 +1,26 @@
+"""An observer that only remembers."""
+
+from __future__ import annotations
+
+from harness.core.types import SetName
+from harness.gateway.set_run import SetProgress
+from harness.videos.prepare import PrepareProgress
+
+
+class Silent:
+    """See `harness.run.passes.Observer`."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.ran: list[tuple[SetName, int]] = []
+
+    def step(self, text: str) -> None:
+        self.told.append(text)
+
+    say = warn = step
+
+    def preparing(self, name: SetName, progress: PrepareProgress) -> None:
+        self.told.append(f"prepared {progress.done} of {name}")
+
+    def running(self, name: SetName, progress: SetProgress) -> None:
+        self.ran.append((name, progress.done))
