@@ -88,7 +88,7 @@ def node(
     command = [
         *("ray", "start", "--disable-usage-stats", "--node-ip-address", interface),
         *(("--address", address) if address else ("--head", "--port", str(port))),
-        *("--include-dashboard", "false") if not address else (),
+        *(() if address else ("--include-dashboard", "false")),
         *("--num-cpus", str(cores), "--num-gpus", str(gpus), "--memory", str(int(memory_bytes * 0.9))),
         *("--resources", json.dumps(speed_resources(speed) if speed else {})),
     ]
