@@ -113,7 +113,7 @@ def plan(
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how many videos and people a set needs to tell a difference of log loss between two entries."""
+    """Say how many videos and people a set needs to tell two entries apart by a difference."""
     if difference <= 0:
         raise ConfigError("--difference must be above 0", remedy="For example 0.005.")
     if pilot:

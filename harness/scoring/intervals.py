@@ -154,13 +154,16 @@ def auc_influence(fake: NDArray[np.bool_], probability: Floats) -> tuple[float, 
     DeLong, DeLong and Clarke-Pearson 1988: the placement of a fake is the share of reals below it, that of a
     real the share of fakes above it, ties counting half. Both classes must be there.
     """
+    order = np.argsort(probability)
+    values, fakes = probability[order], fake[order]
+    last = np.append(np.flatnonzero(np.diff(values)), values.size - 1)  # of each run of ties
+    shares = []
+    for others in (~fakes, fakes):
+        upto = np.cumsum(others)[last]
+        middle = (upto + np.append(0, upto[:-1])) / (2.0 * upto[-1])
+        shares.append(np.repeat(middle, np.diff(last, prepend=-1)))
     placement = np.empty(fake.size)
-    for own, sign in ((fake, 1.0), (~fake, -1.0)):
-        others = np.sort(probability[~own])
-        below = np.searchsorted(others, probability[own], "left")
-        upto = np.searchsorted(others, probability[own], "right")
-        share = (below + upto) / (2.0 * others.size)
-        placement[own] = share if sign > 0 else 1.0 - share
+    placement[order] = np.where(fakes, shares[0], 1.0 - shares[1])
     auc = float(placement[fake].mean())
     counts = np.where(fake, fake.sum(), (~fake).sum())
     return auc, (placement - auc) / counts

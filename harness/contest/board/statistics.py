@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -192,7 +193,8 @@ def _aucs(given: BoardInput, order: NDArray[np.int64]) -> list[tuple[float | Non
     found: list[tuple[float | None, Interval | None]] = []
     for start in range(0, order.size, _BLOCK):
         columns = order[start : start + _BLOCK]
-        placed = [auc_influence(given.fake, given.probability[:, column]) for column in columns]
+        with ThreadPoolExecutor() as pool:  # sorting lets go of the interpreter
+            placed = list(pool.map(lambda one: auc_influence(given.fake, given.probability[:, one]), columns))
         values = np.array([auc for auc, _ in placed])
         if not given.sampling.enough:
             found += [(float(value), None) for value in values]
