@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.contest.board.resample import joint_of
+from harness.contest.board.tie_groups import tie_groups
 from harness.scoring.clusters import Bootstrap, Sampling, sampling_of
 from harness.scoring.intervals import (
     LEVEL,
@@ -192,6 +194,33 @@ def coverage(cell: Cell, *, contests: int, samples: int, seed: int) -> dict[str,
     return table
 
 
+GROUPS = {
+    "20 equal, 100 videos": (20, 100, 0, 0.0),
+    "20 equal, 1000 videos": (20, 1000, 0, 0.0),
+    "20 equal, 100 videos of 50 people": (20, 100, 50, 0.0),
+    "50 close together, 400 videos": (50, 400, 0, 0.2),
+}
+
+
+def best_in_first_group(
+    entries: int, videos: int, people: int, spread: float, *, contests: int, seed: int
+) -> dict[str, float]:
+    """Return how often the truly best entry is in the first group, and how large that group is."""
+    cell = Cell(videos=videos, people=people, difficulty=0.7 if people else 0.0)
+    rng, held, size = np.random.default_rng(seed), 0, 0
+    for _ in range(contests):
+        fake, people_of, evidence, _ = draw(cell, rng)
+        sign = np.where(fake, 1.0, -1.0)
+        skills = -spread * np.arange(entries) / entries  # entry 0 is the best, or as good as any
+        own = 0.5 * rng.normal(size=(videos, entries))
+        losses = np.logaddexp(0.0, -cell.slope * (sign[:, None] * (evidence[:, None] + own) + skills))
+        joint = joint_of(losses, sampling(cell, fake, people_of), Bootstrap(samples=500, seed=1))
+        groups = tie_groups(joint, workers=1)
+        held += int(groups[0] == 1)
+        size += int((groups == 1).sum())
+    return {"best_in_first_group": held / contests, "mean_size": size / contests}
+
+
 def main() -> None:
     """Measure the cells that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -202,7 +231,15 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=20261127)
     parser.add_argument("--quick", action="store_true", help="60 contests, 400 replicates, the small cells")
+    parser.add_argument("--groups", action="store_true", help="tie groups instead of intervals")
     asked = parser.parse_args()
+    if asked.groups:
+        table = {
+            name: best_in_first_group(*shape, contests=asked.contests, seed=asked.seed)
+            for name, shape in GROUPS.items()
+        }
+        print(json.dumps({"contests": asked.contests, "groups": table}, indent=1))
+        return
     contests, samples, names = asked.contests, asked.samples, asked.cells
     if asked.quick:
         contests, samples = 60, 400
