@@ -111,7 +111,7 @@ def _rank_rows(board: Board) -> tuple[Row, ...]:
 
 
 def _pair_rows(board: Board) -> tuple[Row, ...]:
-    count = min(len(board.standings), ENTRIES_COMPARED)
+    count = min(len(board.standings), ENTRIES_COMPARED) if board.pairs else 0
     found = {(one.entry, one.other): one for one in board.pairs if one.entry < count}
     return tuple(
         Row(
