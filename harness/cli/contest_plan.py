@@ -111,7 +111,9 @@ def measured_speed() -> float:
 
 def in_words(found: Plan) -> str:
     """Say a plan in a few lines."""
-    unknown = f" ({found.unknown} of them never ran: the others' median stands for them)" if found.unknown else ""
+    unknown = (
+        f" ({found.unknown} of them never ran: the others' median stands for them)" if found.unknown else ""
+    )
     return (
         f"{found.entries} entries{unknown}, {found.shards} shards\n"
         f"{found.place_hours:.4g} hours of a place; {found.machine_hours:.4g} machine-hours,"

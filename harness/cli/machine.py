@@ -97,11 +97,9 @@ def calibrate_command(
         backend = docker_backend(observer.say, gpus=limits.gpus, held=held, wait=True)
         observer.step("Running the standard workload")
         found = calibrate(
-            backend.sandbox,
-            image=backend.image.digest,
+            backend,
             limits=limits,
             cpu=host_facts(engine="").cpu,
-            gpu_uuids=backend.gpu_uuids,
             progress=lambda done, total: observer.counting("rounds", done, total),
         )
     keep(found, folder)

@@ -10,13 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.back_ends import (
-    NO_ISOLATION_WARNING,
-    SandboxKind,
-    docker_backend,
-    isolation_of,
-    process_backend,
-)
+from harness.cli.back_ends import SandboxKind, docker_backend, made_ready
 from harness.cli.exit_codes import NOT_WELL, OK
 from harness.cli.machine import projection_of
 from harness.cli.options import (
@@ -35,14 +29,17 @@ from harness.core.types import OutcomeKind, Verdict
 from harness.gateway.journal import read_journal
 from harness.results.seal import key_from_environment
 from harness.run.evaluate import Evaluated, Evaluation, evaluate
-from harness.sandbox import Backend
+from harness.sandbox import Backend, back_end
 
 _err = Console(stderr=True, soft_wrap=True)
 _out = Console()
 
 SandboxOption = Annotated[
     SandboxKind,
-    typer.Option("--sandbox", help="docker, or process: no isolation, for debugging your own package."),
+    typer.Option(
+        "--sandbox",
+        help="docker, or process: no isolation, for debugging your own package.",
+    ),
 ]
 PythonOption = Annotated[
     str | None, typer.Option("--python", help="With --sandbox process: the interpreter to use.")
@@ -83,12 +80,13 @@ def run(
     ] = True,
 ) -> None:
     """Score a package on the public and the private set of a challenge, and write its reports."""
+    chosen = back_end(sandbox)
     asked = Evaluation(
         package=package,
         challenge=find_challenge(challenge),
         runs=runs.resolve(),
         cache=cache_folder(cache),
-        isolation=isolation_of(sandbox),
+        isolation=chosen.ISOLATION,
         order_seed=seed,
         fresh=fresh,
         workers=workers,
@@ -96,14 +94,18 @@ def run(
         passes=repeat,
     )
     with ConsoleObserver(_err) as observer, ExitStack() as held:
-        if sandbox is SandboxKind.PROCESS:
-            observer.warn(NO_ISOLATION_WARNING)
+        if chosen.WARNING:
+            observer.warn(chosen.WARNING)
 
         def backend() -> Backend:
-            if sandbox is SandboxKind.PROCESS:
-                return process_backend(python)
-            return docker_backend(
-                observer.say, runtime=runtime, gpus=asked.challenge.limits.gpus, held=held, wait=wait
+            return made_ready(
+                sandbox,
+                observer.say,
+                runtime=runtime,
+                gpus=asked.challenge.limits.gpus,
+                held=held,
+                wait=wait,
+                python=python,
             )
 
         evaluated = evaluate(asked, backend=backend, observer=observer)
@@ -111,7 +113,7 @@ def run(
     if evaluated.public is not None:
         for line in render_failures(evaluated.public, asked.challenge.limits):
             _err.print(line)
-    if sandbox is SandboxKind.DOCKER:
+    if chosen.LIKE_A_RUN:
         text = projection_of(_times(evaluated), cache=asked.cache, limits=asked.challenge.limits)
         if text:
             _out.print(text, soft_wrap=True, markup=False, highlight=False)

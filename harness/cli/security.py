@@ -17,7 +17,7 @@ from harness.cli.progress import ConsoleObserver
 from harness.core.errors import ConfigError
 from harness.diagnose.selfcheck.attack import Target
 from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours
-from harness.diagnose.selfcheck.run import Finding, Progress, run_behaviours, to_json
+from harness.diagnose.selfcheck.run import Attacked, Progress, run_behaviours, to_json
 from harness.image.container_engine import connect
 
 _out = Console()
@@ -33,7 +33,7 @@ def self_check(
     """Attack this machine's own sandbox with hostile packages, and show what stopped each."""
     behaviours = _chosen(core_behaviours(), only or [])
     with ConsoleObserver(_err) as observer:
-        observer.step("Finding the runtime image")
+        observer.step("Attacked the runtime image")
         backend = docker_backend(observer.say, runtime=runtime)
         observer.step("Attacking")
         client = connect()
@@ -70,7 +70,7 @@ def _chosen(behaviours: tuple[Behaviour, ...], names: list[str]) -> tuple[Behavi
     return tuple(known[name] for name in names) or behaviours
 
 
-def _table(findings: list[Finding]) -> Table:
+def _table(findings: list[Attacked]) -> Table:
     table = Table(title="Attacks on this machine's sandbox", title_justify="left", show_lines=True)
     table.add_column("")
     for heading in ("attack", "what stopped it", "evidence"):

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harness.core.text import printable
-from harness.core.types import OutcomeKind
 from harness.sandbox.protocol import TABLE_BYTES_MAX, probability_of
 
 HEADER = ("filename", "label")
@@ -32,13 +31,6 @@ class TableAnswers:
     invalid: Mapping[str, str]  # name → why its label is no probability
     missing: tuple[str, ...]  # no row, in the order of the expected names
     errors: tuple[str, ...] = field(default=())  # everything that is wrong, one line each, safe to print
-
-    def kind(self, name: str) -> OutcomeKind:
-        """Return what the table alone says of one video: a missing row is an invalid prediction.
-
-        Where the command was cut off or died, the caller knows better why a row is missing.
-        """
-        return OutcomeKind.PREDICTED if name in self.probabilities else OutcomeKind.INVALID_PREDICTION
 
 
 def parse_table(csv_text: str, expected_names: Collection[str], *, complete: bool = True) -> TableAnswers:

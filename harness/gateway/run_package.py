@@ -5,16 +5,17 @@ A run, a trial on sample videos, a shard of a contest's set and an attack on one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from harness.core.types import PreparedVideo, SandboxSpec, Terms
+from harness.core.types import Limits, PreparedVideo, SandboxSpec, Terms
 from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
 from harness.gateway.set_run import SetProgress, SetRun
 from harness.gateway.staging import Stage
 from harness.package.layout import layout_mounts
-from harness.package.opened import Package
+from harness.package.opened import Package, open_package, remove_package
 from harness.sandbox import Backend
 
 
@@ -99,3 +100,18 @@ def spec_for(package: Package, stage: Stage, *, backend: Backend, terms: Terms, 
         gpu_uuids=backend.gpu_uuids[: terms.limits.gpus],
         runtime=backend.runtime,
     )
+
+
+@contextmanager
+def opened_beside(source: Path, stage: Stage, *, limits: Limits) -> Iterator[Package]:
+    """Open a package of our own beside a stage's videos, where the container's user can read it.
+
+    Raises:
+        InfrastructureError: it cannot be written.
+        PackageError: it is none.
+    """
+    root = stage.videos.parent / "package"
+    try:
+        yield open_package(source, root, limits=limits)
+    finally:
+        remove_package(root)

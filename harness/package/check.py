@@ -22,7 +22,7 @@ from harness.package.findings import Finding, Severity, found
 from harness.package.layout import kaggle_datasets
 from harness.package.manifest import MANIFEST_NAME, Layout, Manifest
 from harness.package.opened import Package, read_and_open, remove_package
-from harness.package.reading import Reading
+from harness.package.reading import PackageReading
 from harness.package.source import Survey, survey
 from harness.package.static.code import Code, code_findings
 from harness.package.static.own_wheels import wheel_findings
@@ -153,7 +153,7 @@ class _Inspected:
 
     source: str
     looked: Survey
-    reading: Reading
+    reading: PackageReading
     contract: Contract
     limits: Limits
 
@@ -197,7 +197,7 @@ def _contract(looked: Survey, manifest: Manifest, contract: Contract) -> Iterato
 
 
 def _static(
-    looked: Survey, reading: Reading, contract: Contract, limits: Limits, modules: frozenset[str]
+    looked: Survey, reading: PackageReading, contract: Contract, limits: Limits, modules: frozenset[str]
 ) -> Iterator[Finding]:
     members = looked.contents.members
     code = Code(

@@ -21,7 +21,6 @@ PACKAGE_TARGET = "/package"
 VIDEOS_TARGET = "/videos"
 KAGGLE_INPUT = "/kaggle/input"
 KAGGLE_WORKING = "/kaggle/working"
-KAGGLE_ANSWER = "submission.csv"
 SAMPLE_SUBMISSION = "sample_submission.csv"
 
 

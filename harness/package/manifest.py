@@ -13,7 +13,6 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from harness.core.errors import PackageError
 from harness.core.text import describe, printable
 from harness.core.types import Mode
 from harness.package.findings import Finding, found
@@ -21,7 +20,6 @@ from harness.package.findings import Finding, found
 MANIFEST_NAME = "submission.toml"
 MANIFEST_BYTES_MAX = 64 * 1024
 PATTERN_SLASHES_MAX = 8
-PLACEHOLDERS = ("{package}", "{videos}", "{output}")
 LEFT_OUT_BY_DEFAULT = (
     *(".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints"),
     *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".idea", ".vscode", "*.pyc"),
@@ -159,22 +157,6 @@ def parse_manifest(raw: bytes) -> tuple[Manifest | None, tuple[Finding, ...]]:
     except ValidationError as error:
         problems = [printable(describe(problem)) for problem in error.errors()]
         return None, tuple(found("P203", problem, place=MANIFEST_NAME) for problem in problems)
-
-
-def load_manifest(raw: bytes) -> Manifest:
-    """Read a manifest from bytes.
-
-    Raises:
-        PackageError: names the file, every wrong key, and the remedy.
-    """
-    manifest, findings = parse_manifest(raw)
-    if manifest is None:
-        raise PackageError(
-            "; ".join(finding.message for finding in findings),
-            place=MANIFEST_NAME,
-            remedy=findings[0].remedy,
-        )
-    return manifest
 
 
 def left_out_by(patterns: tuple[str, ...]) -> Callable[[str], str | None]:

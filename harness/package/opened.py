@@ -19,7 +19,7 @@ from harness.core.types import Limits
 from harness.package.content_rules import shortened
 from harness.package.findings import Finding
 from harness.package.manifest import Manifest
-from harness.package.reading import Reading, read_all
+from harness.package.reading import PackageReading, read_all
 from harness.package.source import Survey, survey
 
 FIXED_SECONDS = 315_532_800  # 1980-01-01, the earliest time that a zip can hold
@@ -65,7 +65,7 @@ def open_package(source: Path, destination: Path, *, limits: Limits) -> Package:
 
 def read_and_open(
     looked: Survey, destination: Path | None, *, limits: Limits
-) -> tuple[Package | None, Reading]:
+) -> tuple[Package | None, PackageReading]:
     """Read every file of a surveyed package once, and copy it on the way if nothing forbids it.
 
     Args:

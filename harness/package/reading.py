@@ -23,7 +23,7 @@ _LISTING_HEADER = b"package 1\n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class PackageReading:
     """What one pass over every file of a package gives."""
 
     sha256: str  # of the package, if it could be read whole
@@ -34,7 +34,7 @@ class Reading:
     findings: tuple[Finding, ...]  # these, and what was not looked at
 
 
-def read_all(looked: Survey, *, bytes_max: int, into: Path | None = None) -> Reading:
+def read_all(looked: Survey, *, bytes_max: int, into: Path | None = None) -> PackageReading:
     """Read every file of a package once.
 
     Args:
@@ -67,7 +67,7 @@ def read_all(looked: Survey, *, bytes_max: int, into: Path | None = None) -> Rea
         if python:
             scans[item.path] = scan(head, place=item.path)
     left_out = [found("P313", f"{size:,} bytes of Python", place=path) for path, size in too_large.items()]
-    return Reading(
+    return PackageReading(
         sha256=digest(listing),
         heads=heads,
         scans=scans,

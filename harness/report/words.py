@@ -9,7 +9,7 @@ from harness.core.text import outcomes_in_words, safe_text
 from harness.core.types import OutcomeKind, SetName, Verdict
 from harness.core.usage import Usage
 from harness.results.result import SetResult
-from harness.scoring.comparison import standing
+from harness.scoring.comparison import compared
 from harness.scoring.intervals import Gap, Interval
 from harness.scoring.score import SetScore
 
@@ -134,12 +134,12 @@ def one_line(text: str, *, characters: int = NAME_CHARACTERS) -> str:
 
 def against_half(score_set: SetScore, decimals: int = 4) -> str:
     """Say how a log loss stands to that of a constant one half: no more than its interval carries."""
-    return f"{score_set.standing} a constant 0.5 ({score(score_set.anchors.constant_half, decimals)})"
+    return f"{score_set.comparison} a constant 0.5 ({score(score_set.anchors.constant_half, decimals)})"
 
 
 def gap_in_words(gap: Gap) -> str:
     """Say whether a set went better or worse than another, or that it cannot be told."""
-    return f"{gap.second} {standing(gap.interval, 0.0)} {gap.first}"
+    return f"{gap.second} {compared(gap.interval, 0.0)} {gap.first}"
 
 
 def verdict_in_words(one: SetResult) -> str:

@@ -6,10 +6,13 @@ one's own package. Both pass the contract suite in `tests/contract/`.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from importlib import import_module
+from typing import Any, Protocol, cast
 
+from harness.core.errors import ConfigError
 from harness.core.types import NO_IMAGE, ImageFacts, SandboxFacts, SandboxSpec
 
 
@@ -61,3 +64,62 @@ class Backend:
     gpu_uuids: tuple[str, ...] = ()  # all that may be used, the first to be taken first
     gpu_names: tuple[str, ...] = ()
     runtime: str | None = None  # the engine's, e.g. "runsc"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a back end may be asked for, and what it may ask for: each takes what it needs.
+
+    Attributes:
+        say: Told what is going on.
+        engine: Finds or starts the container engine.
+        image: Finds or builds the runtime image in an engine.
+        runtime: The engine's runtime, e.g. "runsc".
+        gpus: How many GPUs the packages get, if the host has so many.
+        held: Holds them until it is closed. None: no GPUs are used.
+        wait: Wait for GPUs and cores that other harnesses have claimed. Otherwise cores are shared, and a GPU
+            that is not free is an error.
+        python: The interpreter of a back end without an image; this one by default.
+    """
+
+    say: Callable[[str], None]
+    engine: Callable[[], Any]
+    image: Callable[[Any], ImageFacts]
+    runtime: str | None = None
+    gpus: int = 0
+    held: ExitStack | None = None
+    wait: bool = False
+    python: str | None = None
+
+
+class BackEnd(Protocol):
+    """What each module of `BACK_ENDS` offers; a further back end is a module and a line there."""
+
+    ISOLATION: str  # as its sandbox has it
+    WARNING: str  # to be shown before anything runs; empty if it isolates
+    LIKE_A_RUN: bool  # whether times measured on it say anything of a real run
+
+    def make(self, wanted: Wanted) -> Backend:
+        """Make it ready to start packages.
+
+        Raises:
+            ConfigError: a GPU is claimed by another harness, and is not to be waited for.
+            InfrastructureError: it cannot be made here.
+        """
+
+
+BACK_ENDS: Mapping[str, str] = {
+    "docker": "harness.sandbox.docker.back_end",
+    "process": "harness.sandbox.process",
+}
+
+
+def back_end(name: str) -> BackEnd:
+    """Return a back end; it is imported on use.
+
+    Raises:
+        ConfigError: there is none of this name; those that exist are listed.
+    """
+    if name not in BACK_ENDS:
+        raise ConfigError(f"no sandbox {name!r}", remedy=f"One of: {', '.join(BACK_ENDS)}.")
+    return cast("BackEnd", import_module(BACK_ENDS[name]))

@@ -22,8 +22,9 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from harness.core.errors import SandboxError
-from harness.core.types import SandboxFacts, SandboxSpec
+from harness.core.types import ImageFacts, SandboxFacts, SandboxSpec
 from harness.core.usage import Usage
+from harness.sandbox import Backend, Wanted
 from harness.sandbox.docker.hardening import environment
 from harness.sandbox.inbox import Inbox, frame_cap
 from harness.sandbox.protocol import frame
@@ -33,7 +34,22 @@ END_SECONDS = 30.0
 DRAIN_SECONDS = 1.0
 EXIT_SECONDS = 5.0
 CHUNK_BYTES = 64 * 1024
+ISOLATION = "none"
+WARNING = (
+    "--sandbox process isolates nothing: the package runs with your rights and your network. "
+    "It is for stepping through your own package; its result never enters a leaderboard."
+)
+LIKE_A_RUN = False
 _INSIDE_ONLY = {"HOME", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"}
+
+
+def make(wanted: Wanted) -> Backend:
+    """Run packages as plain processes of this machine. See `harness.sandbox.BackEnd`."""
+    return Backend(
+        sandbox=ProcessSandbox(python=wanted.python or sys.executable),
+        image=ImageFacts(label="no image: the host's own Python", digest="none", variant="cpu"),
+        engine="no container engine",
+    )
 
 
 class ProcessSandbox:
@@ -43,7 +59,7 @@ class ProcessSandbox:
         python: The interpreter that has what the package imports.
     """
 
-    isolation = "none"
+    isolation = ISOLATION
 
     def __init__(self, *, python: str = sys.executable) -> None:
         self._python = python

@@ -7,7 +7,7 @@ from enum import StrEnum
 from harness.scoring.intervals import Interval
 
 
-class Standing(StrEnum):
+class Comparison(StrEnum):
     """How a score stands to another, in words that go before what it is compared with."""
 
     BETTER = "better than"
@@ -15,11 +15,11 @@ class Standing(StrEnum):
     UNDECIDED = "not distinguishable from"
 
 
-def standing(interval: Interval | None, against: float) -> Standing:
+def compared(interval: Interval | None, against: float) -> Comparison:
     """Compare a score of which less is better, such as a log loss, or a gap with 0.
 
     It is better or worse only if its whole interval is; without an interval nothing can be told.
     """
     if interval is None or interval.low <= against <= interval.high:
-        return Standing.UNDECIDED
-    return Standing.BETTER if interval.high < against else Standing.WORSE
+        return Comparison.UNDECIDED
+    return Comparison.BETTER if interval.high < against else Comparison.WORSE

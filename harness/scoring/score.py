@@ -21,7 +21,7 @@ from harness.core.types import (
     Verdict,
     too_many_failed,
 )
-from harness.scoring.comparison import Standing, standing
+from harness.scoring.comparison import Comparison, compared
 from harness.scoring.curves import BrierParts, CalibrationBin, brier_parts, calibration_bins
 from harness.scoring.intervals import Gap, Interval, auc_interval, gap_of, mean_interval, proportion_interval
 from harness.scoring.metrics import (
@@ -101,10 +101,10 @@ class SetScore:
         )
 
     @property
-    def standing(self) -> Standing:
+    def comparison(self) -> Comparison:
         """How its log loss stands to that of a constant one half."""
         found = self.metrics.get("log_loss")
-        return standing(found.interval if found else None, self.anchors.constant_half)
+        return compared(found.interval if found else None, self.anchors.constant_half)
 
     @property
     def log_loss(self) -> float | None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import ConfigError
 from harness.core.files import write_text
 from harness.core.types import AppliedPerturbation, PreparedVideo
 
@@ -59,35 +58,3 @@ def prepared_video(record: dict[str, Any], videos: Path) -> PreparedVideo:
             AppliedPerturbation(name=item["name"], severity=item["severity"]) for item in record["applied"]
         ),
     )
-
-
-def read_manifest(path: Path) -> PreparedSet:
-    """Read a prepared set back.
-
-    Args:
-        path: The manifest, or the folder it is in.
-
-    Raises:
-        ConfigError: It is missing, or not a manifest of this format.
-    """
-    path = path / MANIFEST if path.is_dir() else path
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        if content["format"] != FORMAT:
-            raise ConfigError(
-                f"is of format {content['format']!r}, not {FORMAT!r}",
-                place=path,
-                remedy="render the set again",
-            )
-        return PreparedSet(
-            videos=tuple(prepared_video(record, path.parent / VIDEOS) for record in content["videos"]),
-            unreadable=tuple((item["source_id"], item["reason"]) for item in content["unreadable"]),
-            manifest_path=path,
-            reused=len(content["videos"]),
-        )
-    except ConfigError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"is no manifest of a prepared set: {error!r}", place=path, remedy="render the set first"
-        ) from error

@@ -22,7 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from harness.report.example import example_run
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from example_run import example_run
 
 from harness.contest.regrade.columns import read_columns
 from harness.contest.regrade.corrections import Correction, SetFrame

@@ -5,18 +5,20 @@ from __future__ import annotations
 import docker
 import pytest
 
-from harness.core.types import Limits
+from harness.core.types import ImageFacts, Limits
 from harness.diagnose.calibrate.measure import ENOUGH_ROUNDS, calibrate
+from harness.sandbox import Backend
 from harness.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 
 
 def test_the_workload_runs_and_leaves_nothing(docker_client: docker.DockerClient, runtime_image: str) -> None:
+    facts = ImageFacts(label="", digest=runtime_image, variant="cpu")
+    backend = Backend(sandbox=DockerSandbox(docker_client), image=facts)
     told: list[tuple[int, int]] = []
     found = calibrate(
-        DockerSandbox(docker_client),
-        image=runtime_image,
+        backend,
         limits=Limits(cpus=1.0, memory_bytes=2_000_000_000, gpus=0),
         cpu="test",
         progress=lambda done, total: told.append((done, total)),

@@ -9,11 +9,12 @@ from pathlib import Path
 import docker
 import pytest
 
+import harness.diagnose.doctor
 from harness.core.errors import SandboxError
 from harness.core.types import Limits, Mount, SandboxSpec
 from harness.diagnose.doctor.checkup import Level, Patient, examine
 from harness.diagnose.doctor.engine import ENGINE_CHECKS
-from harness.diagnose.doctor.probe import MARK, PROBE, judge_failure, judge_probe, parse_probe, run_probe
+from harness.diagnose.doctor.probe import MARK, judge_failure, judge_probe, parse_probe, run_probe
 from harness.sandbox.docker.sandbox import DockerSandbox
 
 MakePackage = Callable[..., Path]
@@ -21,6 +22,7 @@ MakeSpec = Callable[..., SandboxSpec]
 
 pytestmark = pytest.mark.docker
 
+PROBE = Path(harness.diagnose.doctor.__file__).parent / "packages" / "probe" / "probe.py"
 LIMITS = Limits(cpus=1.0, memory_bytes=256_000_000, tmp_bytes=16_000_000, shm_bytes=16_000_000, gpus=0)
 
 
@@ -44,7 +46,7 @@ def test_a_container_of_ours_has_every_wall(
 
 
 def test_a_container_without_walls_is_found_out(docker_client: docker.DockerClient, light_image: str) -> None:
-    program = f"{PROBE}\nimport pathlib\nPredictor(pathlib.Path('/tmp'))\n"
+    program = f"{PROBE.read_text(encoding='utf-8')}\nPredictor(Path('/tmp'))\n"
     said = docker_client.containers.run(
         light_image, ["-c", program], entrypoint="python3", network_mode="host",
         environment={"HARNESS_VIDEOS": "/tmp"}, security_opt=["seccomp=unconfined"],

@@ -11,7 +11,7 @@ from harness.core.text import outcomes_in_words
 from harness.core.types import SetName, Verdict
 from harness.report import words
 from harness.results.result import NO_ISOLATION, Result, SetResult
-from harness.scoring.comparison import Standing
+from harness.scoring.comparison import Comparison
 from harness.scoring.intervals import Gap
 from harness.scoring.metrics import all_metrics
 from harness.scoring.repeatability import Steadiness, in_words
@@ -100,14 +100,18 @@ def _loss(one: SetResult) -> Text:
     found = one.score.metrics.get("log_loss")
     if found is None or found.value is None:
         return Text(f"none: {words.one_line(one.score.reason, characters=400)}", "red")
-    stands = one.score.standing
+    stands = one.score.comparison
     text = Text(words.score(found.value), _STYLES[stands])
     if found.interval is not None:
         text.append(f"  95% {words.score(found.interval.low)} to {words.score(found.interval.high)}", "dim")
     return text.append(f"\n{words.against_half(one.score)}", "dim")
 
 
-_STYLES = {Standing.BETTER: "bold green", Standing.UNDECIDED: "bold yellow", Standing.WORSE: "bold yellow"}
+_STYLES = {
+    Comparison.BETTER: "bold green",
+    Comparison.UNDECIDED: "bold yellow",
+    Comparison.WORSE: "bold yellow",
+}
 
 
 def _time(one: SetResult) -> Text:

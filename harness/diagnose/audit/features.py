@@ -23,7 +23,7 @@ MODIFIED = "modification time"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class FeatureTable:
     """Features of a set. `values` is (videos, features); features that rank all videos alike are one.
 
     `names[i]` says what column i is; `also[i]` names the features that are the same in this set.
@@ -34,13 +34,13 @@ class Table:
     values: Floats
 
 
-def feature_table(traits: Sequence[Traits]) -> Table:
+def feature_table(traits: Sequence[Traits]) -> FeatureTable:
     """Return all that a contestant could see: file, container, codecs, audio, name and place by name."""
     columns = [*_number_columns(traits), *_word_columns(traits), *_name_columns([one.name for one in traits])]
     return _merged(columns, rows=len(traits))
 
 
-def modified_table(traits: Sequence[Traits]) -> Table:
+def modified_table(traits: Sequence[Traits]) -> FeatureTable:
     """Return what the modification times tell, which staging hides and a published folder shows."""
     times = np.asarray([one.modified_ns for one in traits], dtype=np.float64)
     place = _places(times)
@@ -136,7 +136,7 @@ def _places(values: Floats) -> Floats:
     return places
 
 
-def _merged(columns: Iterable[Column], *, rows: int) -> Table:
+def _merged(columns: Iterable[Column], *, rows: int) -> FeatureTable:
     """Drop what is constant, and put together what ranks the videos alike (or in reverse)."""
     names: list[str] = []
     also: list[list[str]] = []
@@ -156,4 +156,4 @@ def _merged(columns: Iterable[Column], *, rows: int) -> Table:
         also.append([])
         kept.append(np.where(np.isnan(values), np.nanmedian(values), values))
     table = np.stack(kept, axis=1) if kept else np.zeros((rows, 0))
-    return Table(names=tuple(names), also=tuple(map(tuple, also)), values=table)
+    return FeatureTable(names=tuple(names), also=tuple(map(tuple, also)), values=table)

@@ -68,7 +68,7 @@ class Likeness:
         return self.mean_picture >= MEAN_PICTURE_MIN and self.motion >= MOTION_MIN
 
 
-class Sampler:
+class FrameSampler:
     """Collects a fingerprint from decoded frames, given in order of presentation."""
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ _CELLS = 2_000_000  # videos times relabelings at once: bounds a table to 16 MB
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class LeakTest:
     """How labels are moved, and which videos are held out together.
 
     `labels` is (n, 1 + count): the truth first, then relabelings, which respected sources, or moved single
@@ -67,7 +67,7 @@ class AucTest:
     p: float
 
 
-def make_plan(labels: Bools, groups: Integers, *, count: int, rng: np.random.Generator) -> Plan:
+def make_plan(labels: Bools, groups: Integers, *, count: int, rng: np.random.Generator) -> LeakTest:
     """Draw relabelings that respect sources, or single videos where the sources allow fewer than 1,000."""
     own = np.arange(len(labels), dtype=np.int64)
     sources = len(np.unique(groups))
@@ -75,7 +75,7 @@ def make_plan(labels: Bools, groups: Integers, *, count: int, rng: np.random.Gen
     if sources == len(labels) or total < math.log(RELABELINGS_MIN):
         exchanged, total, unit = own, _log_relabelings(labels, own), Unit.VIDEO
     moved = relabelings(labels, exchanged, count=count, rng=rng)
-    return Plan(
+    return LeakTest(
         labels=np.hstack([labels[:, None], moved]),
         groups=groups if sources >= SOURCES_MIN else own,
         unit=unit,
@@ -116,7 +116,7 @@ def _log_relabelings(labels: Bools, groups: Integers) -> float:
     return total
 
 
-def judge_columns(values: Floats, plan: Plan) -> list[AucTest]:
+def judge_columns(values: Floats, plan: LeakTest) -> list[AucTest]:
     """Test every column alone, two-sided; `p` is corrected for the number of columns.
 
     Westfall and Young 1993 (max-T): how often the most extreme column of a relabeling, each in units of its
@@ -154,7 +154,7 @@ def _independent_variance(counts: tuple[int, int]) -> float:
     return (fakes + reals + 1) / (12 * fakes * reals)
 
 
-def judge_linear(values: Floats, plan: Plan, rng: np.random.Generator) -> AucTest:
+def judge_linear(values: Floats, plan: LeakTest, rng: np.random.Generator) -> AucTest:
     """Cross-validate ridge regression on the ranks, one-sided, with its whole procedure under relabelings."""
     features = standardised_ranks(values)
     repeats = 10 if len(features) <= 200 else 3 if len(features) <= 2000 else 1
@@ -166,7 +166,7 @@ def judge_linear(values: Floats, plan: Plan, rng: np.random.Generator) -> AucTes
     return AucTest(auc=float(aucs[0]), interval=interval, p=p)
 
 
-def make_folds(plan: Plan, rng: np.random.Generator) -> Integers:
+def make_folds(plan: LeakTest, rng: np.random.Generator) -> Integers:
     """Deal whole groups into three to five folds of like size, without a look at the labels."""
     sizes = np.bincount(plan.groups)
     folds = max(3, min(5, len(plan.groups) // 6))
@@ -203,7 +203,7 @@ def cross_validated_aucs(features: Floats, labels: Bools, fold_tables: Sequence[
     return np.where(pairs > 0, wins / np.maximum(pairs, 1), 0.5)
 
 
-def judge_boosted(values: Floats, plan: Plan, *, bar: float, rng: np.random.Generator) -> AucTest:
+def judge_boosted(values: Floats, plan: LeakTest, *, bar: float, rng: np.random.Generator) -> AucTest:
     """Cross-validate gradient-boosted trees, which find what only several features together tell.
 
     Relabelings cost a training each, so there are 40, and `p` is the tail of a normal law fitted to them (the
@@ -242,7 +242,7 @@ def _boosted_auc(values: Floats, labels: Bools, folds: Integers, seed: int) -> f
     return wins / pairs if pairs else 0.5
 
 
-def judge_neighbours(order: Integers, plan: Plan) -> tuple[float, float, float]:
+def judge_neighbours(order: Integers, plan: LeakTest) -> tuple[float, float, float]:
     """Test whether neighbours in an order share labels more or less often than chance has it.
 
     Returns:

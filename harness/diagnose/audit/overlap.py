@@ -89,6 +89,11 @@ def overlap_between(
 
 def overlap_within(name: SetName, clips: Sequence[Clip]) -> Iterator[AuditFinding]:
     """Yield what is in one set more than once."""
+    yield from _same_files(name, clips)
+    yield from _same_footage(name, clips)
+
+
+def _same_files(name: SetName, clips: Sequence[Clip]) -> Iterator[AuditFinding]:
     by_hash = defaultdict(list)
     for clip in clips:
         by_hash[clip.traits.sha256].append(clip)
@@ -104,17 +109,16 @@ def overlap_within(name: SetName, clips: Sequence[Clip]) -> Iterator[AuditFindin
                 f"{len(groups)} files of {name} are there several times, {how}",
                 evidence=evidence,
             )
+
+
+def _same_footage(name: SetName, clips: Sequence[Clip]) -> Iterator[AuditFinding]:
     strangers, pairs = [], []
     for i, j, likeness in copies([clip.print for clip in clips]):
         one, other = clips[i], clips[j]
         if one.traits.sha256 == other.traits.sha256:
             continue
         text = f"{_pair(one, other)}: {_shown(likeness)}"
-        if (
-            one.source != other.source
-            and other.traits.name not in one.source
-            and one.traits.name not in other.source
-        ):
+        if _strangers(one, other):
             strangers.append(text)
         elif one.label.fake != other.label.fake:
             pairs.append(text)
@@ -127,6 +131,12 @@ def overlap_within(name: SetName, clips: Sequence[Clip]) -> Iterator[AuditFindin
         yield audit_finding(
             "A314", [name], f"{len(pairs)} real and fake pairs of {name} share their footage", evidence=pairs
         )
+
+
+def _strangers(one: Clip, other: Clip) -> bool:
+    """Tell whether the labels name two sources, of which neither is the other video."""
+    named_apart = other.traits.name not in one.source and one.traits.name not in other.source
+    return one.source != other.source and named_apart
 
 
 def _equal(

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.core.types import AppliedPerturbation, SetName
-from harness.diagnose.audit.features import Table, feature_table, modified_table, name_order
+from harness.diagnose.audit.features import FeatureTable, feature_table, modified_table, name_order
 from harness.diagnose.audit.leaks import (
     BOOSTED_VIDEOS_MIN,
     AucTest,
-    Plan,
+    LeakTest,
     judge_boosted,
     judge_columns,
     judge_linear,
@@ -105,7 +105,7 @@ def audit_set(name: SetName, subject: Subject, videos: Sequence[Fed], *, seed: t
     )
 
 
-def _features(table: Table, plan: Plan) -> tuple[FeatureResult, ...]:
+def _features(table: FeatureTable, plan: LeakTest) -> tuple[FeatureResult, ...]:
     if not table.names:
         return ()
     results = [

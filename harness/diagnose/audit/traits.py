@@ -23,7 +23,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
-from harness.diagnose.audit.fingerprint import Fingerprint, Sampler
+from harness.diagnose.audit.fingerprint import Fingerprint, FrameSampler
 from harness.videos.probe import probe, reason
 
 AUDIO_SECONDS_MAX = 60.0  # loudness of the first minute
@@ -65,7 +65,7 @@ def read_traits(job: TraitsJob) -> Traits:
         with job.path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         with av.open(str(job.path), metadata_errors="replace") as container:
-            passage = _Passage(sampler=Sampler() if job.fingerprint else None)
+            passage = _Passage(sampler=FrameSampler() if job.fingerprint else None)
             passage.read(container)
             words = _words(container, job.path, passage.signature)
             numbers = _container_numbers(container)
@@ -105,7 +105,7 @@ def read_traits(job: TraitsJob) -> Traits:
 class _Passage:
     """What is gathered on the one way through the packets."""
 
-    sampler: Sampler | None
+    sampler: FrameSampler | None
     frames: int = 0
     times: list[float] = field(default_factory=list)
     key_frames: list[int] = field(default_factory=list)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import InfrastructureError, SandboxSignal
-from harness.core.types import Limits, Mount, SandboxSpec
+from harness.core.types import Limits, Terms
 from harness.diagnose.calibrate.speeds import PARTS, Calibration, PartSeconds
+from harness.gateway.run_package import opened_beside, spec_for
 from harness.gateway.staging import Stage
-from harness.sandbox import Sandbox, SandboxProcess
+from harness.sandbox import Backend, SandboxProcess
 from harness.sandbox.protocol import Answer, Ready, decode_reply, encode_predict
 from harness.videos.synthetic import ClipSpec, write_clip
 
@@ -35,40 +36,30 @@ ROUND_SECONDS_MAX = 120.0
 
 
 def calibrate(
-    sandbox: Sandbox,
+    backend: Backend,
     *,
-    image: str,
     limits: Limits,
     cpu: str,
-    gpu_uuids: tuple[str, ...] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Calibration:
     """Measure this machine.
 
     Args:
-        sandbox: Starts the container.
-        image: The runtime image, by digest.
+        backend: Starts the container; its GPUs are used as in a run.
         limits: Those of a run: cores and memory decide how fast it is.
         cpu: This machine's processor, for people.
-        gpu_uuids: As a run would give them.
         progress: Told how many of how many rounds are done.
 
     Raises:
         InfrastructureError: the workload did not run.
     """
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    with Stage() as stage, _package(stage) as package:
+    held = replace(limits, startup_seconds=max(limits.startup_seconds, 300.0))
+    with _workload() as source, Stage() as stage, opened_beside(source, stage, limits=held) as package:
         write_clip(stage.videos / "clip.mp4", CLIP)
         (stage.videos / "clip.mp4").chmod(0o644)
-        spec = SandboxSpec(
-            run_id="calibration",
-            image=image,
-            package=Mount(source=package, target="/package"),
-            videos=Mount(source=stage.videos, target="/videos"),
-            limits=replace(limits, startup_seconds=max(limits.startup_seconds, 300.0)),
-            gpu_uuids=gpu_uuids,
-        )
-        with sandbox.start(spec) as process:
+        spec = spec_for(package, stage, backend=backend, terms=Terms(limits=held), run_id="calibration")
+        with backend.sandbox.start(spec) as process:
             try:
                 _ready(process, spec.limits.startup_seconds)
                 _rounds(process, progress)
@@ -83,7 +74,7 @@ def calibrate(
     rounds = rounds[WARM_UP_ROUNDS:]
     return Calibration(
         created=datetime.now(UTC),
-        image=image,
+        image=backend.image.digest,
         cpus=limits.cpus,
         cpu=cpu,
         device=device,
@@ -119,23 +110,16 @@ def rounds_of(log: str) -> tuple[Any, list[dict[str, float]]]:
 
 
 @contextmanager
-def _package(stage: Stage) -> Iterator[Path]:
-    """Put the workload beside the staged clip, where the container's user can read it."""
-    folder = stage.videos.parent / "package"
-    folder.mkdir()
-    folder.chmod(0o755)
+def _workload() -> Iterator[Path]:
+    """Put the workload and the detector that it uses into one folder."""
     source = files("harness.diagnose.calibrate") / "packages" / "workload"
     model = files("harness.videos.perturb") / "models" / "face_detection_yunet_2023mar.onnx"
-    parts = {"submission.toml": source, "predictor.py": source}
-    for name, place in parts.items():
-        (folder / name).write_bytes((place / name).read_bytes())
-    (folder / "detector.onnx").write_bytes(model.read_bytes())
-    for path in folder.iterdir():
-        path.chmod(0o644)
-    try:
+    with tempfile.TemporaryDirectory(prefix="harness-workload-") as name:
+        folder = Path(name)
+        for part in ("submission.toml", "predictor.py"):
+            (folder / part).write_bytes((source / part).read_bytes())
+        (folder / "detector.onnx").write_bytes(model.read_bytes())
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _ready(process: SandboxProcess, seconds: float) -> None:

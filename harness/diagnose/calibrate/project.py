@@ -39,7 +39,6 @@ class Projection:
 
     reference: str
     videos: int
-    timed_videos: int
     seconds: float  # the median of all draws
     low: float
     high: float
@@ -89,7 +88,6 @@ def project(
     return Projection(
         reference=reference.name,
         videos=videos,
-        timed_videos=len(times),
         seconds=middle,
         low=low,
         high=high,

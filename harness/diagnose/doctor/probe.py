@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import docker
@@ -19,11 +20,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.core.errors import HarnessError, InfrastructureError, SandboxSignal
 from harness.core.limits import bytes_in_words
-from harness.core.types import Limits, Mount, SandboxSpec
+from harness.core.types import ImageFacts, Limits, Terms
 from harness.diagnose.doctor.checkup import Diagnosis, Patient, fails, warns, well
+from harness.gateway.run_package import opened_beside, spec_for
 from harness.gateway.staging import Stage
 from harness.image.base_image import find_base, image_id_of
 from harness.image.runtime_image import RUNTIME_FOLDER, host_variant, runtime_tag
+from harness.sandbox import Backend
 from harness.sandbox.docker.sandbox import DockerSandbox
 from harness.sandbox.protocol import Failed, Ready, decode_reply
 
@@ -31,60 +34,6 @@ MARK = "harness-probe "
 TOKEN = "token"  # noqa: S105  (a file name)
 NO_SOURCE = "bind source path does not exist"  # the engine's own words
 IMAGE_DISK_BYTES = 8_000_000_000  # wheels, their layer and the build on top of it, once
-MANIFEST = 'name = "doctor"\nentry = "probe:Predictor"\n'
-PROBE = """\
-import ctypes, errno, json, os, pathlib, sys
-
-def text(*paths):
-    for path in paths:
-        try:
-            return pathlib.Path(path).read_text().strip()
-        except OSError:
-            continue
-    return ""
-
-def status(key):
-    for line in text("/proc/self/status").splitlines():
-        if line.startswith(key + ":"):
-            return line.split()[1]
-    return ""
-
-def blocked(number, *arguments):
-    library = ctypes.CDLL(None, use_errno=True)
-    answer = library.syscall(number, *arguments)
-    return answer == -1 and ctypes.get_errno() == errno.EPERM
-
-def refused(path):
-    try:
-        pathlib.Path(path).write_text("x")
-    except OSError:
-        return True
-    return False
-
-class Predictor:
-    def __init__(self, package):
-        # keyctl(KEYCTL_GET_KEYRING_ID, session): free to everybody where no profile forbids it.
-        keyctl = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)
-        facts = {
-            "seccomp_mode": status("Seccomp"),
-            "no_new_privileges": status("NoNewPrivs"),
-            "capabilities": status("CapEff") + status("CapPrm") + status("CapBnd"),
-            "user": os.getuid(),
-            "keyctl_blocked": None if keyctl is None else blocked(keyctl, 0, -3, 0),
-            "interfaces": [line.split(":")[0].strip() for line in text("/proc/net/dev").splitlines()[2:]],
-            "root_read_only": refused("/probe"),
-            "package_read_only": refused(package / "probe"),
-            "token": text(pathlib.Path(os.environ["HARNESS_VIDEOS"]) / "token"),
-            "memory_limit": text("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory.max"),
-            "swap_limit": text("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"),
-            "swap_max": text("/sys/fs/cgroup/memory.swap.max"),
-            "user_map": " ".join(text("/proc/self/uid_map").split()),
-        }
-        print("harness-probe " + json.dumps(facts), file=sys.stderr, flush=True)
-
-    def predict(self, video):
-        return 0.5
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,25 +98,18 @@ def run_probe(
     Raises:
         InfrastructureError: it could not be started, or said nothing that can be read.
     """
-    with Stage(temporary) as stage:
-        package = stage.videos.parent / "package"
-        package.mkdir()
-        package.chmod(0o755)  # the container's user is another one
-        for path, content in (
-            (package / "submission.toml", MANIFEST),
-            (package / "probe.py", PROBE),
-            (stage.videos / TOKEN, token),
-        ):
-            path.write_text(content, encoding="utf-8")
-            path.chmod(0o644)
-        spec = SandboxSpec(
-            run_id="doctor",
-            image=image,
-            package=Mount(source=package, target="/package"),
-            videos=Mount(source=stage.videos, target="/videos"),
-            limits=limits,
-        )
-        with DockerSandbox(client).start(spec) as process:
+    backend = Backend(
+        sandbox=DockerSandbox(client), image=ImageFacts(label="", digest=image, variant=""), engine=""
+    )
+    with (
+        as_file(files("harness.diagnose.doctor") / "packages" / "probe") as source,
+        Stage(temporary) as stage,
+        opened_beside(source, stage, limits=limits) as package,
+    ):
+        (stage.videos / TOKEN).write_text(token, encoding="utf-8")
+        (stage.videos / TOKEN).chmod(0o644)
+        spec = spec_for(package, stage, backend=backend, terms=Terms(limits=limits), run_id="doctor")
+        with backend.sandbox.start(spec) as process:
             try:
                 reply = decode_reply(process.receive(limits.startup_seconds))
             except SandboxSignal as signal:

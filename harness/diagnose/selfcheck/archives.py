@@ -66,7 +66,7 @@ class _Evil:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Record:
+class _Member:
     local_name: bytes
     central_name: bytes
     packed: bytes
@@ -133,7 +133,7 @@ def _content(member: Member) -> bytes:
 
 def _zip(members: Sequence[Member]) -> bytes:
     body = b""
-    records: list[_Record] = []
+    records: list[_Member] = []
     for member in members:
         record = _record(member)
         if member.overlap and records:
@@ -148,12 +148,12 @@ def _zip(members: Sequence[Member]) -> bytes:
     return body + directory + end
 
 
-def _record(member: Member) -> _Record:
+def _record(member: Member) -> _Member:
     content = _content(member)
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     central = member.path if member.central_path is None else member.central_path
     modes = {MemberKind.LINK: 0o120777, MemberKind.DEVICE: 0o020666}
-    return _Record(
+    return _Member(
         local_name=member.path.encode(),
         central_name=central.encode(),
         packed=deflate.compress(content) + deflate.flush(),
@@ -164,12 +164,12 @@ def _record(member: Member) -> _Record:
     )
 
 
-def _local(record: _Record) -> bytes:
+def _local(record: _Member) -> bytes:
     numbers = (record.crc32, len(record.packed), record.size_bytes, len(record.local_name), 0)
     return _LOCAL.pack(b"PK\x03\x04", 20, record.flags, _DEFLATED, 0, _DOS_DATE, *numbers) + record.local_name
 
 
-def _central(record: _Record) -> bytes:
+def _central(record: _Member) -> bytes:
     numbers = (record.crc32, len(record.packed), record.size_bytes, len(record.central_name), 0, 0, 0, 0)
     head = (b"PK\x01\x02", _UNIX << 8 | 20, 20, record.flags, _DEFLATED, 0, _DOS_DATE)
     return _CENTRAL.pack(*head, *numbers, record.mode << 16, record.offset or 0) + record.central_name

@@ -13,7 +13,7 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Attacked:
     """One attack that was made."""
 
     behaviour: Behaviour
@@ -38,7 +38,7 @@ class Progress:
 
 def run_behaviours(
     behaviours: Sequence[Behaviour], target: Target, *, progress: Callable[[Progress], None]
-) -> Iterator[Finding]:
+) -> Iterator[Attacked]:
     """Make one attack after the other.
 
     Raises:
@@ -48,7 +48,7 @@ def run_behaviours(
         progress(Progress(done=number, total=len(behaviours), name=behaviour.name))
         observed = attack(behaviour, target)
         checks = judge(behaviour, observed)
-        yield Finding(
+        yield Attacked(
             behaviour=behaviour,
             seconds=observed.seconds,
             checks=checks,
@@ -56,7 +56,7 @@ def run_behaviours(
         )
 
 
-def to_json(findings: Iterable[Finding], *, runtime: str | None) -> dict[str, object]:
+def to_json(findings: Iterable[Attacked], *, runtime: str | None) -> dict[str, object]:
     """Describe the findings as a JSON object, with `schema` and `ok`."""
     rows = [
         {

@@ -138,28 +138,36 @@ class GpuMeter:
         readings = [nvml.read_gpu(gpu.uuid) for gpu in self._lease.gpus]
         troubles = [reading for reading in readings if isinstance(reading, Trouble)]
         seen = [reading for reading in readings if isinstance(reading, GpuReading)]
-        memory = 0
-        strangers: set[int] = set()
-        if not troubles:
-            for reading, baseline in zip(seen, self._lease.baseline_bytes, strict=True):
-                held, others = self._attribute(reading, baseline)
-                memory = max(memory, held)
-                strangers |= others
+        memory, strangers = (0, set[int]()) if troubles else self._attribute_all(seen)
         with self._lock:
             if self._stop.is_set():
                 return False  # too late to judge: the container is gone
             if troubles:
-                self._troubles += 1
-                if troubles[0].lost or self._troubles > TROUBLES_MAX:
-                    self._fault = f"the GPU was lost during the run: {troubles[0].text}"
+                self._count_trouble(troubles[0])
                 return bool(self._fault)
             self._note(memory, seen)
-            self._strangers = {one: self._strangers.get(one, 0) + 1 for one in strangers}
-            for process_id, times in self._strangers.items():
-                if times >= STRANGER_READINGS:
-                    who = described(GpuProcess(process_id=process_id, memory_bytes=None))
-                    self._fault = f"another {who} began to use the GPU during the run"
+            self._note_strangers(strangers)
             return self._exceeded or bool(self._fault)
+
+    def _attribute_all(self, readings: Iterable[GpuReading]) -> tuple[int, set[int]]:
+        """Return what the container holds of the fullest GPU, and whose other processes compute."""
+        found = [
+            self._attribute(reading, baseline)
+            for reading, baseline in zip(readings, self._lease.baseline_bytes, strict=True)
+        ]
+        return max((held for held, _ in found), default=0), set[int]().union(*(others for _, others in found))
+
+    def _count_trouble(self, trouble: Trouble) -> None:
+        self._troubles += 1
+        if trouble.lost or self._troubles > TROUBLES_MAX:
+            self._fault = f"the GPU was lost during the run: {trouble.text}"
+
+    def _note_strangers(self, strangers: Iterable[int]) -> None:
+        self._strangers = {one: self._strangers.get(one, 0) + 1 for one in strangers}
+        for process_id, times in self._strangers.items():
+            if times >= STRANGER_READINGS:
+                who = described(GpuProcess(process_id=process_id, memory_bytes=None))
+                self._fault = f"another {who} began to use the GPU during the run"
 
     def _note(self, memory: int, readings: Iterable[GpuReading]) -> None:
         now = time.monotonic()

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from harness.diagnose.audit.leaks import (
-    Plan,
+    LeakTest,
     cross_validated_aucs,
     judge_boosted,
     judge_columns,
@@ -42,7 +42,7 @@ def balanced(count: int) -> Bools:
     return np.asarray(np.arange(count) % 2 == 1)
 
 
-def plan_of(labels: Bools, groups: Integers, *, seed: int = 0, count: int = 499) -> Plan:
+def plan_of(labels: Bools, groups: Integers, *, seed: int = 0, count: int = 499) -> LeakTest:
     return make_plan(labels, groups, count=count, rng=np.random.default_rng(seed))
 
 

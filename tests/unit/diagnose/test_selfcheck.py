@@ -22,7 +22,7 @@ from harness.diagnose.selfcheck.attack import Observed
 from harness.diagnose.selfcheck.behaviour import After, Behaviour, core_behaviours, load_behaviour
 from harness.diagnose.selfcheck.host import Listener, host_addresses, listing, processes_left
 from harness.diagnose.selfcheck.judge import evidence, judge
-from harness.diagnose.selfcheck.run import Finding, table_markdown, to_json
+from harness.diagnose.selfcheck.run import Attacked, table_markdown, to_json
 from harness.gateway.set_run import SetRun
 from harness.package.check import check_package
 
@@ -150,7 +150,7 @@ def test_whatever_is_otherwise_is_seen(tmp_path: Path, observed: Observed, name:
     behaviour = behaviour_of(tmp_path / "bad")
     checks = judge(behaviour, observed)
     assert [check.name for check in checks if not check.held] == [name]
-    finding = Finding(
+    finding = Attacked(
         behaviour=behaviour, seconds=1.0, checks=checks, evidence=evidence(behaviour, observed, checks)
     )
     assert name in finding.evidence

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.core.types import OutcomeKind
 from harness.gateway.batch_table import TableAnswers, parse_table
 from harness.sandbox.protocol import TABLE_BYTES_MAX
 
@@ -81,8 +80,6 @@ def test_a_label_that_is_no_probability_costs_its_video_only(label: str) -> None
     answers = table(f"filename,label\na.mp4,{label}\nb.mp4,1\n")
     assert answers.probabilities == {"b.mp4": 1.0}
     assert list(answers.invalid) == ["a.mp4"]
-    assert answers.kind("a.mp4") is OutcomeKind.INVALID_PREDICTION
-    assert answers.kind("b.mp4") is OutcomeKind.PREDICTED
     assert len(answers.errors) == 1
 
 
@@ -97,7 +94,6 @@ def test_a_missing_row_is_missing() -> None:
     answers = table("filename,label\nb.mp4,1\n")
     assert answers.missing == ("a.mp4",)
     assert answers.errors == ("a.mp4: no row",)
-    assert answers.kind("a.mp4") is OutcomeKind.INVALID_PREDICTION
 
 
 @pytest.mark.parametrize("name", ["c.mp4", "A.mp4", " a.mp4", "a.mp4 ", "a", "", "/videos/c.mp4", "\x1b[2J"])

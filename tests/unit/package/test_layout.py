@@ -9,17 +9,23 @@ import pytest
 from harness.core.errors import PackageError
 from harness.core.types import Mount
 from harness.package.layout import Placement, kaggle_datasets, layout_mounts, sample_submission_csv
-from harness.package.manifest import load_manifest
+from harness.package.manifest import Manifest, parse_manifest
 from harness.package.opened import Package
 
 SLUG = "deepfake-detection-challenge"
 KAGGLE = 'name = "k"\nlayout = "kaggle"\ncommand = ["python", "kernel.py"]\n'
 
 
+def read_back(raw: bytes) -> Manifest:
+    manifest, findings = parse_manifest(raw)
+    assert manifest is not None, findings
+    return manifest
+
+
 def package(manifest: str, folders: tuple[str, ...] = ("helper-code", "weights", "weights/large")) -> Package:
     return Package(
         root=Path("/opened"),
-        manifest=load_manifest(manifest.encode()),
+        manifest=read_back(manifest.encode()),
         sha256="0" * 64,
         size_bytes=1,
         file_count=1,
@@ -63,17 +69,17 @@ def test_the_manifest_may_name_slug_and_data_sets() -> None:
 
 
 def test_no_data_sets_may_be_asked_for() -> None:
-    manifest = load_manifest((KAGGLE + "[kaggle]\ndatasets = {}\n").encode())
+    manifest = read_back((KAGGLE + "[kaggle]\ndatasets = {}\n").encode())
     assert kaggle_datasets(manifest, ("weights",), SLUG) == {}
 
 
 def test_a_data_set_cannot_lie_over_the_contest() -> None:
     with pytest.raises(PackageError, match="contest's own folder"):
-        kaggle_datasets(load_manifest(KAGGLE.encode()), (SLUG,), SLUG)
+        kaggle_datasets(read_back(KAGGLE.encode()), (SLUG,), SLUG)
 
 
 def test_a_data_set_must_be_in_the_package() -> None:
-    manifest = load_manifest((KAGGLE + '[kaggle.datasets]\na = "nowhere"\n').encode())
+    manifest = read_back((KAGGLE + '[kaggle.datasets]\na = "nowhere"\n').encode())
     with pytest.raises(PackageError, match="nowhere"):
         kaggle_datasets(manifest, ("weights",), SLUG)
 

@@ -13,7 +13,6 @@ from harness.core.errors import ConfigError
 from harness.core.locks import try_lock
 from harness.videos.perturb.recipes import load_recipe
 from harness.videos.prepare import PrepareProgress, SourceVideo, file_sha256, neutral_name, prepare_set
-from harness.videos.prepared_set import read_manifest
 from harness.videos.synthetic import ClipSpec, write_clip
 
 RECIPE = """
@@ -202,21 +201,6 @@ def test_progress_counts_to_the_end(sources: list[SourceVideo], recipe_path: Pat
     assert {item.total for item in seen} == {5}
     assert seen[-1].frames > 0
     assert seen[-1].bytes_written == sum(path.stat().st_size for path in (tmp_path / "videos").iterdir())
-
-
-def test_the_manifest_reads_back(sources: list[SourceVideo], recipe_path: Path, tmp_path: Path) -> None:
-    prepared = prepare_set(
-        sources=sources[:2], recipe=load_recipe(recipe_path), set_seed=1, destination=tmp_path, workers=0
-    )
-    assert read_manifest(prepared.manifest_path).videos == prepared.videos
-    assert read_manifest(tmp_path).videos == prepared.videos
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other/9", "videos": []}'])
-def test_what_is_no_manifest_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(ConfigError, match=r"manifest\.json"):
-        read_manifest(tmp_path)
 
 
 def test_one_id_for_two_sources_is_refused(
