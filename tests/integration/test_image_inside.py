@@ -284,7 +284,8 @@ def total(x):
 net, x = Net(), torch.linspace(-1, 1, 1000)
 compiled = torch.compile(net)
 same = bool(torch.allclose(compiled(x), net(x)))
-print(json.dumps({"same": same, "numba": total(numpy.arange(10.0)), "caches": sorted(os.listdir("/tmp/.cache"))}))
+caches = sorted(os.listdir("/tmp/.cache"))
+print(json.dumps({"same": same, "numba": total(numpy.arange(10.0)), "caches": caches}))
 """
 
 
