@@ -16,6 +16,7 @@ from harness.core.types import Limits, OutcomeKind
 from harness.results.remedies import remedy_of
 
 MESSAGE_LINES_MAX: Final = 40
+INDENT_MAX: Final = 40
 _HEAD: Final = "Traceback (most recent call last)"
 _FRAME = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?$')
 _FOREIGN = re.compile(
@@ -138,7 +139,7 @@ def folded(text: str) -> str:
             foreign = False
             kept.append(line)
     kept += _fold(names)
-    return "\n".join(printable(line) for line in kept[-MESSAGE_LINES_MAX:])
+    return "\n".join(_indented(line) for line in kept[-MESSAGE_LINES_MAX:])
 
 
 def in_words(group: FailureGroup, *, total: int) -> str:
@@ -151,7 +152,13 @@ def in_words(group: FailureGroup, *, total: int) -> str:
 
 def tail(text: str, *, lines: int) -> Sequence[str]:
     """Return the last lines of a log, each safe to print."""
-    return [printable(line) for line in text.rstrip().splitlines()[-lines:]]
+    return [_indented(line) for line in text.rstrip().splitlines()[-lines:]]
+
+
+def _indented(line: str) -> str:
+    """Make a line safe to print, and keep what it is indented by."""
+    bare = line.lstrip(" ")
+    return " " * min(len(line) - len(bare), INDENT_MAX) + printable(bare)
 
 
 def _fold(names: list[str]) -> list[str]:

@@ -16,13 +16,15 @@ import pytest
 
 from harness.core.errors import ImageError
 from harness.image.runtime_image import LABEL, RUNTIME_FOLDER, RuntimeImage, ensure_image
+from harness.package.static.removed import REMOVED
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]  # it imports everything that is promised
 
 ROOT = Path(__file__).parents[2]
 PROMISED = (
     "torch torchvision timm cv2 av numpy pandas scipy sklearn skimage PIL tqdm einops safetensors.torch"
-    " albumentations facenet_pytorch matplotlib.pyplot"
+    " albumentations facenet_pytorch matplotlib.pyplot transformers kornia onnxruntime insightface.app"
+    " efficientnet_pytorch segmentation_models_pytorch open_clip decord numba"
 )
 
 PROBE = """
@@ -262,3 +264,67 @@ def test_a_named_base_that_cannot_be_had_is_never_replaced(
     with pytest.raises(ImageError, match=r"127\.0\.0\.1:1/nobody/nothing:1") as caught:
         ensure_image(docker_client, say=silent)
     assert "BASE_IMAGE" in (caught.value.remedy or "")
+
+
+COMPILED = """
+import json, os, time
+import numba, numpy, torch
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return torch.sigmoid(x * 3 + 1).sum()
+
+@numba.njit(cache=True)
+def total(x):
+    found = 0.0
+    for value in x:
+        found += value
+    return found
+
+net, x = Net(), torch.linspace(-1, 1, 1000)
+compiled = torch.compile(net)
+same = bool(torch.allclose(compiled(x), net(x)))
+caches = sorted(os.listdir("/tmp/.cache"))
+print(json.dumps({"same": same, "numba": total(numpy.arange(10.0)), "caches": caches}))
+"""
+
+
+def test_torch_compile_and_numba_work_in_the_sandboxs_own_options(
+    docker_client: docker.DockerClient, image: RuntimeImage
+) -> None:
+    output = run(
+        docker_client, image, "python", "-c", COMPILED,
+        tmpfs={"/tmp": "exec,size=1g"},
+        environment={"NUMBA_CACHE_DIR": "/tmp/.cache/numba", "HOME": "/tmp"},
+    )  # fmt: skip
+    facts = json.loads(output.splitlines()[-1])
+    assert facts["same"] is True
+    assert facts["numba"] == 45.0
+    assert "inductor" in facts["caches"]
+
+
+GONE = """
+import importlib, json, sys
+there = []
+for name in sys.argv[1].split():
+    parts = name.split(".")
+    found = None
+    for count in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:count]))
+        except Exception:
+            continue
+        for part in parts[count:]:
+            found = getattr(found, part, None) if found is not None else None
+        break
+    if found is not None:
+        there.append(name)
+print(json.dumps(there))
+"""
+
+
+def test_every_name_that_check_calls_gone_is_gone_from_the_image(
+    docker_client: docker.DockerClient, image: RuntimeImage
+) -> None:
+    output = run(docker_client, image, "python", "-W", "ignore", "-c", GONE, " ".join(REMOVED))
+    assert json.loads(output.splitlines()[-1]) == []
