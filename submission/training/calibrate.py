@@ -25,14 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 PACKAGE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PACKAGE), str(PACKAGE / "training"), str(PACKAGE.parent)]
 
-import shim  # noqa: E402, F401  (before timm: see there)
-import torch  # noqa: E402
-from data import FOLDS, METHOD_SHARES, read_cache, split  # noqa: E402
-from detector import models, pooling  # noqa: E402
-from figures import auc, logits_of  # noqa: E402
-from rendered import Rendered, finish, read_rendered  # noqa: E402
+XXDEL shim
+import torch
+from .data import FOLDS, METHOD_SHARES, read_cache, split
+from detector import models, pooling
+from .figures import auc, logits_of
+from .rendered import Rendered, finish, read_rendered
 
 PRIOR = 2.0  # how much Platt's slope is held at 1, in clips: there are few
 RESAMPLES = 1000

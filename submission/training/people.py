@@ -24,12 +24,11 @@ import numpy as np
 from tqdm import tqdm
 
 PACKAGE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PACKAGE), str(PACKAGE / "training"), str(PACKAGE.parent)]
 
-from data import FOLDS, METHOD_SHARES, Person, read_cache, split  # noqa: E402  (no installed module)
-from detector.faces import FaceFinder  # noqa: E402
-from render import find_clips  # noqa: E402
-from short_clips import CRF, RATES, encode, make_runs, read_source  # noqa: E402
+from .data import FOLDS, METHOD_SHARES, Person, read_cache, split
+from detector.faces import FaceFinder
+from .render import find_clips
+from .short_clips import CRF, RATES, encode, make_runs, read_source
 
 FRAMES = 40  # of a clip
 TRIES = 5  # for a run in which the face is never lost

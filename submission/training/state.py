@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import imagenet
 import numpy as np
 import torch
 from detector import models
 from torch import Tensor, nn
+
+from . import imagenet
 
 LEARNING_RATE = {"plain": 4e-4, "wsdan": 3e-4, "noise": 5e-4}
 WEIGHT_DECAY = 0.02
 WARM_UP = 0.05  # share of the steps
 # What is kept is the average of the weights over about the last 1/(1 - this) steps: steps of few pictures of
 # few people jump about, and the average does not.
-AVERAGE = 0.99
+AVERAGE = 0.995
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +103,7 @@ def begin(start: Start) -> State:
     """A fresh member with its optimizer."""
     model = models.build(start.config)
     if start.imagenet:
-        imagenet.load_into(model.backbone, start.imagenet)
+        imagenet.load_into(model.backbone, start.config.backbone, start.imagenet)
     if start.member:
         other, _ = models.load(start.member)
         missing, _ = model.load_state_dict(_common(other.state_dict(), model.state_dict()), strict=False)

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from fakes import Crop, Points, RealFace
+from .fakes import Crop, Points, RealFace
 
 from sample_videos.making.blend import draw_settings, self_blend
 from sample_videos.making.layout import from_five

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from data import Person, person_of
-from fakes import TEMPLATE, Crop, Points, RealFace
+from .forge import Person, person_of
+from .fakes import TEMPLATE, Crop, Points, RealFace
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
