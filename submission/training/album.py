@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -42,3 +43,10 @@ def unpack(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> list[Crop]:
         pictures.append(np.ascontiguousarray(picture[..., ::-1], np.uint8))
         begin = end
     return pictures
+
+
+def save(target: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Writes an .npz beside its place and renames it: what is there is whole."""
+    partial = target.with_suffix(".part.npz")
+    np.savez(partial, allow_pickle=False, **arrays)
+    partial.rename(target)

@@ -31,7 +31,7 @@ from .forge import FACE_MARGIN, read_faces
 from .pool import MARGIN, SIDE
 
 STEPS = 900
-BATCH = 32
+BATCH = 24
 SIZES = (96, 128, 160, 192)  # of the training pictures
 # (how the decoder upsamples, numbers per 8 x 8 pixels)
 KINDS = (("nearest", 4), ("transposed", 6), ("shuffle", 8), ("nearest", 16))
@@ -56,7 +56,7 @@ def _up(kind: str, channels: int) -> nn.Module:
 class Autoencoder(nn.Module):
     """Pictures (n, 3, h, w) in [0, 1], sides divisible by 8, through `numbers` channels at an eighth of the size."""
 
-    WIDTHS = (32, 64, 96, 128)
+    WIDTHS = (24, 48, 72, 96)
 
     def __init__(self, kind: str, numbers: int) -> None:
         super().__init__()

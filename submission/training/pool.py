@@ -3,7 +3,7 @@
     make train-pool CACHE=CACHE
 
 Forging is the slow half of training on a GPU, so a pool of pairs is forged once on all cores and reused by
-every fold and member: CACHE/pool/*.npy. Donors of swaps come from the same side of every fold (`donors`).
+every fold and member: CACHE/pool/*.npy. What was rendered is unpacked there too. Donors of swaps come from the same side of every fold (`donors`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ DISGUISED = 0.7  # of the pairs show somebody who does not exist
 POOR_SOURCE = 0.5  # of the pairs are forged on a recording made poorer first
 MIX = 0.1  # of the pairs: the fake is a mixture with its real twin
 MIXED = (0.55, 0.9)  # and how much of it is the fake
+RENDERED = ("crops", "clips", "labels", "forged", "moments")  # fields of Rendered
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,7 +152,7 @@ def read_pool(cache: Path) -> Pairs:
     )
 
 
-def read_rendered(cache: Path, clips: Sequence[Clip]) -> Rendered:
+def unpack_rendered(cache: Path, clips: Sequence[Clip]) -> Rendered:
     """What render.py wrote of these clips.
 
     Raises:
@@ -180,6 +181,20 @@ def read_rendered(cache: Path, clips: Sequence[Clip]) -> Rendered:
     )
 
 
+def read_rendered(cache: Path, clips: Sequence[Clip]) -> Rendered:
+    """The part of what `main` unpacked that is of these clips.
+
+    Raises:
+        FileNotFoundError: the pool was not made.
+    """
+    folder = cache / "pool"
+    if not (folder / "clips.npy").is_file():
+        raise FileNotFoundError(f"{folder} holds no pool: run training.pool first")
+    arrays = {name: np.load(folder / f"rendered_{name}.npy", mmap_mode="r") for name in RENDERED}
+    kept = np.flatnonzero(np.isin(arrays["clips"], [clip.name for clip in clips]))
+    return Rendered(**{name: np.asarray(array[kept]) for name, array in arrays.items()})
+
+
 def main(command_line: Sequence[str] | None = None) -> None:
     """Forges the pool, unless it is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -202,6 +217,9 @@ def main(command_line: Sequence[str] | None = None) -> None:
         seed=arguments.seed,
         always=tuple(arguments.always),
     )
+    rendered = unpack_rendered(arguments.cache, job.clips)
+    for name in RENDERED:
+        np.save(folder / f"rendered_{name}.npy", getattr(rendered, name))
     pairs = make_pool(job, workers=arguments.workers)
     np.save(folder / "real.npy", pairs.real)
     np.save(folder / "fake.npy", pairs.fake)

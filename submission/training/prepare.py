@@ -25,8 +25,8 @@ from . import album
 from .clips import read_clips
 from .fakes import Crop
 from .forge import FACE_MARGIN, FACE_SIDE
+from .places import PACKAGE
 
-PACKAGE = Path(__file__).resolve().parents[1]
 FRAMES = 14  # per clip, evenly spaced
 
 
@@ -54,13 +54,6 @@ def crops_of(
     return crops, np.asarray(landmarks, np.float32).reshape(-1, 5, 2)
 
 
-def save(target: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
-    """Writes an .npz beside its place and renames it: what is there is whole."""
-    partial = target.with_suffix(".part.npz")
-    np.savez(partial, allow_pickle=False, **arrays)
-    partial.rename(target)
-
-
 def main(command_line: Sequence[str] | None = None) -> None:
     """Prepares every real clip of the folders."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -79,7 +72,7 @@ def main(command_line: Sequence[str] | None = None) -> None:
         if target.exists():
             continue
         crops, landmarks = crops_of(clip.video, finder, frames=arguments.frames)
-        save(target, {**album.pack("crops", crops), "landmarks": landmarks})
+        album.save(target, {**album.pack("crops", crops), "landmarks": landmarks})
 
 
 if __name__ == "__main__":

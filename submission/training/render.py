@@ -40,7 +40,7 @@ from .clips import Clip, read_clips
 from .fakes import Crop, RealFace
 from .forge import METHOD_SHARES, Person, forge, read_faces
 from .pool import FRAMES_KEPT, MARGIN, SIDE, donors
-from .prepare import PACKAGE, save
+from .places import PACKAGE
 from .short_clips import CRF, RATES, Forge, encode, make_runs, read_source
 
 RUNS = 7  # per clip
@@ -150,7 +150,7 @@ def do(clip: Clip, job: Job) -> int:
     made = render_clip(
         clip, people.get(clip.name), others, job.recipe, runs=job.runs, seed=job.seed
     )
-    save(target, made)
+    album.save(target, made)
     return len(made["methods"])
 
 

@@ -143,12 +143,13 @@ def train(arguments: argparse.Namespace) -> list[dict[str, float]]:
             seed=arguments.seed,
             imagenet=arguments.imagenet,
             member=arguments.start,
-            frozen_stages=arguments.freeze,
+            tuned=arguments.tuned,
+            learning_rate=arguments.learning_rate,
             device=device,
         )
     )
     state_file = arguments.run / "state.pt"
-    if state_file.exists() and not arguments.tiny:
+    if state_file.exists():
         state.restore(state_file)
         print(f"going on at step {state.step}")
     else:
@@ -167,7 +168,7 @@ def train(arguments: argparse.Namespace) -> list[dict[str, float]]:
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             bar.write(json.dumps({k: round(v, 3) for k, v in line.items()}))
-        if state.step % SAVE_EVERY == 0 and not last and not arguments.tiny:
+        if state.step % SAVE_EVERY == 0 and not last:
             state.save(state_file)
     bar.close()
     models.save(state.average, config, output)
@@ -203,7 +204,8 @@ def parse(command_line: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--kind", choices=sorted(models.KINDS), default="plain")
     parser.add_argument("--backbone", choices=models.BACKBONES, default=models.BACKBONES[0])
     parser.add_argument("--start", type=Path, help="a member's weights to start from, where tensors fit")
-    parser.add_argument("--freeze", type=int, default=0, help="stages of the backbone that stay as they are")
+    parser.add_argument("--tuned", choices=("all", "norms"), default="all", help="of the backbone")
+    parser.add_argument("--learning-rate", type=float, help="at its highest; the kind's own where not given")
     parser.add_argument("--without", nargs="+", default=[], choices=sorted(SHARES), help="material to leave out")
     parser.add_argument("--input-size", type=int, default=models.MemberConfig(kind="plain").input_size)
     parser.add_argument("--steps", type=int, default=STEPS)

@@ -1,14 +1,14 @@
 """A challenge of clips that a fold's detector never saw: neither the person nor the generator nor the repository.
 
-    python -m training.unseen make --clips FOLDER --output UNSEEN --recipe sample_videos/recipes/private.toml
+    python -m training.unseen --clips FOLDER --output UNSEEN --recipes sample_videos/recipes
 
 Every clip, real or generated, goes through the same law: its face at FACE_PIXELS in a window that stands
 still, SIDE x SIDE pixels, RATE frames per second, SECONDS long, one encoder at one bit rate, no sound and no metadata. What a
 repository's size, rate, length and encoder were cannot be read off what comes out: `harness audit` says
 whether anything but the picture still tells the label.
 
-UNSEEN/foldN holds the clips that fold N's detector is judged on, as a challenge of two sets: `clean`
-(re-encoded only) and `private` (the private recipe, which no training sees).
+UNSEEN/foldN holds the clips that fold N's detector is judged on, as a challenge of three sets: `control`
+(re-encoded only), `public` and `private` (by the recipes; the private one is seen in no training).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from .clips import FOLDS, Clip, read_clips, split
 from .fakes import Crop
-from .prepare import PACKAGE
+from .places import PACKAGE
 
 SIDE = 224
 WINDOW = 1.9  # in units of the face: about the tightest that the clips come in
@@ -41,10 +41,10 @@ schema = 1
 name = "unseen-{fold}"
 title = "Unseen people, generators and repositories: fold {fold}"
 
-[sets.clean]
+[sets.public]
 videos = "videos"
 labels = "videos/labels.csv"
-recipe = "clean"
+recipe = "public.toml"
 seed = 11
 
 [sets.private]
@@ -52,6 +52,12 @@ videos = "videos"
 labels = "videos/labels.csv"
 recipe = "private.toml"
 seed = 12
+
+[sets.control]
+videos = "videos"
+labels = "videos/labels.csv"
+recipe = "clean"
+seed = 13
 
 [scoring]
 failure_rule = "lenient"
@@ -103,7 +109,7 @@ def encode(pictures: Sequence[Crop], path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def make(clips: Sequence[Clip], output: Path, recipe: Path, *, always: Sequence[str]) -> None:
+def make(clips: Sequence[Clip], output: Path, recipes: Path, *, always: Sequence[str]) -> None:
     """Writes every fold's challenge; videos that are there are left as they are."""
     finder = FaceFinder(PACKAGE)
     for fold in range(FOLDS):
@@ -123,13 +129,21 @@ def make(clips: Sequence[Clip], output: Path, recipe: Path, *, always: Sequence[
                 encode([cut(picture, window, SIDE) for picture in pictures], part)
                 part.rename(target)
             rows.append(
-                (target.name, clip.label, clip.generator if clip.label else "", clip.recording, clip.identity)
+                (
+                    target.name,
+                    clip.label,
+                    clip.generator if clip.label else "",
+                    clip.recording,
+                    clip.identity,
+                    clip.repository,
+                )
             )
         with (videos / "labels.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("filename", "label", "method", "source", "identity"))
+            writer.writerow(("filename", "label", "method", "source", "identity", "repository"))
             writer.writerows(rows)
-        shutil.copy2(recipe, output / f"fold{fold}" / "private.toml")
+        for name in ("public.toml", "private.toml"):
+            shutil.copy2(recipes / name, output / f"fold{fold}" / name)
         (output / f"fold{fold}" / "challenge.toml").write_text(CHALLENGE.format(fold=fold))
 
 
@@ -138,10 +152,10 @@ def main(command_line: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clips", type=Path, nargs="+", required=True, help="folders given to train.py")
     parser.add_argument("--always", nargs="+", default=[], help="as given to train.py")
-    parser.add_argument("--recipe", type=Path, required=True, help="the private recipe of the challenge")
+    parser.add_argument("--recipes", type=Path, required=True, help="folder of public.toml and private.toml")
     parser.add_argument("--output", type=Path, required=True, help="a folder outside the repository")
     arguments = parser.parse_args(command_line)
-    make(read_clips(arguments.clips), arguments.output, arguments.recipe, always=arguments.always)
+    make(read_clips(arguments.clips), arguments.output, arguments.recipes, always=arguments.always)
 
 
 if __name__ == "__main__":

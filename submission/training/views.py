@@ -25,6 +25,7 @@ UNTOUCHED = 0.25  # of the pairs are cut as the entry cuts: no resampling
 ALIKE = 0.75  # of the pairs are worn alike
 NATIVE = (56.0, 192.0)  # side in pixels to which half of the squares are shrunk: faces in small videos
 QUALITY = (30.0, 95.0)  # of the compression
+REACH = 5  # of a blur, in pixels
 PARTS = 8  # of a batch that share one resolution
 
 # Luminance and chrominance tables of JPEG (ITU-T T.81, annex K).
@@ -155,14 +156,14 @@ def _shrink(pictures: Tensor, draw: Draw, chosen: Tensor) -> Tensor:
 
 
 def _blur(pictures: Tensor, sigma: Tensor) -> Tensor:
-    count, channels, height, width = pictures.shape
-    offsets = torch.arange(-5, 6, device=pictures.device)
+    """Each row by its own sigma, as weighted sums of shifted pictures: grouped convolutions are slow on a GPU."""
+    height, width = pictures.shape[2:]
+    offsets = torch.arange(-REACH, REACH + 1, device=pictures.device)
     kernel = torch.exp(-(offsets[None] ** 2) / (2 * sigma[:, None] ** 2))
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
-    flat = nnf.pad(pictures, (5, 5, 5, 5), mode="reflect").reshape(1, count * channels, height + 10, -1)
-    flat = nnf.conv2d(flat, kernel[:, None, :, None], groups=count * channels)
-    flat = nnf.conv2d(flat, kernel[:, None, None, :], groups=count * channels)
-    return flat.reshape(count, channels, height, width)
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True))[:, :, None, None, None]
+    padded = nnf.pad(pictures, (REACH,) * 4, mode="reflect")
+    down = sum(kernel[:, k] * padded[:, :, k : k + height] for k in range(2 * REACH + 1))
+    return torch.as_tensor(sum(kernel[:, k] * down[..., k : k + width] for k in range(2 * REACH + 1)))
 
 
 def _compress(pictures: Tensor, quality: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
