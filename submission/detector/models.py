@@ -25,8 +25,8 @@ from torch.nn import functional as nnf
 
 from . import attention as attn
 
-# The variants with TensorFlow's padding and mean/std 0.5: the ImageNet weights we start from fit them exactly,
-# and fit `efficientnet_lite0` and its like without an error and with wrong answers.
+# The variants with TensorFlow's padding and mean/std 0.5: the ImageNet weights we start from fit them
+# exactly, and fit `efficientnet_lite0` and its like without an error and with wrong answers.
 BACKBONES = ("tf_efficientnet_lite0", "tf_efficientnet_lite2")
 REFINE_THRESHOLD = 0.1  # of the mean map's maximum: WS-DAN's crop at test
 REFINE_PADDING = 0.05
@@ -45,7 +45,9 @@ class MemberConfig:
     bias: float = 0.0  # and this is added
 
 
-def _backbone(config: MemberConfig, **options: Any) -> Any:  # timm's models have attributes that no type knows
+def _backbone(
+    config: MemberConfig, **options: Any
+) -> Any:  # timm's models have attributes that no type knows
     if config.backbone not in BACKBONES:
         raise ValueError(f"no backbone {config.backbone}: there are {', '.join(BACKBONES)}")
     return timm.create_model(config.backbone, **options)

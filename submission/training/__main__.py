@@ -37,22 +37,24 @@ def everything(arguments: argparse.Namespace) -> None:
     pool.main([*common, *always])
     autoencoders.main([*common, *always])
     place = ["--unseen", str(cache / "unseen_clips"), "--cache", str(cache)]
-    unseen.main(["--clips", *map(str, arguments.clips), *always, "--output", place[1], "--recipes", str(RECIPES)])
+    unseen.main(
+        ["--clips", *map(str, arguments.clips), *always, "--output", place[1], "--recipes", str(RECIPES)]
+    )
     judge.main(["look", *place])
     runs: Path = cache / "runs"
     for kind in arguments.kinds:
         ours = [*common, *always, "--imagenet", str(arguments.imagenet), "--kind", kind]
         for fold in range(FOLDS):
-            train.main([*ours, *arguments.options, "--fold", str(fold), "--run", str(runs / kind / f"fold{fold}")])
+            train.main(
+                [*ours, *arguments.options, "--fold", str(fold), "--run", str(runs / kind / f"fold{fold}")]
+            )
         train.main([*ours, *arguments.options, "--run", str(runs / kind / "all")])
     kinds = ["--kinds", *arguments.kinds]
     judged = str(cache / "judged.json")
     judge.main(["score", *place, "--runs", str(runs), *kinds, "--report", judged])
     for kind in arguments.kinds:
         shutil.copy2(runs / kind / "all" / f"{kind}.safetensors", PACKAGE / "weights")
-    calibrate.main(
-        ["--judged", judged, *kinds, "--report", str(cache / "calibration.json"), "--write"]
-    )
+    calibrate.main(["--judged", judged, *kinds, "--report", str(cache / "calibration.json"), "--write"])
 
 
 def main(command_line: Sequence[str] | None = None) -> None:

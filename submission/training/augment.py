@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from .fakes import Crop, RealFace, compress
 from numpy.typing import NDArray
+
+from .fakes import Crop, RealFace, compress
 
 SOURCE_SIDE = (90, 240)  # of a whole cached crop: what a poor source had, before anything was forged on it
 BENDS = 5  # of a disguise, along each side

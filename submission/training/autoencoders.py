@@ -1,4 +1,4 @@
-"""Small autoencoders of faces: whatever is drawn by a network's decoder is a fake of no generator in particular.
+"""Small autoencoders of faces: what a network's decoder draws is a fake of no generator in particular.
 
 Trained generators end in a decoder that draws a face from few numbers. What it leaves behind, smooth skin,
 lost fine noise and the pattern of its upsampling, is most of what their fakes have in common, and what fakes
@@ -54,7 +54,7 @@ def _up(kind: str, channels: int) -> nn.Module:
 
 
 class Autoencoder(nn.Module):
-    """Pictures (n, 3, h, w) in [0, 1], sides divisible by 8, through `numbers` channels at an eighth of the size."""
+    """Pictures (n, 3, h, w) in [0, 1], sides divisible by 8, through `numbers` channels at an eighth."""
 
     WIDTHS = (24, 48, 72, 96)
 
@@ -68,12 +68,16 @@ class Autoencoder(nn.Module):
         )
         self.decoder = nn.Sequential(
             _block(numbers, d),
-            *(layer for i, o in ((d, c), (c, b), (b, a)) for layer in (_up(kind, i), _block(i, o), _block(o, o))),
+            *(
+                layer
+                for i, o in ((d, c), (c, b), (b, a))
+                for layer in (_up(kind, i), _block(i, o), _block(o, o))
+            ),
             nn.Conv2d(a, 3, 3, padding=1),
         )
 
     def forward(self, pictures: Tensor, disturbance: Tensor | None = None) -> Tensor:
-        """The picture redrawn; `disturbance`, where given, is added to the numbers in units of their spread."""
+        """The picture redrawn; `disturbance`, if given, is added to the numbers in units of their spread."""
         numbers = self.encoder(pictures * 2 - 1)
         if disturbance is not None:
             numbers = numbers + disturbance * numbers.std()
@@ -86,9 +90,7 @@ def build() -> nn.ModuleList:
     return nn.ModuleList(Autoencoder(kind, numbers) for kind, numbers in KINDS)
 
 
-def fit(
-    faces: Tensor, *, steps: int, seed: int, device: torch.device
-) -> nn.ModuleList:
+def fit(faces: Tensor, *, steps: int, seed: int, device: torch.device) -> nn.ModuleList:
     """Trains one of each kind on faces, (n, SIDE, SIDE, 3) bytes."""
     torch.manual_seed(seed)
     generator = torch.Generator(device).manual_seed(seed)

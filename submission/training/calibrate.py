@@ -4,8 +4,8 @@
 
 Two numbers per member (Platt 1999), fitted on people, generators and repositories that were held out, on the
 clean and the publicly perturbed clips; then two for the mean of the members, folded into theirs. Every
-generator and every repository counts by the root of its number of clips. The figures that are printed judge each
-fold by a fit to the other folds; the private recipe takes no part in any fit.
+generator and every repository counts by the root of its number of clips. The figures that are printed judge
+each fold by a fit to the other folds; the private recipe takes no part in any fit.
 
 Not covered: sample_videos, on purpose: the harness judges those.
 """
@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """Clips of one set as some members see them: frames' logits (members, clips) of arrays, and what is known.
+    """Clips of one set as some members see them: frames' logits, (members, clips), and what is known.
 
     `weights` (clips,) is how much each counts in a fit.
     """
@@ -110,7 +110,7 @@ def sigmoid(logits: Floats) -> Floats:
 
 
 def fit(sets: Sequence[Judged], rows: Sequence[NDArray[np.bool_]]) -> list[tuple[float, float]]:
-    """Slope and offset of each member, so that the mean of what they say is honest on the rows of the sets."""
+    """Slope and offset of each member that make the mean of what they say honest on rows of the sets."""
     means = np.concatenate([one.means()[:, r] for one, r in zip(sets, rows, strict=True)], axis=1)
     labels = np.concatenate([one.labels[r] for one, r in zip(sets, rows, strict=True)])
     weights = np.concatenate([one.weights[r] for one, r in zip(sets, rows, strict=True)])
@@ -128,9 +128,7 @@ def answers(judged: Judged, calibration: Sequence[tuple[float, float]], rule: st
         frames = np.mean(
             [a * member[clip] + b for (a, b), member in zip(calibration, judged.logits, strict=True)], axis=0
         )
-        out.append(
-            pooling.clip(pooling.pool_frames(sigmoid(frames).tolist(), rule)) if len(frames) else 0.5
-        )
+        out.append(pooling.clip(pooling.pool_frames(sigmoid(frames).tolist(), rule)) if len(frames) else 0.5)
     return np.array(out)
 
 
@@ -195,9 +193,7 @@ def main(command_line: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", action="store_true", help="calibrate weights/KIND.safetensors in place")
     arguments = parser.parse_args(command_line)
     report = json.loads(arguments.judged.read_text())
-    sets = {
-        name: read_judged(report, arguments.kinds, name) for name in ("control", "public", "private")
-    }
+    sets = {name: read_judged(report, arguments.kinds, name) for name in ("control", "public", "private")}
     fitted_on = [sets[name] for name in FITTED_ON]
     rows: dict[str, object] = {}
     for name, judged in sets.items():

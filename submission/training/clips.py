@@ -1,8 +1,8 @@
 """What there is to learn from: clips with their label, who is seen, and which repository they come from.
 
-A folder of clips may hold a table, `clips.csv` or `labels.csv`. Columns: `file` or `filename`, `label` (1 is fake), `method`,
-`identity`, `repo`, `path` or `source` (what it was cut from), `licence`; only the first two must be there. A folder without a table holds
-real clips, each of a person of its own.
+A folder of clips may hold a table, `clips.csv` or `labels.csv`. Columns: `file` or `filename`, `label` (1 is
+fake), `method`, `identity`, `repo`, `path` or `source` (what it was cut from), `licence`; only the first two
+must be there. A folder without a table holds real clips, each of a person of its own.
 
 Folds go by *repository*: a repository's fakes are mostly one generator's and its reals look alike, so that
 leaving one out leaves out its generator, its cameras and its encoder. Whoever is seen in a repository that is
@@ -124,7 +124,5 @@ def split(
     dealt = fold_of(clips, always=always)
     held_out = [clip for clip in clips if dealt.get(clip.repository) == fold]
     known = {clip.identity for clip in held_out}
-    training = [
-        clip for clip in clips if dealt.get(clip.repository) != fold and clip.identity not in known
-    ]
+    training = [clip for clip in clips if dealt.get(clip.repository) != fold and clip.identity not in known]
     return training, held_out

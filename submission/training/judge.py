@@ -1,6 +1,6 @@
 """What members are worth on clips that their fold's training never saw, before the harness says it.
 
-    python -m training.judge look --unseen UNSEEN --cache CACHE          # once: what the entry would see of each clip
+    python -m training.judge look --unseen UNSEEN --cache CACHE  # once: what the entry would see
     python -m training.judge score --unseen UNSEEN --cache CACHE --runs RUNS --kinds plain noise --report FILE
 
 `look` renders the sets of every fold's challenge, decodes and finds faces as the entry does, and keeps the
@@ -129,7 +129,7 @@ def judge(
 
 
 def summary(logits: dict[str, list[float]], seen: Sequence[Seen]) -> dict[str, float]:
-    """AUC and log loss of the mean logit per clip: of all, of each fold, of each generator against its fold's reals."""
+    """AUC and log loss of the mean logit per clip: of all, of each fold, of each generator."""
     mean = {one.name: float(np.mean(logits[one.name] or [0.0])) for one in seen}
     out = {}
     groups = {"all": list(seen)} | {f"fold {f}": [o for o in seen if o.fold == f] for f in range(FOLDS)}

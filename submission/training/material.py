@@ -28,7 +28,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Rows 2i and 2i + 1 are a pair, the real one first: pictures (n, 3, size, size) in [-1, 1], labels (n,)."""
+    """Rows 2i, 2i + 1 are a pair, the real one first: pictures (n, 3, size, size) in [-1, 1], labels (n,)."""
 
     pictures: Tensor
     labels: Tensor
@@ -49,8 +49,10 @@ class Table:
 
 
 def clip_weights(clips: Sequence[Clip]) -> dict[str, float]:
-    """How likely each clip is drawn among those of its label: one over the root of its repository's or its
-    generator's number of clips, so that the many do not drown the few."""
+    """How likely each clip is drawn among those of its label, so that the many do not drown the few.
+
+    One over the root of its repository's (if it is real) or its generator's number of clips.
+    """
     homes = Counter((c.label, c.generator if c.label else c.repository) for c in clips)
     return {c.name: homes[c.label, c.generator if c.label else c.repository] ** -0.5 for c in clips}
 
@@ -87,7 +89,9 @@ class Material:
         pictures = [pool.real[mine], pool.fake[mine]]
         count = len(mine)
         pool_weights = np.array([weights[name] for name in pool.clips[mine]])
-        tables = {"forged": Table(real=np.arange(count), fake=np.arange(count, 2 * count), weights=pool_weights)}
+        tables = {
+            "forged": Table(real=np.arange(count), fake=np.arange(count, 2 * count), weights=pool_weights)
+        }
         reals, real_weights = np.arange(count), pool_weights / max(pool_weights.sum(), 1e-9)
         if rendered is not None:
             kept = np.flatnonzero(np.isin(rendered.clips, list(weights)))
@@ -147,7 +151,10 @@ def _rendered_tables(
     reals = sorted(own.values())
     real_weights = np.array([weights[names[i]] for i in reals])
     rng = np.random.default_rng(0)
-    tables: dict[str, tuple[list[int], list[int], list[float]]] = {"rendered": ([], [], []), "generated": ([], [], [])}
+    tables: dict[str, tuple[list[int], list[int], list[float]]] = {
+        "rendered": ([], [], []),
+        "generated": ([], [], []),
+    }
     for row in np.flatnonzero(labels == 1):
         name, moment = names[row], moments[row]
         if forged[row]:

@@ -1,9 +1,10 @@
 """Everything that a member learns from, as pictures of one size: forged pairs, rendered crops, their labels.
 
-    make train-pool CACHE=CACHE
+    python -m training.pool --clips FOLDER --cache CACHE
 
 Forging is the slow half of training on a GPU, so a pool of pairs is forged once on all cores and reused by
-every fold and member: CACHE/pool/*.npy. What was rendered is unpacked there too. Donors of swaps come from the same side of every fold (`donors`).
+every fold and member: CACHE/pool/*.npy. What was rendered is unpacked there too. Donors of swaps come from
+the same side of every fold (`donors`).
 """
 
 from __future__ import annotations
@@ -148,7 +149,9 @@ def read_pool(cache: Path) -> Pairs:
     if not (folder / "clips.npy").is_file():
         raise FileNotFoundError(f"{folder} holds no pool: run training.pool first")
     return Pairs(
-        real=np.load(folder / "real.npy"), fake=np.load(folder / "fake.npy"), clips=np.load(folder / "clips.npy")
+        real=np.load(folder / "real.npy"),
+        fake=np.load(folder / "fake.npy"),
+        clips=np.load(folder / "clips.npy"),
     )
 
 

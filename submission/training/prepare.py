@@ -1,9 +1,9 @@
 """From clips of real people to face crops, at their own resolution: what fakes are forged from.
 
-    make train-prepare CLIPS="FOLDER FOLDER" CACHE=CACHE
+    python -m training.prepare --clips FOLDER --cache CACHE
 
-One .npz per real clip in CACHE/faces: `crops` (WebP, see album.py) of FACE_SIDE pixels with a generous margin,
-`landmarks` (n, 5, 2) in pixels of the crop. Clips that are there are left as they are.
+One .npz per real clip in CACHE/faces: `crops` (WebP, see album.py) of FACE_SIDE pixels with a generous
+margin, `landmarks` (n, 5, 2) in pixels of the crop. Clips that are there are left as they are.
 
 Only the largest face of a frame is taken, and frames on which YuNet's first step finds none are left out.
 """

@@ -1,16 +1,16 @@
 """From clips to crops as a detector would see them, all through the same law and the *public* recipe.
 
-    make train-render CLIPS="FOLDER FOLDER" CACHE=CACHE
+    python -m training.render --clips FOLDER --cache CACHE --recipe public.toml
 
 Crops of single pictures lack what every video has been through: inter-frame coding, twice, and a
 perturbation between. And clips of different repositories differ in size, rate and encoder, which tells their
 label without a look at the face. So short runs of frames are scaled to a size of the face drawn from one law,
 encoded, put through the engine's public recipe (the private kinds are never seen) and looked at as the entry
 looks at any video: same decoding, same face finder. A real clip's runs get a forged twin; a generated clip's
-go through alone. A real clip and the swap made from it draw the same numbers, so that they differ by the swap.
+go through alone. A real clip and the swap made from it draw the same numbers: they differ by the swap.
 
-One .npz per clip in CACHE/rendered: `real` and `fake` (WebP, see album.py), FRAMES_KEPT crops of
-SIDE pixels for each run, `methods` (runs,) and `perturbations` (runs,). Clips that are there are left as they are.
+One .npz per clip in CACHE/rendered: `real` and `fake` (WebP, see album.py), FRAMES_KEPT crops of SIDE pixels
+for each run, `methods` (runs,) and `perturbations` (runs,). Clips that are there are left as they are.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from . import album
 from .clips import Clip, read_clips
 from .fakes import Crop, RealFace
 from .forge import METHOD_SHARES, Person, forge, read_faces
-from .pool import FRAMES_KEPT, MARGIN, SIDE, donors
 from .places import PACKAGE
+from .pool import FRAMES_KEPT, MARGIN, SIDE, donors
 from .short_clips import CRF, RATES, Forge, encode, make_runs, read_source
 
 RUNS = 7  # per clip
@@ -147,9 +147,7 @@ def do(clip: Clip, job: Job) -> int:
     people = _people(job.cache, job.clips)
     allowed = donors(clip, job.clips, always=job.always)
     others = [person for name, person in people.items() if name in allowed]
-    made = render_clip(
-        clip, people.get(clip.name), others, job.recipe, runs=job.runs, seed=job.seed
-    )
+    made = render_clip(clip, people.get(clip.name), others, job.recipe, runs=job.runs, seed=job.seed)
     album.save(target, made)
     return len(made["methods"])
 

@@ -23,7 +23,9 @@ from .fakes import Crop, RealFace, compress
 
 RUN_FRAMES = 10  # of a short clip
 READ_AT_MOST = 240  # frames of a source clip
-LOOKED_AT = 180  # long side of the picture in which a source's face is looked for: large faces, and many frames
+LOOKED_AT = (
+    180  # long side of the picture in which a source's face is looked for: large faces, and many frames
+)
 FACE_PIXELS = (52, 170)  # in the short clip
 WINDOW = (1.9, 3.4)  # of the short clip, in units of the face
 STEPS = (1, 1, 2, 2, 3)  # every n-th source frame

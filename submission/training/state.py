@@ -133,10 +133,10 @@ def begin(start: Start) -> State:
 
 
 def freeze_all_but_norms(model: models.Member) -> None:
-    """Leaves scale and offset of the backbone's batch norms, one in two hundred of its numbers, to be trained.
+    """Leaves scale and offset of the backbone's batch norms to be trained: one number in two hundred.
 
     A few hundred clips can bend a whole backbone to know them by heart; bending its norms is enough to look
-    for something else in the same features. Batch statistics move all the same: the pictures are not ImageNet's.
+    for something else in the same features. Batch statistics move all the same.
     """
     for parameter in model.backbone.parameters():
         parameter.requires_grad_(requires_grad=False)

@@ -43,15 +43,13 @@ TINY_BATCHES = 2  # the same few over and over: can they be learnt by heart?
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """Clips that a run is judged by while it goes on: rendered crops, real and generated, none forged by hand."""
+    """Clips that a run is judged by while it goes on: rendered crops, real and generated."""
 
     rendered: Rendered
     generators: dict[str, str]  # of each clip that is fake
 
 
-def read_material(
-    arguments: argparse.Namespace, device: torch.device
-) -> tuple[Material, HeldOut | None]:
+def read_material(arguments: argparse.Namespace, device: torch.device) -> tuple[Material, HeldOut | None]:
     """Reads the caches, or makes up toy faces; splits by repository and person."""
     if arguments.tiny:
         return _toys(device), None
@@ -198,7 +196,9 @@ def parse(command_line: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; `--tiny` brings its own sizes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clips", type=Path, nargs="+", default=[], help="folders of clips: see clips.py")
-    parser.add_argument("--cache", type=Path, help="the folder that prepare, render, pool and autoencoders filled")
+    parser.add_argument(
+        "--cache", type=Path, help="the folder that prepare, render, pool and autoencoders filled"
+    )
     parser.add_argument("--always", nargs="+", default=[], help="repositories that are held out of no fold")
     parser.add_argument("--imagenet", type=Path, help="ImageNet weights of the backbone (see imagenet.py)")
     parser.add_argument("--kind", choices=sorted(models.KINDS), default="plain")
@@ -206,7 +206,9 @@ def parse(command_line: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--start", type=Path, help="a member's weights to start from, where tensors fit")
     parser.add_argument("--tuned", choices=("all", "norms"), default="all", help="of the backbone")
     parser.add_argument("--learning-rate", type=float, help="at its highest; the kind's own where not given")
-    parser.add_argument("--without", nargs="+", default=[], choices=sorted(SHARES), help="material to leave out")
+    parser.add_argument(
+        "--without", nargs="+", default=[], choices=sorted(SHARES), help="material to leave out"
+    )
     parser.add_argument("--input-size", type=int, default=models.MemberConfig(kind="plain").input_size)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--pairs", type=int, default=PAIRS)

@@ -1,11 +1,11 @@
-"""A challenge of clips that a fold's detector never saw: neither the person nor the generator nor the repository.
+"""A challenge of clips that a fold's detector never saw: not the person, the generator or the repository.
 
     python -m training.unseen --clips FOLDER --output UNSEEN --recipes sample_videos/recipes
 
 Every clip, real or generated, goes through the same law: its face at FACE_PIXELS in a window that stands
-still, SIDE x SIDE pixels, RATE frames per second, SECONDS long, one encoder at one bit rate, no sound and no metadata. What a
-repository's size, rate, length and encoder were cannot be read off what comes out: `harness audit` says
-whether anything but the picture still tells the label.
+still, SIDE x SIDE pixels, RATE frames per second, SECONDS long, one encoder at one bit rate, no sound and no
+metadata. What a repository's size, rate, length and encoder were cannot be read off what comes out: `harness
+audit` says whether anything but the picture still tells the label.
 
 UNSEEN/foldN holds the clips that fold N's detector is judged on, as a challenge of three sets: `control`
 (re-encoded only), `public` and `private` (by the recipes; the private one is seen in no training).
@@ -80,7 +80,7 @@ def pictures_of(video: Path) -> list[Crop]:
 
 
 def window_of(pictures: Sequence[Crop], finder: FaceFinder) -> tuple[float, float, float] | None:
-    """The square, the same for all pictures, around the middle of where the largest face was; None for no face."""
+    """The square around the middle of where the largest face was, for all pictures; None for no face."""
     boxes = []
     for number in np.linspace(0, len(pictures) - 1, LOOKED_AT).round().astype(int):
         finder.start_video()

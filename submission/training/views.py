@@ -1,8 +1,8 @@
 """What happens to pictures between the pool and a member, real and fake alike, in batches on the device.
 
-Squares are cut at random, bent and mirrored; then pictures are worn by the kinds of the *public* recipe: blur,
-noise, resolution, compression, brightness, grey. The private kinds (rotation, contrast, things laid over) are
-never seen.
+Squares are cut at random, bent and mirrored; then pictures are worn by the kinds of the *public* recipe:
+blur, noise, resolution, compression, brightness, grey. The private kinds (rotation, contrast, things laid
+over) are never seen.
 
 Rows 2i and 2i + 1 are a pair. A pair is always cut alike and mostly worn alike: what is left to tell the two
 apart is the forgery. Everything is a function of the generator that is passed.
@@ -79,7 +79,7 @@ def centre(pictures: Tensor, size: int) -> Tensor:
 
 
 def cut(pictures: Tensor, size: int, generator: torch.Generator, *, margin: float) -> Tensor:
-    """Squares of `size` pixels out of pictures of a margin, cut, bent and mirrored; both rows of a pair alike."""
+    """Squares of `size` pixels out of pictures of a margin, cut, bent and mirrored; a pair's rows alike."""
     pairs, device = len(pictures) // 2, pictures.device
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -156,7 +156,7 @@ def _shrink(pictures: Tensor, draw: Draw, chosen: Tensor) -> Tensor:
 
 
 def _blur(pictures: Tensor, sigma: Tensor) -> Tensor:
-    """Each row by its own sigma, as weighted sums of shifted pictures: grouped convolutions are slow on a GPU."""
+    """Each row by its own sigma, as weighted sums of shifted pictures: grouped convolutions are slow."""
     height, width = pictures.shape[2:]
     offsets = torch.arange(-REACH, REACH + 1, device=pictures.device)
     kernel = torch.exp(-(offsets[None] ** 2) / (2 * sigma[:, None] ** 2))

@@ -1,17 +1,12 @@
 """Calibration: it recovers what was done to honest logits, and never looks at whom it judges."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission"))
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission" / "training"))
-
-from ablate import PACKAGE, lay_out, markdown, named, variants
-from calibrate import Judged, cross_calibrated, interval, log_loss, platt, pooled
+from training.ablate import PACKAGE, lay_out, markdown, named, variants
+from training.calibrate import Judged, answers, cross_calibrated, fit, interval, log_loss, platt
 
 
 def _judged(clips: int = 200) -> Judged:
@@ -19,10 +14,12 @@ def _judged(clips: int = 200) -> Judged:
     labels = np.arange(clips) % 2
     honest = np.where(labels == 1, 1.0, -1.0) + rng.normal(0, 1, clips)
     return Judged(
-        logits=np.repeat(honest[:, None], 3, axis=1),
+        logits=(tuple(np.repeat(value, 3) for value in honest),),
         labels=labels.astype(np.float64),
-        methods=tuple("fake" if label else "real" for label in labels),
+        folds=np.arange(clips) // 2 % 5,
+        generators=tuple("some" if label else "" for label in labels),
         identities=tuple(f"person {n // 20}" for n in range(clips)),
+        weights=np.ones(clips),
     )
 
 
@@ -48,22 +45,33 @@ def test_perfectly_separated_clips_do_not_drive_the_slope_to_infinity() -> None:
     assert abs(offset) < 1
 
 
-def test_a_person_is_calibrated_by_the_others_only() -> None:
+def test_a_fold_is_calibrated_by_the_others_only() -> None:
     judged = _judged()
-    mine = np.array(judged.identities) == "person 0"
+    mine = judged.folds == 0
     lied = replace(judged, labels=np.where(mine, 1 - judged.labels, judged.labels))
-    one, other = cross_calibrated(judged), cross_calibrated(lied)
+    one, other = cross_calibrated(judged, [judged]), cross_calibrated(lied, [lied])
     np.testing.assert_array_equal(one[mine], other[mine])
     assert not np.allclose(one[~mine], other[~mine])
 
 
-def test_pooled_answers_are_clipped() -> None:
-    assert pooled(np.array([[50.0] * 3, [-50.0] * 3]), "mean").tolist() == [0.98, 0.02]
+def test_two_members_that_say_the_same_are_as_honest_as_one() -> None:
+    judged = _judged()
+    both = replace(judged, logits=judged.logits * 2)
+    rows = [np.ones(len(judged.labels), bool)]
+    one, two = answers(judged, fit([judged], rows), "mean"), answers(both, fit([both], rows), "mean")
+    np.testing.assert_allclose(one, two, atol=0.02)
+    # With classes at +-1 and a spread of 1, a clip's true log-odds are twice its value.
+    assert fit([judged], rows)[0][0] == pytest.approx(2, rel=0.3)
+
+
+def test_answers_are_clipped_and_no_face_is_a_half() -> None:
+    sure = replace(_judged(3), logits=((np.full(3, 50.0), np.full(3, -50.0), np.empty(0)),))
+    assert answers(sure, [(1.0, 0.0)], "mean").tolist() == [0.98, 0.02, 0.5]
 
 
 def test_an_interval_holds_its_figure_and_widens_when_few_people_carry_it() -> None:
     judged = _judged()
-    p = pooled(judged.logits, "mean")
+    p = answers(judged, [(1.0, 0.0)], "mean")
     value, low, high = interval(log_loss, p, judged.labels, judged.identities)
     assert low <= value <= high
     alike = tuple(f"person {n // 100}" for n in range(len(p)))
