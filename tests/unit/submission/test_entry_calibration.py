@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from training.ablate import PACKAGE, lay_out, markdown, named, variants
-from training.calibrate import Judged, answers, cross_calibrated, fit, interval, log_loss, platt
+from training.calibrate import TRUST, Judged, answers, cross_calibrated, fit, interval, log_loss, slope_of
 
 
 def _judged(clips: int = 200) -> Judged:
@@ -23,26 +23,23 @@ def _judged(clips: int = 200) -> Judged:
     )
 
 
-def test_platt_undoes_a_known_distortion() -> None:
+def test_a_slope_undoes_a_known_distortion() -> None:
     # With classes at +-1 and a spread of 1, a clip's true log-odds are twice its value.
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 2, 40_000).astype(np.float64)
     value = np.where(labels == 1, 1.0, -1.0) + rng.normal(0, 1, len(labels))
-    slope, offset = platt(5 * value + 3, labels)
-    assert slope == pytest.approx(2 / 5, rel=0.05)
-    assert offset == pytest.approx(-6 / 5, rel=0.07)
+    assert slope_of(5 * value, labels, np.ones(len(labels))) == pytest.approx(2 / 5, rel=0.05)
 
 
-def test_platt_of_logits_that_say_nothing_answers_the_share_of_fakes() -> None:
-    slope, offset = platt(np.zeros(10), np.array([1.0] * 8 + [0.0] * 2))
-    assert 1 / (1 + np.exp(-offset)) == pytest.approx(0.8, abs=1e-3)
-    assert slope == pytest.approx(1.0)
+def test_logits_that_say_nothing_or_the_contrary_are_not_believed() -> None:
+    labels = np.array([0.0, 1.0] * 50)
+    assert slope_of(-(2 * labels - 1), labels, np.ones(100)) == pytest.approx(0, abs=1e-6)
+    noise = np.random.default_rng(2).normal(0, 1, 4000)
+    assert slope_of(noise, np.arange(4000) % 2.0, np.ones(4000)) < 0.1
 
 
 def test_perfectly_separated_clips_do_not_drive_the_slope_to_infinity() -> None:
-    slope, offset = platt(np.array([-2.0, -1.0, 1.0, 2.0]), np.array([0.0, 0.0, 1.0, 1.0]))
-    assert 0 < slope < 5
-    assert abs(offset) < 1
+    assert slope_of(np.array([-2.0, 2.0]), np.array([0.0, 1.0]), np.ones(2)) <= 4
 
 
 def test_a_fold_is_calibrated_by_the_others_only() -> None:
@@ -60,8 +57,7 @@ def test_two_members_that_say_the_same_are_as_honest_as_one() -> None:
     rows = [np.ones(len(judged.labels), bool)]
     one, two = answers(judged, fit([judged], rows), "mean"), answers(both, fit([both], rows), "mean")
     np.testing.assert_allclose(one, two, atol=0.02)
-    # With classes at +-1 and a spread of 1, a clip's true log-odds are twice its value.
-    assert fit([judged], rows)[0][0] == pytest.approx(2, rel=0.3)
+    assert fit([judged], rows)[0][0] == pytest.approx(2 * TRUST, rel=0.3)
 
 
 def test_answers_are_clipped_and_no_face_is_a_half() -> None:
