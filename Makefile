@@ -79,10 +79,10 @@ types: $(TRAIN_STAMP) ## Check types
 	@$(BIN)/mypy
 
 benchmark: $(TRAIN_STAMP) ## Run every benchmark; each prints JSON with a ratio against a named baseline
-	@set -e; for script in tests/benchmarks/*.py; do echo "# $$script" >&2; $(BIN)/python "$$script" $(ARGS); done
+	@set -e; for script in tests/benchmarks/*.py; do echo "# $$script" >&2; PYTHONPATH=submission $(BIN)/python "$$script" $(ARGS); done
 
-train: $(TRAIN_STAMP) ## Train one member of the reference entry; ARGS goes to submission/training/train.py
-	@$(BIN)/python submission/training/train.py $(ARGS)
+train: $(TRAIN_STAMP) ## Train the reference entry on the clips in CLIPS; ARGS goes to submission/training
+	@PYTHONPATH=submission $(BIN)/python -m training $(if $(CLIPS),--clips $(CLIPS)) $(ARGS)
 
 clean: ## Remove the virtual environment and what tools left; runs, images and fetched wheels stay
 	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,6 @@
 """The members of the ensemble: crops in, one logit of P(fake) each.
 
-plain   a timm EfficientNet with one output
+plain   a timm EfficientNet; its features, brought to length 1, under one linear output
 wsdan   the same backbone under WS-DAN's attention (Hu et al. 2019), refined at test by a second look
 noise   the same backbone on nothing but the residuals of fixed high-pass filters, and their local levels
 
@@ -25,9 +25,9 @@ from torch.nn import functional as nnf
 
 from . import attention as attn
 
-# The variant with TensorFlow's padding and mean/std 0.5: the ImageNet weights we start from fit it exactly,
-# and fit `efficientnet_lite0` without an error and with wrong answers.
-BACKBONE = "tf_efficientnet_lite0"
+# The variants with TensorFlow's padding and mean/std 0.5: the ImageNet weights we start from fit them
+# exactly, and fit `efficientnet_lite0` and its like without an error and with wrong answers.
+BACKBONES = ("tf_efficientnet_lite0", "tf_efficientnet_lite2")
 REFINE_THRESHOLD = 0.1  # of the mean map's maximum: WS-DAN's crop at test
 REFINE_PADDING = 0.05
 
@@ -37,29 +37,41 @@ class MemberConfig:
     """What must be known to build a member; stored in the header of its weights file."""
 
     kind: str  # a key of KINDS
-    input_size: int = 128
-    margin: float = 1.35  # the crop's side in units of the face box
+    backbone: str = BACKBONES[0]
+    input_size: int = 192
+    margin: float = 1.5  # the crop's side in units of the face box
     attention_maps: int = 8
     temperature: float = 1.0  # logits are divided by it: calibration
     bias: float = 0.0  # and this is added
 
 
-def _backbone(**options: Any) -> Any:  # timm's models have attributes that no type knows
-    return timm.create_model(BACKBONE, **options)
+def _backbone(
+    config: MemberConfig, **options: Any
+) -> Any:  # timm's models have attributes that no type knows
+    if config.backbone not in BACKBONES:
+        raise ValueError(f"no backbone {config.backbone}: there are {', '.join(BACKBONES)}")
+    return timm.create_model(config.backbone, **options)
 
 
 class Plain(nn.Module):
-    """An EfficientNet with one output."""
+    """An EfficientNet whose features, brought to length 1, have one linear output.
+
+    What counts is the direction of the features and not their length, which follows how sharp and how rich
+    in contrast a picture is.
+    """
+
+    SCALE = 16.0  # of the features of length 1, before the linear layer
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
-        self.backbone = _backbone(num_classes=0, drop_rate=0.0)
+        self.backbone = _backbone(config, num_classes=0, drop_rate=0.0)
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(self.backbone.num_features, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns logits, (batch,)."""
-        logits: Tensor = self.head(self.dropout(self.backbone(images)))[:, 0]
+        features = nnf.normalize(self.backbone(images).float(), dim=1) * self.SCALE
+        logits: Tensor = self.head(self.dropout(features))[:, 0]
         return logits
 
     def predict(self, images: Tensor) -> Tensor:
@@ -83,7 +95,7 @@ class WsDan(nn.Module):
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
-        self.backbone = _backbone(num_classes=0, global_pool="")
+        self.backbone = _backbone(config, num_classes=0, global_pool="")
         channels = self.backbone.num_features
         self.attention = nn.Sequential(
             nn.Conv2d(channels, config.attention_maps, 1, bias=False),
@@ -162,7 +174,7 @@ class Noise(nn.Module):
 
     def __init__(self, config: MemberConfig) -> None:
         super().__init__()
-        self.backbone = _backbone(num_classes=0, drop_rate=0.0)
+        self.backbone = _backbone(config, num_classes=0, drop_rate=0.0)
         # To the mean and spread that ImageNet's pictures have, or the backbone's first filters see nothing.
         self.scale = nn.BatchNorm2d(18)
         self.mix = nn.Conv2d(18, 3, 1)

@@ -1,8 +1,7 @@
 r"""The table of members, produced by the harness itself.
 
-    python submission/training/ablate.py --members plain wsdan noise --output table.json
-    python submission/training/ablate.py --members plain wsdan noise --output table.json \
-        --also "plain, no augmentation=RUN/plain.safetensors" --challenge PEOPLE/challenge.toml
+    python -m training.ablate --packages examples/constant examples/metadata --members plain --output t.json
+    python -m training.ablate --members plain --also "longer=RUN/plain.safetensors" --output t.json
 
 For each member alone, for the ensemble without each, and for the whole ensemble, a package is laid out in a
 temporary folder and scored by `harness run` on every set of a challenge, with the harness's own intervals, in
@@ -97,6 +96,12 @@ def markdown(table: Mapping[str, Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write(table: Mapping[str, Row], output: Path) -> None:
+    """The table as JSON, and beside it as Markdown."""
+    output.write_text(json.dumps(table, indent=1) + "\n")
+    output.with_suffix(".md").write_text(markdown(table))
+
+
 def _cell(metric: Mapping[str, Any], decimals: int = 3) -> str:
     interval = metric["interval"]
     if interval is None:
@@ -119,8 +124,11 @@ def named(text: str) -> tuple[str, Path]:
 def main() -> None:
     """Scores every variant and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--members", nargs="+", required=True, help="names in weights/, without the ending")
+    parser.add_argument("--members", nargs="+", default=[], help="names in weights/, without the ending")
     parser.add_argument("--also", nargs="+", type=named, default=[], help="NAME=PATH of further weights")
+    parser.add_argument(
+        "--packages", nargs="+", type=Path, default=[], help="further packages, by their folder"
+    )
     parser.add_argument("--rows", nargs="+", help="names of the rows to run; all where not given")
     parser.add_argument("--challenge", type=Path, default=ROOT / "sample_videos" / "challenge.toml")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ablation")
@@ -128,13 +136,16 @@ def main() -> None:
     arguments = parser.parse_args()
     output: Path = arguments.output
     table: dict[str, Row] = json.loads(output.read_text()) if output.exists() else {}
+    for package in arguments.packages:
+        if package.name not in table:
+            table[package.name] = score(package, arguments.challenge, arguments.runs)
+            write(table, output)
     for name, weights in variants(arguments.members, dict(arguments.also)):
         if name in table or (arguments.rows and name not in arguments.rows):
             continue
         with tempfile.TemporaryDirectory() as folder:
             table[name] = score(lay_out(weights, Path(folder)), arguments.challenge, arguments.runs)
-        output.write_text(json.dumps(table, indent=1) + "\n")
-        output.with_suffix(".md").write_text(markdown(table))
+        write(table, output)
     print(markdown(table))
 
 

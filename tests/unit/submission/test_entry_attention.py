@@ -1,14 +1,9 @@
 """WS-DAN's arithmetic against cases worked out by hand."""
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission"))
-
 from detector import attention
 
 

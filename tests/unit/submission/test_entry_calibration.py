@@ -1,17 +1,12 @@
 """Calibration: it recovers what was done to honest logits, and never looks at whom it judges."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission"))
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission" / "training"))
-
-from ablate import PACKAGE, lay_out, markdown, named, variants
-from calibrate import Judged, cross_calibrated, interval, log_loss, platt, pooled
+from training.ablate import PACKAGE, lay_out, markdown, named, variants
+from training.calibrate import TRUST, Judged, answers, cross_calibrated, fit, interval, log_loss, slope_of
 
 
 def _judged(clips: int = 200) -> Judged:
@@ -19,51 +14,60 @@ def _judged(clips: int = 200) -> Judged:
     labels = np.arange(clips) % 2
     honest = np.where(labels == 1, 1.0, -1.0) + rng.normal(0, 1, clips)
     return Judged(
-        logits=np.repeat(honest[:, None], 3, axis=1),
+        logits=(tuple(np.repeat(value, 3) for value in honest),),
         labels=labels.astype(np.float64),
-        methods=tuple("fake" if label else "real" for label in labels),
+        folds=np.arange(clips) // 2 % 5,
+        generators=tuple("some" if label else "" for label in labels),
         identities=tuple(f"person {n // 20}" for n in range(clips)),
+        weights=np.ones(clips),
     )
 
 
-def test_platt_undoes_a_known_distortion() -> None:
+def test_a_slope_undoes_a_known_distortion() -> None:
     # With classes at +-1 and a spread of 1, a clip's true log-odds are twice its value.
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 2, 40_000).astype(np.float64)
     value = np.where(labels == 1, 1.0, -1.0) + rng.normal(0, 1, len(labels))
-    slope, offset = platt(5 * value + 3, labels)
-    assert slope == pytest.approx(2 / 5, rel=0.05)
-    assert offset == pytest.approx(-6 / 5, rel=0.07)
+    assert slope_of(5 * value, labels, np.ones(len(labels))) == pytest.approx(2 / 5, rel=0.05)
 
 
-def test_platt_of_logits_that_say_nothing_answers_the_share_of_fakes() -> None:
-    slope, offset = platt(np.zeros(10), np.array([1.0] * 8 + [0.0] * 2))
-    assert 1 / (1 + np.exp(-offset)) == pytest.approx(0.8, abs=1e-3)
-    assert slope == pytest.approx(1.0)
+def test_logits_that_say_nothing_or_the_contrary_are_not_believed() -> None:
+    labels = np.array([0.0, 1.0] * 50)
+    assert slope_of(-(2 * labels - 1), labels, np.ones(100)) == pytest.approx(0, abs=1e-6)
+    noise = np.random.default_rng(2).normal(0, 1, 4000)
+    assert slope_of(noise, np.arange(4000) % 2.0, np.ones(4000)) < 0.1
 
 
 def test_perfectly_separated_clips_do_not_drive_the_slope_to_infinity() -> None:
-    slope, offset = platt(np.array([-2.0, -1.0, 1.0, 2.0]), np.array([0.0, 0.0, 1.0, 1.0]))
-    assert 0 < slope < 5
-    assert abs(offset) < 1
+    assert slope_of(np.array([-2.0, 2.0]), np.array([0.0, 1.0]), np.ones(2)) <= 4
 
 
-def test_a_person_is_calibrated_by_the_others_only() -> None:
+def test_a_fold_is_calibrated_by_the_others_only() -> None:
     judged = _judged()
-    mine = np.array(judged.identities) == "person 0"
+    mine = judged.folds == 0
     lied = replace(judged, labels=np.where(mine, 1 - judged.labels, judged.labels))
-    one, other = cross_calibrated(judged), cross_calibrated(lied)
+    one, other = cross_calibrated(judged, [judged]), cross_calibrated(lied, [lied])
     np.testing.assert_array_equal(one[mine], other[mine])
     assert not np.allclose(one[~mine], other[~mine])
 
 
-def test_pooled_answers_are_clipped() -> None:
-    assert pooled(np.array([[50.0] * 3, [-50.0] * 3]), "mean").tolist() == [0.98, 0.02]
+def test_two_members_that_say_the_same_are_as_honest_as_one() -> None:
+    judged = _judged()
+    both = replace(judged, logits=judged.logits * 2)
+    rows = [np.ones(len(judged.labels), bool)]
+    one, two = answers(judged, fit([judged], rows), "mean"), answers(both, fit([both], rows), "mean")
+    np.testing.assert_allclose(one, two, atol=0.02)
+    assert fit([judged], rows)[0][0] == pytest.approx(2 * TRUST, rel=0.3)
+
+
+def test_answers_are_clipped_and_no_face_is_a_half() -> None:
+    sure = replace(_judged(3), logits=((np.full(3, 50.0), np.full(3, -50.0), np.empty(0)),))
+    assert answers(sure, [(1.0, 0.0)], "mean").tolist() == [0.98, 0.02, 0.5]
 
 
 def test_an_interval_holds_its_figure_and_widens_when_few_people_carry_it() -> None:
     judged = _judged()
-    p = pooled(judged.logits, "mean")
+    p = answers(judged, [(1.0, 0.0)], "mean")
     value, low, high = interval(log_loss, p, judged.labels, judged.identities)
     assert low <= value <= high
     alike = tuple(f"person {n // 100}" for n in range(len(p)))

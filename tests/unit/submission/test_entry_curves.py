@@ -1,17 +1,12 @@
 """Robustness curves: read from a result as the harness writes it, and refused where there is no grid."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission"))
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission" / "training"))
-
-import curves
+from training import curves
 
 
 def _cut(name: str, severity: int, log_loss: float) -> dict[str, Any]:

@@ -1,14 +1,10 @@
 """Crops: geometry to the pixel, and a face that is really found."""
 
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission"))
-
 from detector import faces
 
 PACKAGE = Path(__file__).parents[3] / "submission"

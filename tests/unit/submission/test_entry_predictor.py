@@ -1,17 +1,12 @@
 """The entry as a whole, on sample videos and on what should not break it."""
 
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission"))
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission" / "training"))
-
-import shim  # noqa: F401  (lets timm be imported beside a CPU build of torch)
+import training  # noqa: F401  (lets timm be imported beside a CPU build of torch)
 from detector import pooling
 from predictor import Predictor, Sighting, _persons
 

@@ -1,13 +1,7 @@
 """Following faces over synthetic paths."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "submission"))
-
 from detector.tracking import Track, link, overlap
 
 

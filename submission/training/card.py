@@ -1,0 +1,137 @@
+"""Writes MODEL_CARD.md out of recorded results: no figure in it was typed by hand.
+
+    python -m training.card
+
+results/ holds what the tools wrote: `sources.json` (the clips' table, counted), `training.json` (logs of the
+runs), `unseen.json` (calibrate.py, one entry per kind of member), `sample.json` (ablate.py on the sample
+challenge), `audit.json`, `gpu.json`, `speed.json`. Where one is missing the card says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import ablate
+from .places import PACKAGE
+
+RESULTS = Path(__file__).parent / "results"
+CARD = PACKAGE / "MODEL_CARD.md"
+TEXT = Path(__file__).parent / "card.md"  # the words; {name} stands where a table goes
+SETS = {"control": "clean", "public": "public recipe", "private": "private recipe"}
+
+
+def read(name: str) -> Any:
+    """A recorded result; None where there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def row(cells: Sequence[object]) -> str:
+    """A line of a Markdown table."""
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    return "\n".join([row(header), "|---" * len(header) + "|", *(row(cells) for cells in rows)])
+
+
+def sources(found: Mapping[str, Any]) -> str:
+    """Every source, its licence, and what came from it."""
+    rows = [
+        (one["repository"], one["licence"], one["real"], one["generated"], one["people"],
+         ", ".join(one["methods"]))
+        for one in found["sources"]
+    ]  # fmt: skip
+    return table(("repository", "licence", "real", "generated", "people", "generators"), rows)
+
+
+def between(figures: Sequence[float], decimals: int = 3) -> str:
+    """A value with its interval."""
+    value, low, high = figures
+    return f"{value:.{decimals}f} ({low:.2f}-{high:.2f})"
+
+
+def unseen(found: Mapping[str, Any]) -> str:
+    """Members on clips of people, generators and repositories that they never saw."""
+    rows = []
+    for name, sets in found.items():
+        cells: list[object] = [name]
+        for part in SETS:
+            cells += [
+                between(sets[part]["log_loss"]),
+                f"{sets[part]['log_loss_as_shipped'][0]:.3f}",
+                between(sets[part]["auc"], 2),
+            ]
+        rows.append(cells)
+    header = [
+        "member",
+        *(
+            f"{words}: {what}"
+            for words in SETS.values()
+            for what in ("log loss", "by the slope of all folds", "AUC")
+        ),
+    ]
+    return table(header, rows)
+
+
+def by_generator(found: Mapping[str, Any]) -> str:
+    """AUC of each generator against the real clips of its fold, of each kind of member, clean."""
+    names = sorted({g for sets in found.values() for g in sets["control"]["auc_by_generator"]})
+    rows = [
+        (
+            name,
+            *(
+                f"{sets['control']['auc_by_generator'].get(name, float('nan')):.2f}"
+                for sets in found.values()
+            ),
+        )
+        for name in names
+    ]
+    return table(("generator", *found), rows)
+
+
+def sample(found: Mapping[str, Any]) -> str:
+    """The table that ablate.py made."""
+    return ablate.markdown(found).strip()
+
+
+def listing(found: Any) -> str:
+    """A recorded result as it is."""
+    return "```json\n" + json.dumps(found, indent=1) + "\n```"
+
+
+TABLES = {
+    "sources": ("sources", sources),
+    "unseen": ("unseen", unseen),
+    "by_generator": ("unseen", by_generator),
+    "sample": ("sample", sample),
+    "training": ("training", listing),
+    "audit": ("audit", listing),
+    "gpu": ("gpu", listing),
+    "speed": ("speed", listing),
+}
+
+
+def card() -> str:
+    """The whole card."""
+    text = TEXT.read_text()
+    for place, (name, draw) in TABLES.items():
+        found = read(name)
+        text = text.replace(
+            f"{{{place}}}", draw(found) if found else f"*Not measured: no results/{name}.json.*"
+        )
+    return text
+
+
+def main() -> None:
+    """Writes the card."""
+    CARD.write_text(card())
+    print(f"{CARD} written")
+
+
+if __name__ == "__main__":
+    main()
