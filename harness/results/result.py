@@ -119,9 +119,7 @@ class RegradeFacts(_Part):
     labels_sha256: dict[SetName, Sha256] = Field(description="over the labels in force, by set")
     labels_changed: Count
     videos_dropped: Count
-    exact_values_only: bool = Field(
-        description="no interval and no breakdown was worked out: `harness regrade --full` does"
-    )
+    exact_values_only: bool = Field(description="no interval and no breakdown was worked out")
 
 
 class Eligibility(_Part):
