@@ -80,7 +80,7 @@ def ensure_wheelhouse(
         say(f"The wheels in {folder} are not what was fetched; fetching them again.")
         shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    say(f"Fetching the runtime image's wheels with pip into {folder} (about 0.5 GB; several for CUDA).")
+    say(f"Fetching the runtime image's wheels with pip into {folder} (about 0.7 GB; several for CUDA).")
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="partial-") as partial:
         fresh = Path(partial) / "wheelhouse"
         _fetch(runtime, variant=variant, into=fresh)

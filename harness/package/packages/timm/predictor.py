@@ -7,7 +7,7 @@ import timm
 import torch
 from safetensors.torch import load_file
 
-MODEL = "tf_efficientnet_lite0"
+MODEL = "convnext_atto"
 SIZE = 224
 FRAMES = 8
 
