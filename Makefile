@@ -24,7 +24,7 @@ MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-submission check pack image doctor audit self-check test unit coverage lint format types benchmark train clean clean-images
+.PHONY: help setup run-submission check pack image doctor audit self-check test unit coverage lint format types benchmark baselines train clean clean-images
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,12 @@ types: $(TRAIN_STAMP) ## Check types
 
 benchmark: $(TRAIN_STAMP) ## Run every benchmark; each prints JSON with a ratio against a named baseline
 	@set -e; for script in tests/benchmarks/*.py; do echo "# $$script" >&2; PYTHONPATH=submission $(BIN)/python "$$script" $(ARGS); done
+
+baselines: $(STAMP) ## Score the baselines of examples/ and the reference entry on CHALLENGE, and draw the board
+	@set -e; for package in examples/constant examples/metadata submission; do \
+		$(BIN)/harness run "$$package" --challenge "$(CHALLENGE)" --runs runs/baselines; \
+		$(BIN)/harness submit "$$(ls -td runs/baselines/*/ | head -1)" --team "$$(basename $$package)"; done
+	@$(BIN)/harness board "$(CHALLENGE)" --runs runs/baselines --out runs/baselines/board.html $(ARGS)
 
 train: $(TRAIN_STAMP) ## Train the reference entry on the clips in CLIPS; ARGS goes to submission/training
 	@PYTHONPATH=submission $(BIN)/python -m training $(if $(CLIPS),--clips $(CLIPS)) $(ARGS)

@@ -34,7 +34,7 @@ def unpack(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> list[Crop]:
         ValueError: a picture cannot be decoded.
     """
     data, ends = np.asarray(arrays[f"{name}_bytes"], np.uint8), arrays[f"{name}_ends"]
-    pictures = []
+    pictures: list[Crop] = []
     begin = 0
     for end in (int(e) for e in ends):
         picture = cv2.imdecode(data[begin:end], cv2.IMREAD_COLOR)

@@ -30,8 +30,8 @@ from .places import PACKAGE
 
 FITTED_ON = ("control", "public")
 # How much of a fitted slope is believed. The next generator differs from those of a fit as these differ from
-# each other, and for one of the five folds the members say nothing at all: a slope fitted on the other four made
-# its log loss worse than a constant 0.5 would be, and half of it less so. Chosen with all five in view.
+# each other, and for one of the five folds the members say nothing at all: a slope fitted on the other four
+# made its log loss worse than a constant 0.5 would be, and half of it less so. Chosen with all five in view.
 TRUST = 0.5
 RESAMPLES = 1000
 

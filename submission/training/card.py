@@ -99,6 +99,15 @@ def sample(found: Mapping[str, Any]) -> str:
     return ablate.markdown(found).strip()
 
 
+def probe(found: Mapping[str, Any]) -> str:
+    """What linear probes of frozen features found."""
+    rows = [
+        (one["features"], one["trained on"], *(f"{v:.2f}" for v in one["auc by fold"]), f"{one['mean']:.2f}")
+        for one in found["rows"]
+    ]
+    return table(("features", "trained on", *(f"fold {n}" for n in range(5)), "mean"), rows)
+
+
 def listing(found: Any) -> str:
     """A recorded result as it is."""
     return "```json\n" + json.dumps(found, indent=1) + "\n```"
@@ -109,6 +118,7 @@ TABLES = {
     "unseen": ("unseen", unseen),
     "by_generator": ("unseen", by_generator),
     "sample": ("sample", sample),
+    "probe": ("probe", probe),
     "training": ("training", listing),
     "audit": ("audit", listing),
     "gpu": ("gpu", listing),

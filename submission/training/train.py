@@ -37,7 +37,7 @@ SCORE_EVERY = 150
 SAVE_EVERY = 100
 SCORED_AT_ONCE = 128
 GRADIENT_NORM = 5.0
-TINY = {"steps": 30, "pairs": 4, "input_size": 64, "score_every": 10}
+TINY = {"steps": 20, "pairs": 4, "input_size": 64, "score_every": 10}
 TINY_BATCHES = 2  # the same few over and over: can they be learnt by heart?
 
 
