@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
 from harness.videos.colour import LIMITED
+from harness.videos.perturb.clock import WITHOUT_TIMES, Clock
 from harness.videos.perturb.plans import Encoding, Plan
 from harness.videos.perturb.sound import Sound
 from harness.videos.perturb.steps import Canvas
@@ -120,6 +121,7 @@ class _Reader:
         self._video = video_stream(container, self.place)
         self._video.codec_context.thread_count = 1
         self._nominal = round(1 / info.frames_per_second / TIME_BASE)
+        self._clock = Clock(order_alone=container.format.name in WITHOUT_TIMES)
         self.damaged_packets = 0
         self.frame_count = 0
         self.seconds = 0.0
@@ -133,9 +135,8 @@ class _Reader:
         """Decoded pictures with rising timestamps from 0 in `TIME_BASE`; damaged packets are skipped."""
         last = -1
         for frame in self._decoded():
-            time = (
-                None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-            )
+            moment = self._clock.moment(frame.pts, frame.dts)
+            time = None if moment is None or frame.time_base is None else float(moment * frame.time_base)
             ticks = last + self._nominal if time is None else round((time - self._origin) / TIME_BASE)
             if self.frame_count == 0:
                 ticks = max(0, ticks)

@@ -1,6 +1,6 @@
 """DFDC's two face filters, drawn by us: a dog mask and a flower crown that follow a face, its size and tilt.
 
-Where there is no face, the filter rests in the upper middle: see `facetrack.FaceTracker`.
+Where there is no face, the filter rests in the upper middle: see `face_tracker.FaceTracker`.
 """
 
 from __future__ import annotations
@@ -102,20 +102,25 @@ class FaceFilter:
     def start(self, canvas: Canvas) -> EditFrame:
         """Draw once; track, turn and paste per frame."""
         sheet = draw_dog_mask() if self.drawing == DOG else draw_flower_crown()
-        flat = Sprite.from_rgba(sheet)
-        # Y, U, V and alpha as one picture at full size, so that one warp moves all four.
-        u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes[1:])
-        alpha = np.round(sheet[..., 3] * self.opacity).astype(np.uint8)
-        layers = np.dstack([flat.planes[0], u, v, alpha])
-        rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
-        left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
-        drawn = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
-        tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
+        return follow_face(sheet, canvas, scale=self.scale, opacity=self.opacity)
 
-        def edit(planes: Planes, index: int) -> None:
-            _lay(layers, drawn, tracker.at(planes, index), self.scale, planes)
 
-        return edit
+def follow_face(sheet: Image, canvas: Canvas, *, scale: float, opacity: float) -> EditFrame:
+    """Lay a sheet on the largest face of every picture: turned, sized and moved with it."""
+    flat = Sprite.from_rgba(sheet)
+    # Y, U, V and alpha as one picture at full size, so that one warp moves all four.
+    u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes[1:])
+    alpha = np.round(sheet[..., 3] * opacity).astype(np.uint8)
+    layers = np.dstack([flat.planes[0], u, v, alpha])
+    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
+    left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
+    drawn = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
+    tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
+
+    def edit(planes: Planes, index: int) -> None:
+        _lay(layers, drawn, tracker.at(planes, index), scale, planes)
+
+    return edit
 
 
 def _lay(
