@@ -214,7 +214,7 @@ def sizes() -> Iterator[Clip]:
         frames = 4 if large else 20
         beeps = (0.04,) if large else (0.2, 0.6)
         yield Clip(name=f"{size[0]}x{size[1]}", group=group, size=size, frames=frames, beeps=beeps)
-    for size in [(17, 17), (33, 65), (97, 65), (161, 128), (160, 129), (355, 201), (101, 1001)]:
+    for size in [(35, 33), (33, 65), (97, 65), (161, 128), (160, 129), (355, 201), (101, 1001)]:
         yield Clip(name=f"odd-{size[0]}x{size[1]}", group=group, size=size, ext="mkv", video=FFV1)
     for size in [(97, 65), (161, 129)]:
         video = (*H264, "-profile:v", "high444")

@@ -8,6 +8,7 @@ silence with a short tone once in every period.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,8 +125,9 @@ def patch(picture: Picture, place: tuple[int, int, tuple[int, ...]]) -> tuple[fl
 
 
 def _inner(start: float, length: float, limit: int) -> slice:
-    first = min(limit - 1, int(start + length * 0.3))
-    return slice(first, max(first + 1, min(limit, int(start + length * 0.7))))
+    # By the middles of the pixels, so that no pixel of a neighbour is taken even where a cell is two wide.
+    first = min(limit - 1, math.ceil(start + length * 0.3 - 0.5))
+    return slice(first, max(first + 1, min(limit, math.floor(start + length * 0.7 - 0.5) + 1)))
 
 
 def tone(seconds: float, starts: tuple[float, ...], rate: int = RATE) -> NDArray[np.float32]:

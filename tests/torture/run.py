@@ -8,6 +8,7 @@ Prints each case that is wrong, and ends with 1 if there is one.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import sys
@@ -69,6 +70,15 @@ def one(clip: Clip) -> Verdict:
             return Verdict(fate=Fate.WRONG, reason=f"cannot be judged: {error!r}")
 
 
+def earlier(path: Path | None) -> dict[str, Verdict]:
+    """What an interrupted run had found, without what was wrong: that is judged again."""
+    if path is None or not path.exists():
+        return {}
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    found = {row["name"]: Verdict(fate=Fate(row["fate"]), reason=row["reason"]) for row in rows}
+    return {name: verdict for name, verdict in found.items() if verdict.fate is not Fate.WRONG}
+
+
 def page(results: Sequence[tuple[Clip, Verdict]]) -> str:
     """The table as Markdown, with the reasons of refusals."""
     groups = list(dict.fromkeys(clip.group for clip, _ in results))
@@ -92,16 +102,25 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--write", type=Path, help="write the page here")
+    parser.add_argument(
+        "--results", type=Path, help="keep each verdict here; those that are not wrong are kept"
+    )
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     clips = [clip for clip in variants() if arguments.only in clip.name]
     if arguments.share < 1:
         clips = chosen(clips, seed=arguments.seed, share=arguments.share)
-    results = []
-    for clip, verdict in run(clips, arguments.workers):
-        results.append((clip, verdict))
+    known = earlier(arguments.results)
+    found = dict(known)
+    for clip, verdict in run([clip for clip in clips if clip.name not in known], arguments.workers):
+        found[clip.name] = verdict
+        if arguments.results:
+            row = {"name": clip.name, "fate": verdict.fate, "reason": verdict.reason}
+            with arguments.results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
         if verdict.fate is Fate.WRONG or arguments.verbose:
             print(f"{verdict.fate}: {clip.name}: {verdict.reason}", flush=True)
+    results = [(clip, found[clip.name]) for clip in clips]
     fates = Counter(verdict.fate for _, verdict in results)
     print(f"{len(results)} cases: " + ", ".join(f"{fates[fate]} {fate}" for fate in Fate))
     if arguments.write:

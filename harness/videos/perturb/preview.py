@@ -28,9 +28,9 @@ from harness.videos.probe import VideoInfo, probe, reason, video_stream
 
 Picture = NDArray[np.uint8]  # (h, w, 3), BGR as OpenCV writes it
 
-CLIP_FRAMES = 14  # of the video are rendered for each cell, about half a second
-SHOWN = 10  # the frame that is shown, where so many are left
-LONGEST_SIDE = 640  # of the clip, unless a zoom asks for more: strengths grow and shrink with the picture
+CLIP_FRAMES = 10  # of the video are rendered for each cell, less than half a second
+SHOWN = 7  # the frame that is shown, where so many are left
+LONGEST_SIDE = 480  # of the clip, unless a zoom asks for more: strengths grow and shrink with the picture
 LABEL_WIDTH, HEADER_HEIGHT, GAP = 150, 22, 4
 
 

@@ -28,38 +28,16 @@ class Warp:
     matrix: tuple[float, ...]
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """Prepare one mover per size of plane: a turn is cheaper without maps."""
+        """Prepare one mover per size of plane."""
         inverse = np.array(self.matrix, np.float64).reshape(3, 3)
         blank = Planes.blank(canvas.width, canvas.height)
-        make = _turner if np.allclose(inverse[2], (0, 0, 1)) else _mapper
-        movers = [make(inverse, plane.shape) for plane in (blank.y, blank.u)]
+        movers = [_mapper(inverse, plane.shape) for plane in (blank.y, blank.u)]
 
         def edit(planes: Planes, index: int) -> None:
             for plane, which, fill in zip(planes.all, (0, 1, 1), FILL, strict=True):
                 plane[:] = movers[which](plane, fill)
 
         return edit
-
-
-def _turner(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
-    """For a matrix that keeps parallels parallel."""
-    height, width = shape
-    unit = max(height, width)
-    centre = np.array([width / 2 - 0.5, height / 2 - 0.5])
-    linear = inverse[:2, :2]
-    matrix = np.column_stack([linear, inverse[:2, 2] * unit + centre - linear @ centre])
-
-    def move(plane: Plane, fill: int) -> cv2.typing.MatLike:
-        return cv2.warpAffine(
-            plane,
-            matrix,
-            (width, height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=(fill,),
-        )
-
-    return move
 
 
 def _mapper(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker
 from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
-from harness.videos.perturb.drawing.planes import Planes, Sprite
+from harness.videos.perturb.drawing.planes import Planes, Sprite, mixed
 from harness.videos.perturb.registry import Family, Stage, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
@@ -135,9 +135,7 @@ def _lay(
     matrix = cv2.getRotationMatrix2D((EYES[0] * SHEET, EYES[1] * SHEET), -np.rad2deg(place.tilt), factor)
     move = np.array([place.x - EYES[0] * SHEET, place.y - EYES[1] * SHEET])
     matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + move])
-    corners = cv2.transform(np.array([[[0, 0], [SHEET, 0], [SHEET, SHEET], [0, SHEET]]], np.float64), matrix)[
-        0
-    ]
+    corners = cv2.transform(drawn, matrix)[0]
     height, width = planes.y.shape
     left, top = (max(0, int(edge) // 2 * 2) for edge in corners.min(0))
     right = min(width, int(corners[:, 0].max()) // 2 * 2 + 2)
@@ -150,16 +148,10 @@ def _lay(
     half = np.asarray(
         cv2.resize(warped, (size[0] // 2, size[1] // 2), interpolation=cv2.INTER_AREA), np.uint8
     )
-    Sprite(
-        planes=(warped[..., 0], half[..., 1], half[..., 2]),
-        alpha=_whole(warped[..., 3]),
-        alpha_half=_whole(half[..., 3]),
-    ).paste(planes, left, top)
-
-
-def _whole(alpha: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """From 0..255 to the 0..256 of `Sprite`."""
-    return alpha.astype(np.uint16) + (alpha >> 7)
+    for index, (plane, step) in enumerate(zip(planes.all, (1, 2, 2), strict=True)):
+        layer = half if index else warped
+        part = plane[top // step : bottom // step, left // step : right // step]
+        part[:] = mixed(part, layer[..., index], layer[..., 3])
 
 
 @perturbation(

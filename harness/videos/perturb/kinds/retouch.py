@@ -10,9 +10,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing import pictures as drawing
+from harness.videos.perturb.drawing.blur import blurred
 from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker
 from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
-from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite
+from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite, mixed
 from harness.videos.perturb.kinds.faces import EYES, FACE, SHEET, follow_face
 from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
@@ -29,12 +30,6 @@ def _box(place: FacePlace, canvas: Canvas, sides: tuple[float, float, float]) ->
     right = min(canvas.width, int(place.x + across) // 2 * 2)
     bottom = min(canvas.height, int(place.y + below) // 2 * 2)
     return left, top, max(left + 2, right), max(top + 2, bottom)
-
-
-def _mixed(below: Plane, above: Plane, weight: NDArray[np.uint8]) -> Plane:
-    """One picture over another by a weight of 0..255, in three passes of whole numbers."""
-    kept = cv2.multiply(below, 255 - weight, scale=1 / 255)
-    return np.asarray(cv2.add(kept, cv2.multiply(above, weight, scale=1 / 255)), np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +49,7 @@ class SmoothSkin:
             luma = planes.y[top:bottom, left:right]
             half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
             weight = self._weight(planes.u[half], planes.v[half], luma.shape)
-            luma[:] = _mixed(luma, self._smooth(luma), weight)
+            luma[:] = mixed(luma, self._smooth(luma), weight)
 
         return edit
 
@@ -72,13 +67,13 @@ class SmoothSkin:
         far = np.zeros(blue.shape, np.uint8)
         for plane, middle, reach in zip((blue, red), SKIN, SKIN_REACH, strict=True):
             distance = cv2.absdiff(plane, (middle,))
-            far = np.maximum(far, cv2.multiply(distance, (1,), scale=128 / reach).astype(np.uint8))
+            far = np.maximum(far, cv2.convertScaleAbs(distance, alpha=128 / reach))
         near = cv2.subtract((255,), far)
         near = cv2.add(near, cv2.subtract(near, (127,)))
         near[:1], near[-1:], near[:, :1], near[:, -1:] = 0, 0, 0, 0
         soft = cv2.blur(near, (max(3, blue.shape[1] // 24 | 1),) * 2)
         whole = cv2.resize(soft, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(cv2.multiply(whole, (1,), scale=self.strength), np.uint8)
+        return np.asarray(cv2.convertScaleAbs(whole, alpha=self.strength), np.uint8)
 
 
 @perturbation(
@@ -88,8 +83,8 @@ class SmoothSkin:
     since=SINCE,
     unit="weight of the smoothed skin; pixels across the face that are left",
     source="our own, by eye, after phones' beauty modes",
-    strength=(0.55, 0.7, 0.82, 0.92, 1.0),
-    seen=(170, 130, 100, 76, 56),
+    strength=(0.55, 0.65, 0.75, 0.85, 0.95),
+    seen=(320, 260, 205, 165, 130),
 )
 def beauty_filter(canvas: Canvas, rng: Generator, *, strength: float, seen: int) -> Step:
     """A beauty filter: skin without pores, a little lighter; eyes and mouth stay sharp."""
@@ -114,20 +109,11 @@ class BlurredRoom:
             for plane, step, weight in zip(planes.all, (1, 2, 2), (mask, half, half), strict=True):
                 left, top, right, bottom = (edge // step for edge in box)
                 person = plane[top:bottom, left:right].copy()
-                plane[:] = _blurred(plane, self.sigma / step)
+                plane[:] = blurred(plane, self.sigma / step)
                 room = plane[top:bottom, left:right]
-                room[:] = _mixed(room, person, np.asarray(weight, np.uint8))
+                room[:] = mixed(room, person, np.asarray(weight, np.uint8))
 
         return edit
-
-
-def _blurred(plane: Plane, sigma: float) -> Plane:
-    height, width = plane.shape
-    shrink = max(1, int(sigma / 2))
-    size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-    small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-    soft = cv2.GaussianBlur(small, (0, 0), max(0.6, sigma / shrink))
-    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _person(place: FacePlace, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
@@ -137,7 +123,7 @@ def _person(place: FacePlace, box: tuple[int, int, int, int]) -> NDArray[np.uint
     size = (max(2, round((right - left) * unit)), max(2, round((bottom - top) * unit)))
     mask = np.zeros((size[1], size[0]), np.uint8)
     x, y = (place.x - left) * unit, (place.y - top) * unit
-    cv2.ellipse(mask, (round(x), round(y + 10)), (34, 46), 0, 0, 360, (255,), cv2.FILLED)
+    cv2.ellipse(mask, (round(x), round(y + 8)), (40, 56), 0, 0, 360, (255,), cv2.FILLED)
     body = np.array([[x - 20, y + 40], [x - 80, y + 78], [x - 88, 9999], [x + 88, 9999], [x + 80, y + 78]])
     cv2.fillPoly(mask, [np.vstack([body, [[x + 20, y + 40]]]).round().astype(np.int32)], (255,))
     soft = cv2.blur(mask, (7, 7))

@@ -10,6 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing import pictures as drawing
+from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite
 from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Generation, Step, even
@@ -100,22 +101,23 @@ def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class WindowBar:
-    """The title bar of a window over the first lines."""
+class Window:
+    """Sharpen what lies in a window, and draw a title bar over it."""
 
     left: int
     top: int
     width: int
     height: int
-    seed: int
+    bar: int  # height of the title bar
+    amount: float  # of sharpening
 
     def start(self, canvas: Canvas) -> EditFrame:
         """Draw once."""
-        bar = np.full((self.height, self.width, 4), (222, 224, 228, 255), np.uint8)
-        size = max(2, self.height * 2 // 5)
+        bar = np.full((self.bar, self.width, 4), (222, 224, 228, 255), np.uint8)
+        size = max(2, self.bar * 2 // 5)
         for number, colour in enumerate(((236, 96, 86), (240, 190, 60), (100, 196, 90))):
             light = drawing.shape("circle", size, colour)
-            x, y = self.height // 3 + number * size * 3 // 2, (self.height - size) // 2
+            x, y = self.bar // 3 + number * size * 3 // 2, (self.bar - size) // 2
             part = bar[y : y + light.shape[0], x : x + light.shape[1]]
             cut = light[: part.shape[0], : part.shape[1]]
             alpha = cut[..., 3:].astype(np.uint16)
@@ -123,7 +125,10 @@ class WindowBar:
         sprite = Sprite.from_rgba(bar)
 
         def edit(planes: Planes, index: int) -> None:
-            sprite.paste(planes, self.left, self.top)
+            part = planes.y[self.top : self.top + self.height, self.left : self.left + self.width]
+            soft = cv2.blur(part, (3, 3))
+            part[:] = cv2.addWeighted(part, 1 + self.amount, soft, -self.amount, 0)
+            sprite.paste(planes, self.left, max(0, self.top - self.bar))
 
         return edit
 
@@ -149,11 +154,10 @@ def screenshot(canvas: Canvas, rng: Generator, *, scale: float, amount: float) -
     return Step(
         video=(
             f"scale={width}:{height}:flags=bilinear",
-            f"unsharp=3:3:{amount}:3:3:0",
             f"pad={canvas.width}:{canvas.height}:{x}:{y}:color={desktop}",
             "setsar=1",
         ),
-        operation=WindowBar(left=x, top=max(0, y - bar), width=width, height=bar, seed=draw_seed(rng)),
+        operation=Window(left=x, top=y, width=width, height=height, bar=bar, amount=amount),
     )
 
 
@@ -173,7 +177,8 @@ class Smear:
                 height, width = plane.shape
                 shrink = max(1.0, self.shrink / step)
                 size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-                small = cv2.medianBlur(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), 5)
+                half = halved(plane, 2) if shrink >= 2 else plane
+                small = cv2.medianBlur(cv2.resize(half, size, interpolation=cv2.INTER_LINEAR), 5)
                 if len(past) <= number:
                     past.append(np.asarray(small, np.uint8))
                 else:
