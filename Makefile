@@ -13,10 +13,11 @@ STAMP := $(VENV)/.installed
 TRAIN_STAMP := $(VENV)/.installed-train
 
 # What the tests need beyond Python: a browser for the reports, PostgreSQL for the index of runs, a compiler for
-# the stand-in of a GPU's driver. Root on Debian or
+# the stand-in of a GPU's driver, the ffmpeg program as a second opinion on videos. Root on Debian or
 # Ubuntu gets it installed; elsewhere, where it is missing, those tests fail and say so.
 TEST_PACKAGES = $(strip \
 	$(if $(shell command -v gcc),,gcc libc6-dev) \
+	$(if $(shell command -v ffmpeg),,ffmpeg) \
 	$(if $(shell command -v chromium),,chromium) \
 	$(if $(shell command -v chromedriver),,chromium-driver) \
 	$(if $(shell command -v initdb)$(wildcard /usr/lib/postgresql/*/bin/initdb),,postgresql))
@@ -24,7 +25,7 @@ MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-submission check pack image doctor audit self-check test unit coverage lint format types benchmark baselines train clean clean-images
+.PHONY: help setup run-submission check pack image doctor audit self-check test torture unit coverage lint format types benchmark baselines train clean clean-images
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +67,10 @@ unit: $(STAMP) ## Run the unit tests that need neither an engine nor torch
 coverage: $(STAMP) ## Say which lines the unit tests do not reach; the pages are in htmlcov/
 	@$(BIN)/python -m pytest -n $(WORKERS) tests/unit --ignore=tests/unit/submission \
 		--cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
+
+torture: $(STAMP) ## Prepare every odd file that the torture set can make, and write its table to docs/torture.md
+	@$(if $(shell command -v ffmpeg),:,$(if $(MAY_INSTALL),apt-get update -qq && $(APT_INSTALL) ffmpeg >/dev/null </dev/null,:))
+	@$(BIN)/python tests/torture/run.py --write docs/torture.md $(ARGS)
 
 lint: $(STAMP) ## Check style and formatting
 	@$(BIN)/ruff check .

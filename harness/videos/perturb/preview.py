@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
+import av.error
 import cv2
 import numpy as np
-from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from harness.core.engines.local import Engine, LocalEngine
 from harness.core.errors import VideoError
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import build_plan
 from harness.videos.perturb.registry import SEVERITIES
 from harness.videos.perturb.render import render
-from harness.videos.perturb.steps import Canvas
-from harness.videos.probe import audio_streams, probe, video_stream
+from harness.videos.perturb.steps import Canvas, even
+from harness.videos.perturb.streams import Frames, upright
+from harness.videos.probe import VideoInfo, probe, reason, video_stream
 
 Picture = NDArray[np.uint8]  # (h, w, 3), BGR as OpenCV writes it
 
-CLIP_SECONDS = 1.0  # of the video are rendered for each cell
+CLIP_FRAMES = 10  # of the video are rendered for each cell, less than half a second
+SHOWN = 7  # the frame that is shown, where so many are left
+LONGEST_SIDE = 480  # of the clip, unless a zoom asks for more: strengths grow and shrink with the picture
 LABEL_WIDTH, HEADER_HEIGHT, GAP = 150, 22, 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    clip: Path
+    kind: str
+    severity: int
+    set_seed: int
+    size: tuple[int, int]
+    zoom: float
 
 
 def contact_sheet(
@@ -36,8 +53,9 @@ def contact_sheet(
     zoom: float = 1.0,
     set_seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    engine: Engine | None = None,
 ) -> Picture:
-    """Render a second of `video` in every kind and severity, severity 0 first, and lay out one frame of each.
+    """Render half a second of `video` in every kind and severity, 0 first, and lay out one frame of each.
 
     Args:
         video: Any readable video.
@@ -47,74 +65,97 @@ def contact_sheet(
         zoom: How much of the middle is shown: 2 shows half of each side, where blur and blocks can be seen.
         set_seed: For what is random in a kind.
         progress: Called with each kind's name when its row is done.
+        engine: Where to render, instead of one process for each core.
 
     Raises:
         RecipeError: An unknown kind.
         VideoError: The video cannot be read or rendered.
     """
     with tempfile.TemporaryDirectory() as folder:
-        clip = _cut(video, Path(folder) / "clip.mkv")
+        clip = _cut(video, Path(folder) / "clip.mkv", max(LONGEST_SIDE, round(cell_width * zoom)))
         info = probe(clip)
-        cell = (cell_width, max(1, round(cell_width * info.upright_height / info.upright_width)))
-        rows = []
-        for kind in kinds:
-            pictures = [
-                _one(
-                    clip,
-                    AppliedPerturbation(name=kind, severity=severity),
-                    set_seed=set_seed,
-                    cell=cell,
-                    zoom=zoom,
-                )
-                for severity in (0, *SEVERITIES)
-            ]
-            rows.append(_row(kind, pictures))
-            if progress is not None:
-                progress(kind)
-    header = _row("", [_text(f"{severity}", cell[0], HEADER_HEIGHT) for severity in (0, *SEVERITIES)])
+        size = (cell_width, max(1, round(cell_width * info.upright_height / info.upright_width)))
+
+        def cell(kind: str, severity: int) -> _Cell:
+            return _Cell(clip=clip, kind=kind, severity=severity, set_seed=set_seed, size=size, zoom=zoom)
+
+        jobs = [cell("", 0), *(cell(kind, severity) for kind in kinds for severity in SEVERITIES)]
+        pictures: dict[tuple[str, int], Picture] = {}
+        for result in (engine or LocalEngine()).map(_one, jobs):
+            job = result.job
+            pictures[job.kind, job.severity] = result.unwrap()
+            done = all((job.kind, severity) in pictures for severity in SEVERITIES)
+            if done and progress is not None:
+                progress(job.kind)
+    rows = [
+        _row(kind, [pictures["", 0], *(pictures[kind, severity] for severity in SEVERITIES)])
+        for kind in kinds
+    ]
+    header = _row("", [_text(f"{severity}", size[0], HEADER_HEIGHT) for severity in (0, *SEVERITIES)])
     return _blocks(header, rows, columns)
 
 
-def _cut(video: Path, path: Path) -> Path:
-    """The middle of the video, as short as a preview needs, without coding it again."""
+def _cut(video: Path, path: Path, side: int) -> Path:
+    """A few frames from the middle of the video, upright, no larger than is shown, coded without loss."""
     info = probe(video)
-    start = max(0.0, info.duration_seconds / 2 - CLIP_SECONDS)
-    with av.open(str(video)) as reading, av.open(str(path), "w") as writing:
-        source = video_stream(reading, video)
-        tracks: dict[int, VideoStream | AudioStream] = {
-            source.index: writing.add_stream_from_template(source)
-        }
-        for sound in audio_streams(reading)[:1]:
-            tracks[sound.index] = writing.add_stream_from_template(sound)
-        reading.seek(int(start * av.time_base))
-        first: float | None = None
-        for packet in reading.demux([reading.streams[index] for index in tracks]):
-            if packet.dts is None or packet.pts is None:
-                continue
-            time = float(packet.pts * packet.time_base)
-            if packet.stream_index == source.index:
-                first = time if first is None else first
-                if time - first > CLIP_SECONDS:
-                    break
-            packet.stream = tracks[packet.stream_index]
-            writing.mux_one(packet)
+    scale = min(1.0, side / max(info.upright_width, info.upright_height))
+    whole = Canvas.of(info)
+    width, height = even(whole.width * scale), even(whole.height * scale)
+    try:
+        with av.open(str(video)) as reading, av.open(str(path), "w") as writing:
+            stream = writing.add_stream("libx264", rate=25, options={"qp": "0", "preset": "ultrafast"})
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            context = stream.codec_context
+            context.colorspace, context.color_primaries, context.color_trc = info.written_colour.tags
+            frames = upright(_from_the_middle(reading, info, video), whole, info, video)
+            for index, frame in enumerate(islice(frames, CLIP_FRAMES)):
+                small = frame.reformat(width=width, height=height, interpolation="AREA")
+                small.pts, small.time_base, small.pict_type = index, Fraction(1, 25), 0
+                writing.mux(stream.encode(small))
+            writing.mux(stream.encode(None))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, VideoError):
+            raise
+        raise VideoError(f"cannot be rendered: {reason(error)}", place=video) from error
     return path
 
 
-def _one(
-    clip: Path, item: AppliedPerturbation, *, set_seed: int, cell: tuple[int, int], zoom: float
-) -> Picture:
-    info = probe(clip)
-    chosen = [item] if item.severity else []
-    plan = build_plan(chosen, recipe="preview", set_seed=set_seed, video_id=item.name, canvas=Canvas.of(info))
-    path = clip.with_name("cell.mp4")
-    rendered = render(clip, info, plan, path)
-    wanted = rendered.frames * 2 // 3
-    with av.open(str(path)) as container:
-        for index, frame in enumerate(container.decode(video=0)):
-            if index >= wanted:
-                return _fit(_middle(frame.to_ndarray(format="bgr24"), zoom), cell)
-    raise VideoError(f"{item.name} at severity {item.severity} left no picture", place=clip)
+def _from_the_middle(container: av.container.InputContainer, info: VideoInfo, video: Path) -> Frames:
+    """From the key frame before the middle, where there is one; else from the start."""
+    stream: VideoStream = video_stream(container, video)
+    stream.codec_context.thread_type = "AUTO"
+    try:
+        container.seek(int(info.duration_seconds / 2 * av.time_base))
+        first = next(container.decode(stream), None)
+    except av.error.FFmpegError:
+        first = None
+    if first is None:
+        container.seek(0)
+    else:
+        first.time_base = first.time_base or stream.time_base
+        yield first
+    for frame in container.decode(stream):
+        frame.time_base = frame.time_base or stream.time_base
+        yield frame
+
+
+def _one(cell: _Cell) -> Picture:
+    """One picture, rendered in a worker."""
+    info = probe(cell.clip)
+    chosen = [AppliedPerturbation(name=cell.kind, severity=cell.severity)] if cell.severity else []
+    plan = build_plan(
+        chosen, recipe="preview", set_seed=cell.set_seed, video_id=cell.kind, canvas=Canvas.of(info)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cell.mp4"
+        rendered = render(cell.clip, info, plan, path)
+        wanted = min(SHOWN, rendered.frames * 2 // 3)
+        with av.open(str(path)) as container:
+            for index, frame in enumerate(container.decode(video=0)):
+                if index >= wanted:
+                    picture = frame.to_ndarray(format="bgr24")
+                    return _fit(_middle(picture, cell.zoom), cell.size)
+    raise VideoError(f"{cell.kind} at severity {cell.severity} left no picture", place=cell.clip)
 
 
 def _middle(picture: NDArray[np.generic], zoom: float) -> NDArray[np.generic]:

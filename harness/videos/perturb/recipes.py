@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from numpy.random import Generator
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.core.errors import RecipeError
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Encoding, Plan, build_plan
-from harness.videos.perturb.registry import SEVERITIES, Stage, catalogue, find, generator
+from harness.videos.perturb.registry import CATALOGUE_VERSION, SEVERITIES, Stage, catalogue, find, generator
 from harness.videos.perturb.steps import Canvas
 from harness.videos.probe import VideoInfo
 
@@ -62,6 +62,7 @@ class _RecipeFile(_Strict):
     name: Annotated[str, Field(min_length=1)]
     about: str = ""
     law: Literal["mixture", "grid"] = "mixture"
+    catalogue: Annotated[int, Field(ge=1, le=CATALOGUE_VERSION)] = 1  # whose kinds `kinds = "all"` names
     untouched: Share = 0.0
     count: dict[Literal["1", "2", "3", "4"], Weight] = {"1": 1.0}
     kinds: tuple[KindRule, ...] = ()
@@ -82,11 +83,15 @@ class _RecipeFile(_Strict):
             find(name)
         return self
 
-    @field_validator("kinds", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _all(cls, value: object) -> object:
-        """`kinds = "all"` stands for every kind, alike."""
-        return [{"name": name} for name in catalogue()] if value == "all" else value
+    def _all(cls, content: Any) -> Any:
+        """`kinds = "all"` stands for every kind of the recipe's version of the catalogue, alike."""
+        if not isinstance(content, dict) or content.get("kinds") != "all":
+            return content
+        version = content.get("catalogue", 1)
+        known = version if isinstance(version, int) else CATALOGUE_VERSION
+        return content | {"kinds": [{"name": one.name} for one in catalogue().values() if one.since <= known]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,12 @@ MODULES = (
     "codecs",
     "scenes",
     "audio",
+    "camera",
+    "software",
+    "retouch",
 )
+
+CATALOGUE_VERSION = 2  # counted up with new kinds: what "all" means in a recipe is one version's kinds
 
 Strength = float | int | str
 
@@ -89,6 +94,7 @@ class Perturbation:
     in_contest: bool  # one of the nineteen of the DeepFake Detection Challenge
     audio: AudioEffect
     function: Callable[..., Step]
+    since: int = 1  # the catalogue's version that had it first
 
     def step(self, severity: int, rng: Generator, canvas: Canvas) -> Step:
         """What this kind does to a video at a severity.
@@ -123,6 +129,7 @@ def perturbation(
     in_contest: bool = False,
     audio: AudioEffect = AudioEffect.KEPT,
     name: str | None = None,
+    since: int = 1,
     **strengths: tuple[Strength, ...],
 ) -> Callable[[StepFunction], StepFunction]:
     """Register `function(canvas, rng, *, <one keyword per strength>) -> Step` under its own name.
@@ -152,6 +159,7 @@ def perturbation(
             in_contest=in_contest,
             audio=audio,
             function=function,
+            since=since,
         )
         return function
 

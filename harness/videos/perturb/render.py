@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
 from harness.videos.colour import LIMITED
+from harness.videos.perturb.clock import WITHOUT_TIMES, Clock
 from harness.videos.perturb.plans import Encoding, Plan
 from harness.videos.perturb.sound import Sound
 from harness.videos.perturb.steps import Canvas
@@ -99,6 +100,7 @@ def _pictures(reader: _Reader, plan: Plan, info: VideoInfo) -> Frames:
 def encoder_options(encoding: Encoding, canvas: Canvas) -> dict[str, str]:
     """x264's options for a picture of this size and rate: constant quality under a rate cap, one thread."""
     cap = int(encoding.bits_per_pixel * canvas.width * canvas.height * canvas.frames_per_second)
+    cap = min(cap, 1_000_000_000)  # twice that is as much as x264's buffer can be
     return {
         "preset": encoding.preset,
         "crf": f"{encoding.crf:g}",
@@ -120,6 +122,7 @@ class _Reader:
         self._video = video_stream(container, self.place)
         self._video.codec_context.thread_count = 1
         self._nominal = round(1 / info.frames_per_second / TIME_BASE)
+        self._clock = Clock(order_alone=container.format.name in WITHOUT_TIMES)
         self.damaged_packets = 0
         self.frame_count = 0
         self.seconds = 0.0
@@ -131,18 +134,19 @@ class _Reader:
 
     def frames(self) -> Frames:
         """Decoded pictures with rising timestamps from 0 in `TIME_BASE`; damaged packets are skipped."""
-        last = -1
+        last, shift = -1, 0
         for frame in self._decoded():
-            time = (
-                None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-            )
-            ticks = last + self._nominal if time is None else round((time - self._origin) / TIME_BASE)
+            moment = self._clock.moment(frame.pts, frame.dts)
+            time = None if moment is None or frame.time_base is None else float(moment * frame.time_base)
+            ticks = last + self._nominal if time is None else round((time - self._origin) / TIME_BASE) + shift
             if self.frame_count == 0:
                 ticks = max(0, ticks)
-            elif ticks <= last:  # broken clocks: repeated or falling times
-                ticks = last + max(1, self._nominal // 2)
-            elif (ticks - last) * TIME_BASE > LONGEST_GAP_SECONDS:
+            elif ticks < last - 2 * self._nominal or (ticks - last) * TIME_BASE > LONGEST_GAP_SECONDS:
+                # The clock was set anew, as where two recordings were joined: what follows, follows.
+                shift += last + self._nominal - ticks
                 ticks = last + self._nominal
+            elif ticks <= last:  # repeated or falling times
+                ticks = last + max(1, self._nominal // 2)
             frame.pts, frame.time_base, frame.duration = ticks, TIME_BASE, self._nominal
             last = ticks
             self.frame_count += 1

@@ -15,6 +15,7 @@ from harness.videos.perturb.plans import Plan
 from harness.videos.perturb.streams import LONGEST_GAP_SECONDS, add_filter
 
 AAC_FRAME = 1024
+CLOCK_SET_BACK_SECONDS = 0.15  # less is an overlap, which the resampler trims
 
 
 class Sound:
@@ -23,6 +24,7 @@ class Sound:
     def __init__(self, stream: AudioStream, output: OutputContainer, plan: Plan, origin: float) -> None:
         self.stream = stream
         self.wrote = self._ended = False
+        self._shift = 0  # samples by which the clock was set anew on the way
         self._next = 0  # where the next samples should lie, in samples of the source
         self._output, self._origin = output, origin
         encoding = plan.encoding
@@ -50,7 +52,10 @@ class Sound:
             self._graph = self._build(frame)
         if frame.pts is not None and frame.time_base:
             pts = round((frame.pts * frame.time_base - Fraction(self._origin)) * frame.sample_rate)
-            if abs(pts - self._next) > LONGEST_GAP_SECONDS * frame.sample_rate:
+            pts += self._shift
+            late = (pts - self._next) / frame.sample_rate
+            if late > LONGEST_GAP_SECONDS or (self._graph is not None and late < -CLOCK_SET_BACK_SECONDS):
+                self._shift += self._next - pts  # the clock was set anew: what follows, follows
                 pts = self._next
             frame.pts, frame.time_base = pts, Fraction(1, frame.sample_rate)
             self._next = pts + frame.samples

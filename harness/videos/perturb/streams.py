@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from harness.videos.orientation import Orientation
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.registry import frame_generator
 from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Step
+from harness.videos.perturb.tables import applier, is_table
 from harness.videos.probe import VideoInfo, frame_colour
 from harness.videos.tone import table_file
 
 Frames = Iterator[av.VideoFrame]
 
 TIME_BASE = Fraction(1, 90_000)  # of every picture on its way and of every output file, whatever the source's
-LONGEST_GAP_SECONDS = 10  # a longer one is a broken clock: filling it could take hours and gigabytes
+LONGEST_GAP_SECONDS = 120  # a longer one is a broken clock: filling it could take hours and gigabytes
 START_CODE = b"\0\0\1"
 X265_WIDTH_MIN = 64  # between 34 and 48 pixels of width, x265 (in PyAV 18.1) writes past its buffers
 SLICE_UNITS = {1, 5}  # H.264 NAL unit types that carry picture data
@@ -43,7 +45,23 @@ def apply_step(frames: Frames, step: Step, before: Canvas) -> Frames:
 
 
 def filtered(frames: Frames, filters: tuple[str, ...]) -> Frames:
-    """Through one libavfilter graph; timestamps come out in `TIME_BASE`."""
+    """Through one libavfilter graph, tables apart; timestamps come out in `TIME_BASE`."""
+    for tables, texts in groupby(filters, is_table):
+        group = tuple(texts)
+        frames = _looked_up(frames, group) if tables else _graphed(frames, group)
+    return frames
+
+
+def _looked_up(frames: Frames, filters: tuple[str, ...]) -> Frames:
+    steps = [applier(text) for text in filters]
+    for frame in frames:
+        planes = Planes.of(frame)
+        for step in steps:
+            step(planes)
+        yield frame
+
+
+def _graphed(frames: Frames, filters: tuple[str, ...]) -> Frames:
     graph: Graph | None = None
     for frame in frames:
         if graph is None:

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.planes import Planes
 
-DETECT_EVERY = (
-    3  # frames: a face moves little in a tenth of a second, and a detection costs as much as an encode
-)
+DETECT_EVERY = 5  # frames: a face moves little in a sixth of a second, and a detection costs half an encode
 SEARCH_SIDE = 480  # pixels of the longer side that the detector sees while it looks for a face
 CLOSE_SIDE = 320  # and of the square about a known face: YuNet sees a tilt only where the face is large
 CLOSE_FACES = 1.8  # side of that square in face widths

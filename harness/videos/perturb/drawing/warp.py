@@ -28,38 +28,16 @@ class Warp:
     matrix: tuple[float, ...]
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """Prepare one mover per size of plane: a turn is cheaper without maps."""
+        """Prepare one mover per size of plane."""
         inverse = np.array(self.matrix, np.float64).reshape(3, 3)
         blank = Planes.blank(canvas.width, canvas.height)
-        make = _turner if np.allclose(inverse[2], (0, 0, 1)) else _mapper
-        movers = [make(inverse, plane.shape) for plane in (blank.y, blank.u)]
+        movers = [_mapper(inverse, plane.shape) for plane in (blank.y, blank.u)]
 
         def edit(planes: Planes, index: int) -> None:
             for plane, which, fill in zip(planes.all, (0, 1, 1), FILL, strict=True):
                 plane[:] = movers[which](plane, fill)
 
         return edit
-
-
-def _turner(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
-    """For a matrix that keeps parallels parallel."""
-    height, width = shape
-    unit = max(height, width)
-    centre = np.array([width / 2 - 0.5, height / 2 - 0.5])
-    linear = inverse[:2, :2]
-    matrix = np.column_stack([linear, inverse[:2, 2] * unit + centre - linear @ centre])
-
-    def move(plane: Plane, fill: int) -> cv2.typing.MatLike:
-        return cv2.warpAffine(
-            plane,
-            matrix,
-            (width, height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=(fill,),
-        )
-
-    return move
 
 
 def _mapper(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
@@ -69,11 +47,12 @@ def _mapper(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
     x = (np.arange(width) + 0.5 - width / 2) / unit
     y = (np.arange(height) + 0.5 - height / 2)[:, None] / unit
     across, down, depth = (row[0] * x + (row[1] * y + row[2]) for row in inverse)
-    coarse, fine = cv2.convertMaps(
-        (across / depth * unit + width / 2 - 0.5).astype(np.float32),
-        (down / depth * unit + height / 2 - 0.5).astype(np.float32),
-        cv2.CV_16SC2,
-    )
+    return _remapper(across / depth * unit + width / 2 - 0.5, down / depth * unit + height / 2 - 0.5)
+
+
+def _remapper(x: NDArray[np.float64], y: NDArray[np.float64]) -> Mover:
+    """From the place of the source's sample for each sample of the result."""
+    coarse, fine = cv2.convertMaps(x.astype(np.float32), y.astype(np.float32), cv2.CV_16SC2)
 
     def move(plane: Plane, fill: int) -> cv2.typing.MatLike:
         return cv2.remap(
@@ -105,6 +84,35 @@ def tilted(corners: NDArray[np.float64], canvas: Canvas) -> Warp:
     target = directions * (half - corners * 2 * half)
     matrix = cv2.getPerspectiveTransform(target.astype(np.float32), source.astype(np.float32))
     return Warp(matrix=tuple(round(float(value), 9) for value in matrix.ravel()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    """Bend straight lines: radius × (1 + strength × radius²), the corner's radius being 1.
+
+    A positive strength makes a barrel that fills the picture, a negative one a pincushion with black rims.
+    """
+
+    strength: float
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """One fixed-point map per size of plane."""
+        blank = Planes.blank(canvas.width, canvas.height)
+        movers = [self._mover(plane.shape) for plane in (blank.y, blank.u)]
+
+        def edit(planes: Planes, index: int) -> None:
+            for plane, which, fill in zip(planes.all, (0, 1, 1), FILL, strict=True):
+                plane[:] = movers[which](plane, fill)
+
+        return edit
+
+    def _mover(self, shape: tuple[int, ...]) -> Mover:
+        height, width = shape
+        x, y = np.arange(width) + 0.5 - width / 2, (np.arange(height) + 0.5 - height / 2)[:, None]
+        squared = (x**2 + y**2) / ((width / 2) ** 2 + (height / 2) ** 2)
+        # A barrel is scaled so that the corners stay in place: nothing comes in from outside.
+        scale = (1 + self.strength * squared) / (1 + max(0.0, self.strength))
+        return _remapper(x * scale + width / 2 - 0.5, y * scale + height / 2 - 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)

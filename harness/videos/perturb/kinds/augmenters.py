@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from numpy.random import Generator
 
+from harness.videos.perturb.drawing.blur import SoftBlur
 from harness.videos.perturb.drawing.warp import MirrorFrom, rotated
 from harness.videos.perturb.registry import AudioEffect, Family, Stage, draw_seed, perturbation
 from harness.videos.perturb.steps import Canvas, FinalEncode, Step, even, resized
@@ -24,7 +25,7 @@ AUGMENTER = Family.AUGMENTER
 )
 def gaussian_blur(canvas: Canvas, rng: Generator, *, sigma: float) -> Step:
     """A lens slightly out of focus, or a picture enlarged from a small one."""
-    return Step(video=(f"gblur=sigma={max(0.4, sigma * canvas.unit):.3f}:steps=1",))
+    return Step(operation=SoftBlur(sigma=round(max(0.4, sigma * canvas.unit), 3)))
 
 
 @perturbation(

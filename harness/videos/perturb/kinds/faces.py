@@ -1,6 +1,6 @@
 """DFDC's two face filters, drawn by us: a dog mask and a flower crown that follow a face, its size and tilt.
 
-Where there is no face, the filter rests in the upper middle: see `facetrack.FaceTracker`.
+Where there is no face, the filter rests in the upper middle: see `face_tracker.FaceTracker`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker
 from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
-from harness.videos.perturb.drawing.planes import Planes, Sprite
+from harness.videos.perturb.drawing.planes import Planes, Sprite, mixed
 from harness.videos.perturb.registry import Family, Stage, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
@@ -102,20 +102,25 @@ class FaceFilter:
     def start(self, canvas: Canvas) -> EditFrame:
         """Draw once; track, turn and paste per frame."""
         sheet = draw_dog_mask() if self.drawing == DOG else draw_flower_crown()
-        flat = Sprite.from_rgba(sheet)
-        # Y, U, V and alpha as one picture at full size, so that one warp moves all four.
-        u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes[1:])
-        alpha = np.round(sheet[..., 3] * self.opacity).astype(np.uint8)
-        layers = np.dstack([flat.planes[0], u, v, alpha])
-        rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
-        left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
-        drawn = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
-        tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
+        return follow_face(sheet, canvas, scale=self.scale, opacity=self.opacity)
 
-        def edit(planes: Planes, index: int) -> None:
-            _lay(layers, drawn, tracker.at(planes, index), self.scale, planes)
 
-        return edit
+def follow_face(sheet: Image, canvas: Canvas, *, scale: float, opacity: float) -> EditFrame:
+    """Lay a sheet on the largest face of every picture: turned, sized and moved with it."""
+    flat = Sprite.from_rgba(sheet)
+    # Y, U, V and alpha as one picture at full size, so that one warp moves all four.
+    u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes[1:])
+    alpha = np.round(sheet[..., 3] * opacity).astype(np.uint8)
+    layers = np.dstack([flat.planes[0], u, v, alpha])
+    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
+    left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
+    drawn = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
+    tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
+
+    def edit(planes: Planes, index: int) -> None:
+        _lay(layers, drawn, tracker.at(planes, index), scale, planes)
+
+    return edit
 
 
 def _lay(
@@ -130,9 +135,7 @@ def _lay(
     matrix = cv2.getRotationMatrix2D((EYES[0] * SHEET, EYES[1] * SHEET), -np.rad2deg(place.tilt), factor)
     move = np.array([place.x - EYES[0] * SHEET, place.y - EYES[1] * SHEET])
     matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + move])
-    corners = cv2.transform(np.array([[[0, 0], [SHEET, 0], [SHEET, SHEET], [0, SHEET]]], np.float64), matrix)[
-        0
-    ]
+    corners = cv2.transform(drawn, matrix)[0]
     height, width = planes.y.shape
     left, top = (max(0, int(edge) // 2 * 2) for edge in corners.min(0))
     right = min(width, int(corners[:, 0].max()) // 2 * 2 + 2)
@@ -145,16 +148,10 @@ def _lay(
     half = np.asarray(
         cv2.resize(warped, (size[0] // 2, size[1] // 2), interpolation=cv2.INTER_AREA), np.uint8
     )
-    Sprite(
-        planes=(warped[..., 0], half[..., 1], half[..., 2]),
-        alpha=_whole(warped[..., 3]),
-        alpha_half=_whole(half[..., 3]),
-    ).paste(planes, left, top)
-
-
-def _whole(alpha: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """From 0..255 to the 0..256 of `Sprite`."""
-    return alpha.astype(np.uint16) + (alpha >> 7)
+    for index, (plane, step) in enumerate(zip(planes.all, (1, 2, 2), strict=True)):
+        layer = half if index else warped
+        part = plane[top // step : bottom // step, left // step : right // step]
+        part[:] = mixed(part, layer[..., index], layer[..., 3])
 
 
 @perturbation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.planes import BLACK, MID, WHITE, Plane, Planes
 from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
@@ -93,9 +95,8 @@ class Defocus:
 
         def blurred(plane: Plane, radius: float) -> Plane:
             height, width = plane.shape
-            shrink = max(1, int(np.ceil(radius / 3)))  # whole: OpenCV averages whole blocks much faster
-            size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-            small = plane if shrink == 1 else cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+            shrink = 1 << max(0, math.ceil(math.log2(radius / 3)))  # halves: OpenCV averages them fastest
+            small = halved(plane, shrink)
             soft = cv2.filter2D(small, -1, _disc(radius / shrink), borderType=cv2.BORDER_REFLECT)
             result = (
                 soft if shrink == 1 else cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -148,8 +149,11 @@ class Pixelate:
                 padded = cv2.copyMakeBorder(
                     plane, 0, size[1] * block - height, 0, size[0] * block - width, cv2.BORDER_REPLICATE
                 )
-                small = cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
-                plane[:] = np.repeat(np.repeat(small, block, 0), block, 1)[:height, :width]
+                # Halves first, which OpenCV averages many times faster than other blocks.
+                half = halved(np.asarray(padded, np.uint8), 2) if block % 2 == 0 else padded
+                small = cv2.resize(half, size, interpolation=cv2.INTER_AREA)
+                whole = (size[0] * block, size[1] * block)
+                plane[:] = cv2.resize(small, whole, interpolation=cv2.INTER_NEAREST)[:height, :width]
 
         return edit
 

@@ -177,3 +177,18 @@ def test_the_documented_recipe_loads(tmp_path: Path) -> None:
     recipe = load_recipe(path)
     assert recipe.counts == {1: 0.7, 2: 0.3}
     assert len(recipe.kinds) == 3
+
+
+def test_all_means_the_kinds_of_the_catalogue_that_the_recipe_names(tmp_path: Path) -> None:
+    path = tmp_path / "all.toml"
+    found = {}
+    for version in ("", "catalogue = 1\n", "catalogue = 2\n"):
+        path.write_text(f'name = "all"\n{version}kinds = "all"\n')
+        found[version] = {rule.name for rule in load_recipe(path).kinds}
+    assert (
+        found[""] == found["catalogue = 1\n"] == {one.name for one in catalogue().values() if one.since == 1}
+    )
+    assert found["catalogue = 2\n"] == set(catalogue())
+    path.write_text('name = "all"\ncatalogue = 3\nkinds = "all"\n')
+    with pytest.raises(RecipeError, match="catalogue"):
+        load_recipe(path)

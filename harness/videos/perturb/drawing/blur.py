@@ -1,0 +1,53 @@
+"""Blur at the resolution where it costs little: what a wide blur leaves fits a smaller picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from harness.videos.perturb.drawing.planes import Plane, Planes
+from harness.videos.perturb.steps import Canvas, EditFrame
+
+# Averaging blocks of k pixels and enlarging in straight lines blur by themselves: variances, pixels squared.
+OWN_VARIANCE = {k: (k * k - 1) / 12 + k * k / 6 for k in (2, 4, 8)}
+FROM_SIGMA = {2: 1.3, 4: 4.0, 8: 8.5}  # below, the straight lines would show
+
+
+def blurred(plane: Plane, sigma: float) -> Plane:
+    """A Gaussian blur of this deviation in pixels; on pictures, within 6 of 255 of the exact one."""
+    shrink = next((k for k in (8, 4, 2) if sigma >= FROM_SIGMA[k]), 1)
+    if shrink == 1 or min(plane.shape) < 4 * shrink:
+        return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.uint8)
+    height, width = plane.shape
+    small = halved(plane, shrink)
+    rest = float(np.sqrt(sigma**2 - OWN_VARIANCE[shrink])) / shrink
+    soft = cv2.GaussianBlur(small, (0, 0), rest)
+    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def halved(plane: Plane, shrink: int) -> Plane:
+    """Averages over blocks of 2, 4 or 8 pixels; OpenCV has a fast way for halves only."""
+    while shrink > 1:
+        size = (max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2))
+        plane = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+        shrink //= 2
+    return plane
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftBlur:
+    """A Gaussian blur of the whole picture."""
+
+    sigma: float  # pixels
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Colour has half the resolution, so half the blur."""
+
+        def edit(planes: Planes, index: int) -> None:
+            planes.y[:] = blurred(planes.y, self.sigma)
+            for plane in (planes.u, planes.v):
+                plane[:] = blurred(plane, self.sigma / 2)
+
+        return edit

@@ -1,0 +1,265 @@
+"""What programs do on the way: few or coarse colours, virtual cameras, screenshots, neural codecs, marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from harness.videos.perturb.drawing import pictures as drawing
+from harness.videos.perturb.drawing.blur import halved
+from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite
+from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
+from harness.videos.perturb.steps import Canvas, EditFrame, Generation, Step, even
+
+AUGMENTER = Family.AUGMENTER
+SINCE = 2
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.COLOUR,
+    group="quantisation",
+    since=SINCE,
+    unit="levels of luma and of each colour difference",
+    source="our own, by eye: a GIF has about six of each",
+    levels=(28, 18, 12, 8, 5),
+)
+def colour_quantisation(canvas: Canvas, rng: Generator, *, levels: int) -> Step:
+    """A palette of few colours: bands on skin and sky, as in a GIF or a cheap display."""
+    step, colour = 219 / (levels - 1), 224 / (2 * levels)
+    luma = f"clip(16+round((val-16)/{step:.4f})*{step:.4f},16,235)"
+    chroma = f"clip(128+round((val-128)/{colour:.4f})*{colour:.4f},16,240)"
+    return Step(video=(f"lutyuv=y='{luma}':u='{chroma}':v='{chroma}'",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoarseColour:
+    """Colour at a fraction of its resolution; luma stays."""
+
+    factor: int
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Averages of blocks, enlarged without smoothing, as a cheap decoder does."""
+
+        def edit(planes: Planes, index: int) -> None:
+            for plane in (planes.u, planes.v):
+                height, width = plane.shape
+                size = (max(1, round(width / self.factor)), max(1, round(height / self.factor)))
+                small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+                plane[:] = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+
+        return edit
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.RESOLUTION,
+    group="subsampling",
+    since=SINCE,
+    unit="samples of 4:2:0 colour that become one, each way, at 720 lines",
+    source="our own: 2 is 4:1:0; by eye",
+    factor=(3, 5, 8, 12, 18),
+)
+def chroma_subsampling(canvas: Canvas, rng: Generator, *, factor: int) -> Step:
+    """Colour far coarser than the picture: it bleeds over lips, eyes and the rim of the face."""
+    return Step(operation=CoarseColour(factor=max(2, round(factor * canvas.unit))))
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.CODING,
+    group="codec",
+    since=SINCE,
+    unit="lines, at most; share of the size, at most; quantiser of motion JPEG",
+    source="by eye, after what virtual cameras of conference tools deliver",
+    lines=(720, 540, 480, 360, 240),
+    share=(0.85, 0.7, 0.58, 0.46, 0.36),
+    quantiser=(5, 7, 9, 12, 16),
+)
+def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, quantiser: int) -> Step:
+    """A virtual camera: made small, coded as motion JPEG, and enlarged again by the program that shows it."""
+    shorter = min(canvas.width, canvas.height)
+    scale = max(min(share, lines / shorter), min(1.0, 48 / shorter))
+    width, height = even(canvas.width * scale), even(canvas.height * scale)
+    coded = Generation(
+        codec="mjpeg",
+        options={"qmin": str(quantiser), "qmax": str(quantiser)},
+        pixel_format="yuvj420p",
+    )
+    return Step(
+        video=(
+            f"scale={width}:{height}:flags=bilinear",
+            f"scale={canvas.width}:{canvas.height}:flags=bilinear",
+            "setsar=1",
+        ),
+        generations=(coded,),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Sharpen what lies in a window, and draw a title bar over it."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    bar: int  # height of the title bar
+    amount: float  # of sharpening
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Draw once."""
+        bar = np.full((self.bar, self.width, 4), (222, 224, 228, 255), np.uint8)
+        size = max(2, self.bar * 2 // 5)
+        for number, colour in enumerate(((236, 96, 86), (240, 190, 60), (100, 196, 90))):
+            light = drawing.shape("circle", size, colour)
+            x, y = self.bar // 3 + number * size * 3 // 2, (self.bar - size) // 2
+            part = bar[y : y + light.shape[0], x : x + light.shape[1]]
+            cut = light[: part.shape[0], : part.shape[1]]
+            alpha = cut[..., 3:].astype(np.uint16)
+            part[..., :3] = (part[..., :3] * (255 - alpha) + cut[..., :3] * alpha) // 255
+        sprite = Sprite.from_rgba(bar)
+
+        def edit(planes: Planes, index: int) -> None:
+            part = planes.y[self.top : self.top + self.height, self.left : self.left + self.width]
+            soft = cv2.blur(part, (3, 3))
+            part[:] = cv2.addWeighted(part, 1 + self.amount, soft, -self.amount, 0)
+            sprite.paste(planes, self.left, max(0, self.top - self.bar))
+
+        return edit
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.RESOLUTION,
+    group="frame",
+    since=SINCE,
+    unit="scale of the picture in its window; amount of sharpening",
+    source="our own, by eye",
+    scale=(0.9, 0.82, 0.72, 0.62, 0.52),
+    amount=(0.4, 0.7, 1.0, 1.3, 1.6),
+)
+def screenshot(canvas: Canvas, rng: Generator, *, scale: float, amount: float) -> Step:
+    """A recorded screen: the video resized and sharpened in a window, on a flat desktop."""
+    width, height = even(canvas.width * scale), even(canvas.height * scale)
+    bar = max(4, even(0.04 * canvas.height))
+    x = even((canvas.width - width) * rng.random())
+    y = min(canvas.height - height, max(bar, even((canvas.height - height) * rng.random())))
+    shade = int(rng.integers(40, 110))
+    desktop = f"0x{shade:02x}{shade + 20:02x}{shade + 50:02x}"
+    return Step(
+        video=(
+            f"scale={width}:{height}:flags=bilinear",
+            f"pad={canvas.width}:{canvas.height}:{x}:{y}:color={desktop}",
+            "setsar=1",
+        ),
+        operation=Window(left=x, top=y, width=width, height=height, bar=bar, amount=amount),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smear:
+    """Texture melts and moves late, edges stay: a median at low resolution, held over time."""
+
+    shrink: float
+    hold: float  # weight of the picture before
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Keeps one small picture for each plane."""
+        past: list[Plane] = []
+
+        def edit(planes: Planes, index: int) -> None:
+            for number, (plane, step) in enumerate(zip(planes.all, (1, 2, 2), strict=True)):
+                height, width = plane.shape
+                shrink = max(1.0, self.shrink / step)
+                size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+                half = halved(plane, 2) if shrink >= 2 else plane
+                small = cv2.medianBlur(cv2.resize(half, size, interpolation=cv2.INTER_LINEAR), 5)
+                if len(past) <= number:
+                    past.append(np.asarray(small, np.uint8))
+                else:
+                    past[number] = _held(past[number], np.asarray(small, np.uint8), self.hold)
+                plane[:] = cv2.resize(past[number], (width, height), interpolation=cv2.INTER_LINEAR)
+
+        return edit
+
+
+def _held(old: NDArray[np.uint8], new: NDArray[np.uint8], hold: float) -> NDArray[np.uint8]:
+    return np.asarray(cv2.addWeighted(old, hold, new, 1 - hold, 0), np.uint8)
+
+
+@perturbation(
+    family=AUGMENTER,
+    stage=Stage.CODING,
+    group="blocks",
+    since=SINCE,
+    unit="scale at which texture melts, at 720 lines; weight of the picture before",
+    source="our own, by eye, after published samples of neural codecs at low rates",
+    shrink=(1.5, 2.0, 2.7, 3.6, 4.8),
+    hold=(0.2, 0.3, 0.4, 0.5, 0.6),
+)
+def neural_smearing(canvas: Canvas, rng: Generator, *, shrink: float, hold: float) -> Step:
+    """A neural codec at a low rate, by classical means: waxy skin, texture that melts and moves late."""
+    return Step(operation=Smear(shrink=round(max(1.2, shrink * canvas.unit), 3), hold=hold))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles:
+    """Words repeated over the whole picture, on a slant."""
+
+    opacity: float
+    size: float  # height of the letters as a share of the shorter side
+    seed: int
+
+    def start(self, canvas: Canvas) -> EditFrame:
+        """Draw once as two pictures: what is left of the video, and what is added."""
+        alpha = self._alpha(canvas)
+        half = cv2.resize(alpha, (canvas.width // 2, canvas.height // 2), interpolation=cv2.INTER_AREA)
+        keep, add = 255 - alpha, np.round(alpha * (225 / 255)).astype(np.uint8)
+        keep_half = 255 - np.asarray(half, np.uint8)
+        add_half = np.round((255 - keep_half) * (128 / 255)).astype(np.uint8)
+
+        def edit(planes: Planes, index: int) -> None:
+            cv2.multiply(planes.y, keep, dst=planes.y, scale=1 / 255)
+            cv2.add(planes.y, add, dst=planes.y)
+            for plane in (planes.u, planes.v):
+                cv2.multiply(plane, keep_half, dst=plane, scale=1 / 255)
+                cv2.add(plane, add_half, dst=plane)
+
+        return edit
+
+    def _alpha(self, canvas: Canvas) -> NDArray[np.uint8]:
+        rng = frame_generator(self.seed, 0)
+        height = max(6, round(self.size * min(canvas.width, canvas.height)))
+        mark = drawing.words(drawing.pick_words(rng, 2), height, (255, 255, 255), cv2.FONT_HERSHEY_DUPLEX)
+        tile = np.pad(mark[..., 3], ((height, height), (height * 2, height * 2)))
+        side = int(np.hypot(canvas.width, canvas.height)) + 2
+        rows = []
+        for number in range(-(-side // tile.shape[0])):
+            row = np.tile(tile, (1, -(-side // tile.shape[1]) + 1))
+            rows.append(np.roll(row, number % 2 * tile.shape[1] // 2, axis=1)[:, :side])
+        sheet = np.vstack(rows)[:side]
+        turn = cv2.getRotationMatrix2D((side / 2, side / 2), 30, 1)
+        turn[:, 2] -= [(side - canvas.width) / 2, (side - canvas.height) / 2]
+        slanted = cv2.warpAffine(sheet, turn, (canvas.width, canvas.height))
+        alpha: NDArray[np.uint8] = np.round(slanted * self.opacity).astype(np.uint8)
+        return alpha
+
+
+@perturbation(
+    family=Family.DISTRACTOR,
+    stage=Stage.OVERLAY,
+    group="logo",
+    since=SINCE,
+    unit="opacity; height of the letters as a share of the shorter side",
+    source="our own, by eye: agencies' previews have about 0.3",
+    opacity=(0.12, 0.2, 0.3, 0.45, 0.65),
+    size=(0.03, 0.035, 0.04, 0.045, 0.05),
+)
+def watermark_tiling(canvas: Canvas, rng: Generator, *, opacity: float, size: float) -> Step:
+    """An agency's mark, repeated on a slant over the whole picture."""
+    return Step(operation=Tiles(opacity=opacity, size=size, seed=draw_seed(rng)))

@@ -1,0 +1,129 @@
+"""What a disk, a network or a careless tool does to a file: functions of its bytes and a seeded generator."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+Spoil = Callable[[bytes, np.random.Generator], bytes]
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """The file ends after this share."""
+
+    share: float
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Cut."""
+        return content[: int(len(content) * self.share)]
+
+
+@dataclass(frozen=True)
+class Flipped:
+    """This many bits are wrong, anywhere past the share that is spared."""
+
+    bits: int
+    spared: float = 0.0
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Flip."""
+        damaged = bytearray(content)
+        first = int(len(content) * self.spared)
+        for place in rng.integers(first, len(content), self.bits).tolist():
+            damaged[place] ^= 1 << int(rng.integers(8))
+        return bytes(damaged)
+
+
+@dataclass(frozen=True)
+class Blanked:
+    """A stretch is zero."""
+
+    start: float
+    end: float
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Overwrite."""
+        first, last = int(len(content) * self.start), int(len(content) * self.end)
+        return content[:first] + bytes(last - first) + content[last:]
+
+
+@dataclass(frozen=True)
+class WithoutBox:
+    """A box of an MP4 is renamed, so that nobody finds it."""
+
+    name: bytes
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Rename the first."""
+        place = content.index(self.name)
+        return content[:place] + b"free" + content[place + 4 :]
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """Other bytes altogether."""
+
+    content: bytes
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Ignore what there was."""
+        return self.content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appended:
+    """The same clip once more, in another size, behind the first."""
+
+    size: tuple[int, int]
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Make the other half as the first was made."""
+        from cases import MPEG2
+        from clip import H264, Clip, make
+
+        mpeg2, stream = content[:4] == b"\0\0\1\xb3", content[:1] == b"\x47"
+        ext = "m2v" if mpeg2 else "ts" if stream else "h264"
+        with tempfile.TemporaryDirectory() as folder:
+            video = MPEG2 if mpeg2 else H264
+            half = Clip(name="half", group="", ext=ext, size=self.size, frames=10, video=video, tracks=0)
+            return content + make(half, Path(folder)).read_bytes()
+
+
+def without_index(content: bytes, rng: np.random.Generator) -> bytes:
+    """An AVI whose recorder was switched off before it wrote the index."""
+    return content[: content.rindex(b"idx1")]
+
+
+def more_frames_than_there_are(content: bytes, rng: np.random.Generator) -> bytes:
+    """The AVI header promises ten times the frames."""
+    damaged = bytearray(content)
+    for name, offset in ((b"avih", 8 + 16), (b"strh", 8 + 32)):
+        place = damaged.index(name) + offset
+        count = int.from_bytes(damaged[place : place + 4], "little")
+        damaged[place : place + 4] = (count * 10).to_bytes(4, "little")
+    return bytes(damaged)
+
+
+@dataclass(frozen=True)
+class Duration:
+    """The boxes of an MP4 that tell durations tell this many times too much."""
+
+    factor: float
+    boxes: tuple[bytes, ...] = (b"mvhd", b"mdhd")
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Version 0 boxes: after version, creation, modification and time scale (ISO/IEC 14496-12, 8.2.2)."""
+        damaged = bytearray(content)
+        for name in self.boxes:
+            start = 0
+            while (place := damaged.find(name, start)) >= 0:
+                field = place + 4 + 16
+                value = int.from_bytes(damaged[field : field + 4], "big")
+                damaged[field : field + 4] = min(2**32 - 1, int(value * self.factor)).to_bytes(4, "big")
+                start = place + 4
+        return bytes(damaged)

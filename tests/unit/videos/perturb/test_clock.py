@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from harness.videos.perturb.clock import Clock
+
+
+def moments(*frames: tuple[int | None, int | None], order_alone: bool = False) -> list[int | None]:
+    clock = Clock(order_alone=order_alone)
+    return [clock.moment(shown, decoded) for shown, decoded in frames]
+
+
+def test_the_clock_of_showing_is_believed_while_it_rises() -> None:
+    assert moments((0, 0), (3, 1), (7, 2)) == [0, 3, 7]
+
+
+def test_a_clock_of_showing_that_falls_is_given_up_for_the_other() -> None:
+    assert moments((0, 0), (2, 1), (1, 2), (3, 3)) == [0, 2, 2, 3]
+
+
+def test_each_stands_in_where_the_other_is_missing() -> None:
+    assert moments((None, 4), (5, None), (None, None)) == [4, 5, None]
+
+
+def test_an_avi_has_an_order_and_no_times() -> None:
+    assert moments((1, 2), (3, 3), (2, 4), order_alone=True) == [2, 3, 4]
