@@ -15,6 +15,7 @@ from rich.console import Console
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
+from harness.cli.open_store import open_store
 from harness.cli.options import (
     DEFAULT_RUNS,
     DEFAULT_STORE,
@@ -41,7 +42,6 @@ from harness.core.types import ImageFacts
 from harness.gateway.staging import reap_stages
 from harness.image.container_engine import connect
 from harness.results.seal import key_from_environment
-from harness.results.store import Store
 from harness.results.store.drivers import Wish
 from harness.sandbox.docker.sandbox import reap
 from harness.videos.ready_set import ReadySet, ready_set
@@ -141,7 +141,7 @@ def run(
         places=Places(scratch=scratch, store=blob_store),
         signing_key=key_from_environment(os.environ),
     )
-    index = _opened(store)
+    index = open_store(store)
     try:
         with shard_engine(
             engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
@@ -231,7 +231,7 @@ class _ledger:  # noqa: N801  (used as a function, in a with statement)
     """Open a contest's ledger for a command, and close its database."""
 
     def __init__(self, challenge: Path, store: str) -> None:
-        self._store = _opened(store)
+        self._store = open_store(store)
         self._ledger = ShardLedger(self._store, load_challenge(challenge).name, say=_say, patience_seconds=5.0)
 
     def __enter__(self) -> ShardLedger:
@@ -239,12 +239,6 @@ class _ledger:  # noqa: N801  (used as a function, in a with statement)
 
     def __exit__(self, *_: object) -> None:
         self._store.close()
-
-
-def _opened(url: str) -> Store:
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return Store(url)
 
 
 def _prepared(
