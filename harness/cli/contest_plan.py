@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from harness.cli.open_store import open_store
 from harness.cli.options import DEFAULT_STORE, ChallengeArgument, JsonOption, StoreOption, cache_folder
 from harness.contest.entries import find_entries
 from harness.contest.paces import paces_of
@@ -23,7 +24,7 @@ from harness.core.limits import seconds_in_words
 from harness.core.types import Limits
 from harness.diagnose.calibrate.project import ratios
 from harness.diagnose.calibrate.speeds import Calibration, kept, kept_reference
-from harness.results.store import Store, jobs
+from harness.results.store import jobs
 from harness.videos.labels import read_video_set
 
 _out = Console()
@@ -46,7 +47,7 @@ def plan(
     """Say what a contest will cost: machine-hours, days and money, by what is known of its entries."""
     loaded = load_challenge(challenge)
     table = load_prices(prices) if prices else PriceTable(nodes=(_this_machine(loaded.limits),))
-    index = Store(store)
+    index = open_store(store)
     try:
         with index.read() as connection:
             known = paces_of(find_entries(entries), jobs.listed(connection))

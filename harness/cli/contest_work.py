@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from harness.cli import contest_plan
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
+from harness.cli.open_store import open_store
 from harness.cli.options import (
     DEFAULT_RUNS,
     DEFAULT_STORE,
@@ -26,6 +26,7 @@ from harness.cli.options import (
     cache_folder,
 )
 from harness.cli.progress import ConsoleObserver
+from harness.cli import contest_plan
 from harness.cli.views.contest_work import Lines, status_table
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
@@ -41,7 +42,6 @@ from harness.core.types import ImageFacts
 from harness.gateway.staging import reap_stages
 from harness.image.container_engine import connect
 from harness.results.seal import key_from_environment
-from harness.results.store import Store
 from harness.results.store.drivers import Wish
 from harness.sandbox.docker.sandbox import reap
 from harness.videos.ready_set import ReadySet, ready_set
@@ -141,7 +141,7 @@ def run(
         places=Places(scratch=scratch, store=blob_store),
         signing_key=key_from_environment(os.environ),
     )
-    index = _opened(store)
+    index = open_store(store)
     try:
         with shard_engine(
             engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
@@ -153,9 +153,7 @@ def run(
     finally:
         index.close()
     if sandbox is SandboxKind.DOCKER:
-        reap(
-            connect()
-        )  # what a killed worker of this machine left; the next shard on another node clears that
+        reap(connect())  # what a killed worker of this machine left; the next shard on another node clears that
         reap_stages()
     failed = left.count("failed")
     _say(f"{left.count('done')} runs done, {failed} given up, {left.count('cancelled')} cancelled")
@@ -216,9 +214,7 @@ def _wish(challenge: Path, store: str, what: Wish) -> None:
     _say(f"{ledger.challenge}: {what}" + ("" if row and row.driver else "; no driver is at work"))
 
 
-def _change(
-    challenge: Path, store: str, run_id: str, word: str, change: Callable[[ShardLedger], int]
-) -> None:
+def _change(challenge: Path, store: str, run_id: str, word: str, change: Callable[[ShardLedger], int]) -> None:
     with _ledger(challenge, store) as ledger:
         known = sorted({job.run_id for job in ledger.listed()})
         if run_id not in known:
@@ -235,22 +231,14 @@ class _ledger:  # noqa: N801  (used as a function, in a with statement)
     """Open a contest's ledger for a command, and close its database."""
 
     def __init__(self, challenge: Path, store: str) -> None:
-        self._store = _opened(store)
-        self._ledger = ShardLedger(
-            self._store, load_challenge(challenge).name, say=_say, patience_seconds=5.0
-        )
+        self._store = open_store(store)
+        self._ledger = ShardLedger(self._store, load_challenge(challenge).name, say=_say, patience_seconds=5.0)
 
     def __enter__(self) -> ShardLedger:
         return self._ledger
 
     def __exit__(self, *_: object) -> None:
         self._store.close()
-
-
-def _opened(url: str) -> Store:
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return Store(url)
 
 
 def _prepared(

@@ -36,7 +36,7 @@ class Stopper:
     def finished(self, entry: Entry, result: Result) -> None:
         """Take note of a finished entry's private score."""
         score = result.sets[SetName.PRIVATE].score.log_loss if SetName.PRIVATE in result.sets else None
-        if score is not None and result.leaderboard.eligible:
+        if score is not None and result.isolation == self.common.isolation:
             team = entry.waiting.team
             self._best[team] = min(score, self._best.get(team, score))
 

@@ -10,10 +10,12 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 MEGABYTE = 2**20
+START_TRIES = 8
 
 
 class Postgres:
@@ -84,16 +86,12 @@ class RayNodes:
 
     def __init__(self, folder: Path, *, nodes: int, cores: int = 1) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault(
-            "RAY_raylet_start_wait_time_s", "240"
-        )  # on a busy machine a node takes its time
         from ray.cluster_utils import Cluster
 
         self._folder, self._cores, self._made = folder, cores, 0
         store = {"object_store_memory": 80 * MEGABYTE}
-        self._cluster: Any = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **store}
-        )
+        head = {"num_cpus": 0, "include_dashboard": False, **store}
+        self._cluster: Any = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
         self._nodes = [self._added() for _ in range(nodes)]
 
     @property
@@ -112,12 +110,25 @@ class RayNodes:
     def _added(self) -> Any:
         self._made += 1
         home = self._folder / f"node{self._made}"
-        return self._cluster.add_node(
-            num_cpus=self._cores,
-            memory=4000 * MEGABYTE,
-            object_store_memory=80 * MEGABYTE,
-            env_vars={"HARNESS_SCRATCH": str(home / "scratch"), "HARNESS_CLAIMS": str(home / "claims")},
+        return _patiently(
+            lambda: self._cluster.add_node(
+                num_cpus=self._cores,
+                memory=4000 * MEGABYTE,
+                object_store_memory=80 * MEGABYTE,
+                env_vars={"HARNESS_SCRATCH": str(home / "scratch"), "HARNESS_CLAIMS": str(home / "claims")},
+            )
         )
+
+
+def _patiently(start: Callable[[], Any]) -> Any:
+    """Ray gives a node 30 seconds to start, whatever else the machine has to do."""
+    for _ in range(START_TRIES - 1):
+        try:
+            return start()
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+    return start()
 
 
 def _state(pid: int) -> bytes:

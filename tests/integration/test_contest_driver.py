@@ -1,0 +1,237 @@
+"""The driver on one machine: fair order, every kind of entry, steering, resuming, stopping early.
+
+Packages run as plain processes: it is the driver that is tried here, and the sandbox has suites of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.cli.contest_backends import ProcessOnNode
+from harness.contest.admission import Entry, Prepared
+from harness.contest.driver import Contest, Driver
+from harness.contest.entries import find_entries
+from harness.contest.progress import progress_of
+from harness.contest.shard_job import Places, ShardDone
+from harness.contest.shard_ledger import ShardLedger
+from harness.core.challenge import Challenge, load_challenge
+from harness.core.contest import ContestRules, EarlyStopping, StopRule
+from harness.core.engines.local import LocalEngine
+from harness.core.errors import ConfigError
+from harness.core.types import ImageFacts, SetName, Verdict
+from harness.results.result import read_result
+from harness.results.run_folder import RunFolder
+from harness.results.store import Store
+from harness.results.store.drivers import Wish
+from harness.results.store.jobs import Job, JobState
+from harness.run.evaluate import Evaluation, evaluate
+from harness.videos.ready_set import ready_set
+from tests.contest_kit import RAISES, write_challenge, write_entry
+from tests.contest_kit.chaos import outcomes
+
+IMAGE = ImageFacts(label="no image: the host's own Python", digest="none", variant="cpu")
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.warnings: list[str] = []
+        self.finished_runs: list[str] = []
+        self.then: Callable[[Job], None] = lambda _: None
+
+    def say(self, text: str) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def accepted(self, job: Job, done: ShardDone) -> None:
+        self.order.append(f"{job.team}/{job.entry}")
+        self.then(job)
+
+    def finished(self, entry: Entry) -> None:
+        self.finished_runs.append(entry.run_id)
+
+
+class Bench:
+    """A challenge, its entries, and drivers over one store."""
+
+    def __init__(self, folder: Path, challenge: Challenge, *, shard_videos: int | None = None) -> None:
+        self.folder, self.challenge = folder, challenge
+        self.store = Store(f"sqlite:///{folder / 'index.db'}")
+        self.ledger = ShardLedger(self.store, challenge.name)
+        self.common = Prepared(
+            challenge=challenge,
+            sets=tuple(ready_set(name, challenge, cache=folder / "cache") for name in challenge.sets),
+            image=IMAGE,
+            engine="none",
+            isolation="none",
+            runs=folder / "runs",
+            scratch=folder / "scratch",
+            store=None,
+            shard_videos=shard_videos,
+            reports=False,
+        )
+
+    def drive(self, watcher: Watcher, *, workers: int = 1) -> bool:
+        contest = Contest(
+            common=self.common,
+            waiting=lambda: find_entries(self.folder / "entries"),
+            backend=ProcessOnNode(),
+            places=Places(scratch=self.folder / "scratch"),
+        )
+        return Driver(contest, self.ledger, LocalEngine(workers), watcher).run()
+
+    def runs(self) -> dict[str, RunFolder]:
+        """Folders by team and entry."""
+        return {
+            f"{job.team}/{job.entry}": RunFolder(path=self.common.runs / job.run_id) for job in self.ledger.listed()
+        }
+
+
+@pytest.fixture
+def challenge(tmp_path: Path) -> Challenge:
+    return load_challenge(write_challenge(tmp_path / "challenge", public=6, private=8))
+
+
+def test_teams_take_turns_and_every_kind_of_entry_comes_to_its_result(tmp_path: Path, challenge: Challenge) -> None:
+    for name in ("one", "two", "three"):
+        write_entry(tmp_path / "entries", team="many", name=name)
+    write_entry(tmp_path / "entries", team="few")
+    write_entry(tmp_path / "entries", team="raises", module=RAISES)
+    (tmp_path / "entries" / "broken.zip").write_bytes(b"no zip")
+    bench, watcher = Bench(tmp_path, challenge), Watcher()
+    assert bench.drive(watcher)
+    assert set(watcher.order[:6]) == {"few/entry", "raises/entry", "many/one"} | set(watcher.order[:6]) - {
+        "many/two",
+        "many/three",
+    }
+    assert len(watcher.finished_runs) == 6
+    verdicts = {
+        folder.name.split("-")[1]: read_result(folder / "result.json").sets[SetName.PUBLIC].verdict
+        for folder in bench.common.runs.iterdir()
+    }
+    assert verdicts["broken"] is Verdict.INVALID_PACKAGE
+    assert verdicts["raises"] is Verdict.RUNTIME_ERROR
+    assert verdicts["few"] is verdicts["many"] is Verdict.OK
+    again = Watcher()
+    assert bench.drive(again)  # a second call finds everything done
+    assert again.order == []
+
+
+def test_shards_come_to_what_a_run_without_shards_comes_to(tmp_path: Path, challenge: Challenge) -> None:
+    package = write_entry(tmp_path / "entries", team="few")
+    bench = Bench(tmp_path, challenge, shard_videos=3)
+    assert bench.drive(Watcher(), workers=2)
+    asked = Evaluation(
+        package=package, challenge=challenge, runs=tmp_path / "alone", cache=tmp_path / "cache", isolation="none"
+    )
+    alone = evaluate(asked, backend=lambda: _backend(), observer=_Silent())
+    (folder,) = bench.runs().values()
+    for name in challenge.sets:
+        assert outcomes(folder, name) == outcomes(alone.folder, name)
+    one, other = read_result(folder.result), alone.result
+    for name in challenge.sets:
+        assert one.sets[name].score.log_loss == other.sets[name].score.log_loss
+        assert one.sets[name].clocks.budget_seconds == pytest.approx(other.sets[name].clocks.budget_seconds)
+
+
+def test_drain_ends_after_what_runs_and_the_next_driver_goes_on(tmp_path: Path, challenge: Challenge) -> None:
+    for number in range(3):
+        write_entry(tmp_path / "entries", team=f"team{number}")
+    bench, watcher = Bench(tmp_path, challenge), Watcher()
+    bench.ledger.wish(Wish.DRAIN)
+    assert not bench.drive(watcher)
+    assert watcher.order == []
+    bench.ledger.wish(Wish.RUN)
+    assert bench.drive(watcher)
+    assert len(watcher.order) == 6
+
+
+def test_a_cancelled_run_has_no_result_and_comes_back_by_requeue(tmp_path: Path, challenge: Challenge) -> None:
+    for number in range(2):
+        write_entry(tmp_path / "entries", team=f"team{number}")
+    bench, watcher = Bench(tmp_path, challenge), Watcher()
+    cancelled: list[str] = []
+
+    def cancel_the_other(job: Job) -> None:
+        if not cancelled:
+            cancelled.extend({one.run_id for one in bench.ledger.listed()} - {job.run_id})
+            assert bench.ledger.cancel(cancelled[0], "cancelled by the organiser") == 2
+
+    watcher.then = cancel_the_other
+    bench.drive(watcher)
+    assert not RunFolder(path=bench.common.runs / cancelled[0]).result.exists()
+    progress = progress_of(bench.ledger.listed(), places=1)
+    assert {run.state for run in progress.runs} == {"done", "cancelled"}
+    assert bench.ledger.requeue(cancelled[0], "requeued") == 2
+    assert bench.drive(Watcher())
+    assert RunFolder(path=bench.common.runs / cancelled[0]).result.exists()
+
+
+def test_a_second_driver_is_refused_while_one_is_at_work(tmp_path: Path, challenge: Challenge) -> None:
+    write_entry(tmp_path / "entries", team="few")
+    bench, watcher = Bench(tmp_path, challenge), Watcher()
+    refused: list[str] = []
+
+    def another(job: Job) -> None:
+        with pytest.raises(ConfigError, match="another driver is at work") as error:
+            ShardLedger(bench.store, challenge.name).drive()
+        refused.append(str(error.value))
+
+    watcher.then = another
+    bench.drive(watcher)
+    assert len(refused) == 2
+
+
+def test_a_package_that_was_changed_after_its_check_is_not_run(tmp_path: Path, challenge: Challenge) -> None:
+    package = write_entry(tmp_path / "entries", team="few")
+    bench, watcher = Bench(tmp_path, challenge), Watcher()
+    bench.ledger.attempts_max = 2
+
+    def change(job: Job) -> None:
+        (package / "predictor.py").write_text("raise SystemExit\n")
+
+    watcher.then = change
+    bench.drive(watcher)
+    states = {job.set_name: job.state for job in bench.ledger.listed()}
+    assert sorted(states.values()) == [JobState.DONE, JobState.FAILED]
+    assert any("when it was checked" in text for text in watcher.warnings)
+
+
+def test_an_entry_without_a_chance_is_stopped_and_told_so(tmp_path: Path, challenge: Challenge) -> None:
+    rules = ContestRules.model_validate(
+        {
+            "timezone": "UTC",
+            "opens": "2030-01-01T00:00:00",
+            "closes": "2030-02-01T00:00:00",
+            "early_stopping": EarlyStopping(rule=StopRule.CERTAIN, prizes=1),
+        }
+    )
+    challenge = challenge.model_copy(update={"contest": rules})
+    # The first answers 0.5 everywhere; the second is sure, and wrong half the time: its floor rises at once.
+    write_entry(tmp_path / "entries", team="a", formula="0.5")
+    bench, watcher = Bench(tmp_path, challenge, shard_videos=2), Watcher()
+    bench.drive(watcher)
+    write_entry(tmp_path / "entries", team="b", formula="0.999999 if drawn > 0.5 else 0.000001")
+    bench.drive(watcher)
+    stopped = [text for text in watcher.warnings if "stopped early by the certain rule" in text]
+    assert len(stopped) == 1
+    assert "made-b-" in stopped[0]
+    (b,) = [folder for key, folder in bench.runs().items() if key.startswith("b/")]
+    assert not b.result.exists()
+    assert (b.path / "stopped_early.json").is_file()
+
+
+def _backend() -> object:
+    from contextlib import ExitStack
+
+    return ProcessOnNode()(ExitStack(), 1.0).backend
+
+
+class _Silent:
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
