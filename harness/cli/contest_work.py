@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from harness.cli import contest_plan
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
@@ -26,7 +27,6 @@ from harness.cli.options import (
     cache_folder,
 )
 from harness.cli.progress import ConsoleObserver
-from harness.cli import contest_plan
 from harness.cli.views.contest_work import Lines, status_table
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
@@ -153,7 +153,9 @@ def run(
     finally:
         index.close()
     if sandbox is SandboxKind.DOCKER:
-        reap(connect())  # what a killed worker of this machine left; the next shard on another node clears that
+        reap(
+            connect()
+        )  # what a killed worker of this machine left; the next shard on another node clears that
         reap_stages()
     failed = left.count("failed")
     _say(f"{left.count('done')} runs done, {failed} given up, {left.count('cancelled')} cancelled")
@@ -214,7 +216,9 @@ def _wish(challenge: Path, store: str, what: Wish) -> None:
     _say(f"{ledger.challenge}: {what}" + ("" if row and row.driver else "; no driver is at work"))
 
 
-def _change(challenge: Path, store: str, run_id: str, word: str, change: Callable[[ShardLedger], int]) -> None:
+def _change(
+    challenge: Path, store: str, run_id: str, word: str, change: Callable[[ShardLedger], int]
+) -> None:
     with _ledger(challenge, store) as ledger:
         known = sorted({job.run_id for job in ledger.listed()})
         if run_id not in known:
@@ -232,7 +236,9 @@ class _ledger:  # noqa: N801  (used as a function, in a with statement)
 
     def __init__(self, challenge: Path, store: str) -> None:
         self._store = open_store(store)
-        self._ledger = ShardLedger(self._store, load_challenge(challenge).name, say=_say, patience_seconds=5.0)
+        self._ledger = ShardLedger(
+            self._store, load_challenge(challenge).name, say=_say, patience_seconds=5.0
+        )
 
     def __enter__(self) -> ShardLedger:
         return self._ledger

@@ -88,7 +88,8 @@ class Bench:
     def runs(self) -> dict[str, RunFolder]:
         """Folders by team and entry."""
         return {
-            f"{job.team}/{job.entry}": RunFolder(path=self.common.runs / job.run_id) for job in self.ledger.listed()
+            f"{job.team}/{job.entry}": RunFolder(path=self.common.runs / job.run_id)
+            for job in self.ledger.listed()
         }
 
 
@@ -97,7 +98,9 @@ def challenge(tmp_path: Path) -> Challenge:
     return load_challenge(write_challenge(tmp_path / "challenge", public=6, private=8))
 
 
-def test_teams_take_turns_and_every_kind_of_entry_comes_to_its_result(tmp_path: Path, challenge: Challenge) -> None:
+def test_teams_take_turns_and_every_kind_of_entry_comes_to_its_result(
+    tmp_path: Path, challenge: Challenge
+) -> None:
     for name in ("one", "two", "three"):
         write_entry(tmp_path / "entries", team="many", name=name)
     write_entry(tmp_path / "entries", team="few")
@@ -127,7 +130,11 @@ def test_shards_come_to_what_a_run_without_shards_comes_to(tmp_path: Path, chall
     bench = Bench(tmp_path, challenge, shard_videos=3)
     assert bench.drive(Watcher(), workers=2)
     asked = Evaluation(
-        package=package, challenge=challenge, runs=tmp_path / "alone", cache=tmp_path / "cache", isolation="none"
+        package=package,
+        challenge=challenge,
+        runs=tmp_path / "alone",
+        cache=tmp_path / "cache",
+        isolation="none",
     )
     alone = evaluate(asked, backend=lambda: _backend(), observer=_Silent())
     (folder,) = bench.runs().values()
@@ -151,7 +158,9 @@ def test_drain_ends_after_what_runs_and_the_next_driver_goes_on(tmp_path: Path, 
     assert len(watcher.order) == 6
 
 
-def test_a_cancelled_run_has_no_result_and_comes_back_by_requeue(tmp_path: Path, challenge: Challenge) -> None:
+def test_a_cancelled_run_has_no_result_and_comes_back_by_requeue(
+    tmp_path: Path, challenge: Challenge
+) -> None:
     for number in range(2):
         write_entry(tmp_path / "entries", team=f"team{number}")
     bench, watcher = Bench(tmp_path, challenge), Watcher()

@@ -114,7 +114,9 @@ def test_a_set_prepared_on_the_cluster_is_the_one_prepared_here(engine: RayEngin
         sources.append(SourceVideo(source_id=path.name, path=path))
     recipe = load_recipe("private")
     here, there = (
-        prepare_set(sources=sources, recipe=recipe, set_seed=1, destination=tmp_path / name, engine=one, workers=0)
+        prepare_set(
+            sources=sources, recipe=recipe, set_seed=1, destination=tmp_path / name, engine=one, workers=0
+        )
         for name, one in (("here", None), ("there", engine))
     )
     assert [video.sha256 for video in here.videos] == [video.sha256 for video in there.videos]

@@ -18,9 +18,7 @@ os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
 
 from drawing import CHART, COMPASS, read
 
-COLOUR_TOLERANCE = (
-    12  # of 255: tells a wrong matrix, range or missing tone map
-)
+COLOUR_TOLERANCE = 12  # of 255: tells a wrong matrix, range or missing tone map
 
 
 def opencv(path: str) -> Iterator[Any]:

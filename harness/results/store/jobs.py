@@ -121,7 +121,13 @@ def claim(
         query = query.where(JOBS.c.challenge == challenge)
     if run_id is not None:
         query = query.where(JOBS.c.run_id == run_id)
-    order = (JOBS.c.turn, JOBS.c.enqueued, JOBS.c.run_id, JOBS.c.set_name.desc(), JOBS.c.shard)  # public first
+    order = (
+        JOBS.c.turn,
+        JOBS.c.enqueued,
+        JOBS.c.run_id,
+        JOBS.c.set_name.desc(),
+        JOBS.c.shard,
+    )  # public first
     found = connection.execute(query.order_by(*order).limit(1).with_for_update(skip_locked=True)).first()
     if found is None:
         return None

@@ -16,7 +16,8 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from harness.core.engines.local import Engine, LocalEngine
+from harness.core.engines import Engine
+from harness.core.engines.local import LocalEngine
 from harness.core.errors import VideoError
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import build_plan

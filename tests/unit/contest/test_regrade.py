@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness.report.example import example_run
 
 from harness.contest.regrade import columns as cols
 from harness.contest.regrade.columns import columns_path, read_columns
@@ -19,7 +20,6 @@ from harness.contest.regrade.regrade import Plan, Regraded, new_regrade, regrade
 from harness.core.errors import ConfigError, ResultError
 from harness.core.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
 from harness.gateway.journal import Header, Journal, Line
-from harness.report.example import example_run
 from harness.results.result import Result, read_result, write_result
 from harness.results.run_folder import RunFolder, regrade_record
 from harness.results.seal import Key, SealState, content_sha256, verify

@@ -32,6 +32,8 @@ def test_a_job_finds_its_class_exactly_on_nodes_that_are_fast_enough(needed: int
         assert needed_speed > offered // 10 / 10 - 1e-9  # a node's class is rounded down
 
 
-@pytest.mark.parametrize(("speed", "expected"), [(0.01, "speed-1"), (0.8, "speed-8"), (0.81, "speed-9"), (9, "speed-20")])
+@pytest.mark.parametrize(
+    ("speed", "expected"), [(0.01, "speed-1"), (0.8, "speed-8"), (0.81, "speed-9"), (9, "speed-20")]
+)
 def test_a_class_is_rounded_up_for_what_is_needed(speed: float, expected: str) -> None:
     assert speed_class(speed) == expected
