@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRAIN_STAMP := $(VENV)/.installed-train
+DOCS_STAMP := $(VENV)/.installed-docs
 
 # What the tests need beyond Python: a browser for the reports, PostgreSQL for the index of runs, a compiler for
 # the stand-in of a GPU's driver, the ffmpeg program as a second opinion on videos. Root on Debian or
@@ -25,7 +26,7 @@ MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-submission check pack image doctor audit self-check test torture unit coverage lint format types benchmark baselines train clean clean-images
+.PHONY: help setup run-submission check pack image doctor audit self-check test torture unit coverage lint format types docs benchmark baselines train clean clean-images
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +84,9 @@ format: $(STAMP) ## Repair style and formatting
 types: $(TRAIN_STAMP) ## Check types
 	@$(BIN)/mypy
 
+docs: $(DOCS_STAMP) ## Build the documentation site into build/site; every broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 benchmark: $(TRAIN_STAMP) ## Run every benchmark; each prints JSON with a ratio against a named baseline
 	@set -e; for script in tests/benchmarks/*.py; do echo "# $$script" >&2; PYTHONPATH=submission $(BIN)/python "$$script" $(ARGS); done
 
@@ -111,7 +115,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than 3.11, or missing. Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Setting up $(VENV) (a minute or two)."
-	@rm -f $(STAMP) $(TRAIN_STAMP)
+	@rm -f $(STAMP) $(TRAIN_STAMP) $(DOCS_STAMP)
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
 		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && \
 		  $(PYTHON) -m pip --python $(BIN)/python install -qq --disable-pip-version-check pip; } || \
@@ -121,4 +125,8 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(TRAIN_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[dev,train]'
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[docs]'
 	@touch $@

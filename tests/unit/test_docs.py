@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -89,3 +90,31 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "Usage" in shown
     assert len(shown.splitlines()) > 4
+
+
+def test_the_picture_of_the_rooms_is_drawn_from_the_code() -> None:
+    spec = importlib.util.spec_from_file_location("draw_rooms", ROOT / "docs" / "draw_rooms.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    drawn = (ROOT / "docs" / "images" / "rooms.svg").read_text(encoding="utf-8")
+    assert drawn == module.picture(), "run: python docs/draw_rooms.py"
+
+
+def test_every_file_that_a_change_touches_exists_and_there_are_three_at_most() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    block = re.search(r"<!-- changes -->\n(.*?)<!-- /changes -->", text, re.DOTALL)
+    assert block is not None
+    rows = block[1].strip().splitlines()[2:]
+    assert len(rows) >= 10
+    for row in rows:
+        files = re.findall(r"`([^`]+)`", row.split("|")[2])
+        assert 1 <= len(files) <= 3, row
+        assert all((ROOT / name).exists() for name in files), row
+
+
+def test_every_module_that_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", text):
+        assert (ROOT / "harness" / name).exists() or (ROOT / name).exists(), name
