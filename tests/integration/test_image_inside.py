@@ -274,7 +274,7 @@ class Net(torch.nn.Module):
     def forward(self, x):
         return torch.sigmoid(x * 3 + 1).sum()
 
-@numba.njit(cache=True)
+@numba.njit
 def total(x):
     found = 0.0
     for value in x:
