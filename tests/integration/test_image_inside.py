@@ -94,8 +94,8 @@ def run(client: docker.DockerClient, image: RuntimeImage, *command: str, **optio
     """Run a command as packages are run: no network, nothing writable but /tmp, no rights."""
     container = client.containers.create(
         image.reference, entrypoint=[command[0]], command=list(command[1:]),
-        network_mode="none", read_only=True, tmpfs={"/tmp": ""}, cap_drop=["ALL"],
-        **{"user": "12345:12345", **options},
+        network_mode="none", read_only=True, cap_drop=["ALL"],
+        **{"user": "12345:12345", "tmpfs": {"/tmp": ""}, **options},
     )  # fmt: skip
     try:
         container.start()
@@ -274,7 +274,7 @@ class Net(torch.nn.Module):
     def forward(self, x):
         return torch.sigmoid(x * 3 + 1).sum()
 
-@numba.njit(cache=True)
+@numba.njit
 def total(x):
     found = 0.0
     for value in x:

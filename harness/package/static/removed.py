@@ -31,10 +31,14 @@ REMOVED: Final[dict[str, str]] = {
     "PIL.Image.ANTIALIAS": "Image.Resampling.LANCZOS",
     "PIL.Image.CUBIC": "Image.Resampling.BICUBIC",
     "PIL.Image.LINEAR": "Image.Resampling.BILINEAR",
-    "scipy.misc": "imageio, PIL or scipy.datasets",
+    **{
+        f"scipy.misc.{name}": "imageio or PIL"
+        for name in ("imread", "imresize", "imsave", "imrotate", "toimage", "fromimage")
+    },
     "skimage.measure.compare_ssim": "skimage.metrics.structural_similarity",
     "skimage.measure.compare_psnr": "skimage.metrics.peak_signal_noise_ratio",
-    "sklearn.externals": "import joblib itself",
+    "sklearn.externals.joblib": "import joblib itself",
+    "sklearn.externals.six": "plain Python types",
     "sklearn.cross_validation": "sklearn.model_selection",
     "torch._six": "plain Python types",
     "torchvision.models.utils": "torch.hub.load_state_dict_from_url, but there is no network",
