@@ -162,8 +162,13 @@ def _blur(pictures: Tensor, sigma: Tensor) -> Tensor:
     kernel = torch.exp(-(offsets[None] ** 2) / (2 * sigma[:, None] ** 2))
     kernel = (kernel / kernel.sum(dim=1, keepdim=True))[:, :, None, None, None]
     padded = nnf.pad(pictures, (REACH,) * 4, mode="reflect")
-    down = sum(kernel[:, k] * padded[:, :, k : k + height] for k in range(2 * REACH + 1))
-    return torch.as_tensor(sum(kernel[:, k] * down[..., k : k + width] for k in range(2 * REACH + 1)))
+    down = torch.zeros_like(padded[:, :, :height])
+    for k in range(2 * REACH + 1):
+        down = down + kernel[:, k] * padded[:, :, k : k + height]
+    out = torch.zeros_like(pictures)
+    for k in range(2 * REACH + 1):
+        out = out + kernel[:, k] * down[..., k : k + width]
+    return out
 
 
 def _compress(pictures: Tensor, quality: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
