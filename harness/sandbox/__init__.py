@@ -31,7 +31,7 @@ class SandboxProcess(Protocol):
         Raises:
             ReceiveTimeout: nothing complete arrived in `timeout_seconds`.
             ProcessEnded: the process is gone or has closed its pipe.
-            ProtocolViolation: bytes that are no frame, or a frame over the cap.
+            ProtocolViolation: bytes that are not a frame, or a frame over the cap.
         """
 
     def facts(self) -> SandboxFacts:

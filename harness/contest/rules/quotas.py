@@ -67,7 +67,7 @@ def grants_left(state: State, team: str) -> int:
 def quota_refusal(
     rules: ContestRules, entries: tuple[Entry, ...], *, day: date, again: datetime | None
 ) -> Refusal | None:
-    """Say why the quota does not pay for one more entry on a day; none where it does.
+    """Say why the quota does not pay for one more entry on a day; None if it does.
 
     Args:
         rules: Of the contest.
@@ -117,7 +117,7 @@ class Allowance:
 
     day: date
     valid_left: int
-    failed_left: int | None  # none: failed ones count like valid ones
+    failed_left: int | None  # None: failed ones count like valid ones
     total_left: int | None
     grants_left: int
     next_day: datetime

@@ -83,7 +83,7 @@ _MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
 
 
 def _pictures(reader: _Reader, plan: Plan, info: VideoInfo) -> Frames:
-    """The steps, lazily chained; filters that follow each other share one graph."""
+    """Chain the steps lazily; filters that follow each other share one graph."""
     frames: Frames = upright(reader.frames(), plan.canvas, info, reader.place)
     waiting: tuple[str, ...] = ()
     canvas = plan.canvas
@@ -153,7 +153,7 @@ class _Reader:
             self.seconds = float((ticks + self._nominal) * TIME_BASE)
             yield frame
         if not self.frame_count:
-            raise VideoError("holds no picture that can be decoded", place=self._container.name)
+            raise VideoError("contains no picture that can be decoded", place=self._container.name)
 
     def _decoded(self) -> Frames:
         streams: list[VideoStream | AudioStream] = [self._video]
