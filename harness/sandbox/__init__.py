@@ -118,7 +118,7 @@ def back_end(name: str) -> BackEnd:
     """Return a back end; it is imported on use.
 
     Raises:
-        ConfigError: there is none of this name; those that exist are listed.
+        ConfigError: there is not one of this name; those that exist are listed.
     """
     if name not in BACK_ENDS:
         raise ConfigError(f"no sandbox {name!r}", remedy=f"One of: {', '.join(BACK_ENDS)}.")

@@ -110,7 +110,7 @@ def metric(name: str) -> Metric:
     """Return one metric.
 
     Raises:
-        ConfigError: there is none of this name; those that exist are listed.
+        ConfigError: there is not one of this name; those that exist are listed.
     """
     if name not in _REGISTRY:
         raise ConfigError(f"no metric {name!r}", remedy=f"One of: {', '.join(_REGISTRY)}.")

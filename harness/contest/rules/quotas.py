@@ -27,7 +27,7 @@ def next_day(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return the first moment of the next day, in UTC: after 23, 24 or 25 hours, as the zone has it."""
     today = day_of(moment, zone)
     for days in range(1, _DAYS_LOOKED_AHEAD + 1):
-        # Where clocks jump over midnight, fold 0 reads it by the offset before: the moment of the jump.
+        # If clocks jump over midnight, fold 0 reads it by the offset before: the moment of the jump.
         start = datetime.combine(today + timedelta(days=days), time(), zone).astimezone(UTC)
         if start > moment and day_of(start, zone) > today:
             return start

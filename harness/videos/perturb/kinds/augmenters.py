@@ -24,7 +24,7 @@ AUGMENTER = Family.AUGMENTER
     sigma=(1.0, 2.0, 3.5, 5.0, 7.0),
 )
 def gaussian_blur(canvas: Canvas, rng: Generator, *, sigma: float) -> Step:
-    """A lens slightly out of focus, or a picture enlarged from a small one."""
+    """Blur, as a lens slightly out of focus does, or a picture enlarged from a small one."""
     return Step(operation=SoftBlur(sigma=round(max(0.4, sigma * canvas.unit), 3)))
 
 

@@ -1,6 +1,6 @@
 """DFDC's two face filters, drawn by us: a dog mask and a flower crown that follow a face, its size and tilt.
 
-Where there is no face, the filter rests in the upper middle: see `face_tracker.FaceTracker`.
+If there is no face, the filter rests in the upper middle: see `face_tracker.FaceTracker`.
 """
 
 from __future__ import annotations
