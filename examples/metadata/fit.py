@@ -16,7 +16,7 @@ from training.clips import read_clips
 
 
 def main() -> None:
-    """Writes the weights."""
+    """Write the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, nargs="+", required=True)
     parser.add_argument("--output", type=Path, required=True)

@@ -24,7 +24,7 @@ class Predictor:
         self._weights, self._offset = model["weights"], model["offset"]
 
     def predict(self, video: Path) -> float:
-        """P(fake) in [CLIP, 1 - CLIP]; 0.5 where the container cannot be read."""
+        """P(fake) in [CLIP, 1 - CLIP]; 0.5 if the container cannot be read."""
         try:
             numbers = describe(video)
         except (OSError, ValueError, IndexError):

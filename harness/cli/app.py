@@ -58,7 +58,7 @@ COMMANDS = {
     ),
     "image": Later(
         target="harness.cli.run:image",
-        help="Find or build the runtime image that packages run in, starting an engine where none runs.",
+        help="Find or build the runtime image that packages run in, starting an engine if none runs.",
     ),
     "limits": Later(
         target="harness.cli.check:limits",
@@ -83,11 +83,11 @@ COMMANDS = {
     ),
     "plan": Later(
         target="harness.cli.board:plan",
-        help="Say how many videos and people a set needs to tell two entries apart by a difference.",
+        help="Say how many videos and people a set needs to tell two entries apart.",
     ),
     "rebuild": Later(
         target="harness.cli.organiser:rebuild",
-        help="Make the index anew from the run folders, which are the truth.",
+        help="Rebuild the index from the run folders, which are the truth.",
     ),
     "reap": Later(
         target="harness.cli.organiser:reap",
@@ -157,13 +157,13 @@ def run_command(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False, prog_name="harness")
     except TyperException as error:
-        _complain("error", error, "`harness --help` lists the commands; each has a --help of its own.")
+        _complain("error", error, "`harness --help` lists the commands; each has its own --help.")
         return USAGE
     except (ConfigError, SubmissionError) as error:
         _complain("error", error)
         return NOT_WELL if isinstance(error, SubmissionError) else USAGE
     except HarnessError as error:
-        advice = "This is no verdict on the package. What was done is kept; run the same command again."
+        advice = "This is not a verdict on the package. What was done is kept; run the same command again."
         _complain(Verdict.HARNESS_ERROR, error, advice)
         return OUR_FAULT
     if code == INTERRUPTED:

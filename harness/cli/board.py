@@ -1,4 +1,4 @@
-"""`harness board` and `harness plan`: what can be told apart, and how large a set must be to tell more."""
+"""`harness board` and `harness plan`: what can be told apart, and how large a set that takes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _err = Console(stderr=True, soft_wrap=True)
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of run folders.")]
 ByOption = Annotated[SetName, typer.Option("--by", help="public or private.")]
-ChoiceOption = Annotated[Choice, typer.Option(help="Which entry stands for a team.")]
+ChoiceOption = Annotated[Choice, typer.Option(help="Which entry represents a team.")]
 
 
 def board(
@@ -90,10 +90,11 @@ def plan(
     challenge: ChallengeArgument = SAMPLE_CHALLENGE,
     *,
     difference: Annotated[
-        float, typer.Option("--difference", "-d", min=0.0, help="Of log loss, to tell.")
+        float, typer.Option("--difference", "-d", min=0.0, help="The difference of log loss to detect.")
     ] = 0.005,
     power: Annotated[
-        float, typer.Option(min=0.05, max=0.999, help="In what share of contests it is to be told.")
+        float,
+        typer.Option(min=0.05, max=0.999, help="In what share of contests the difference should be found."),
     ] = POWER,
     runs: RunsOption = DEFAULT_RUNS,
     by: ByOption = SetName.PUBLIC,
@@ -113,7 +114,7 @@ def plan(
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how many videos and people a set needs to tell two entries apart by a difference."""
+    """Say how many videos and people a set needs to tell two entries apart."""
     if difference <= 0:
         raise ConfigError("--difference must be above 0", remedy="For example 0.005.")
     if pilot:

@@ -42,7 +42,7 @@ def check(
         int | None, typer.Option(min=1, max=1000, help="How many public videos to try it on. Default: 2.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One video, asked for once, and no look at the image's modules.")
+        bool, typer.Option("--quick", help="Ask for one video, once, and do not look at the image's modules.")
     ] = False,
     watch: Annotated[
         bool,
@@ -60,7 +60,7 @@ def check(
     loaded = find_challenge(challenge)
     if watch:
         if static or as_json:
-            raise ConfigError("--watch goes with neither --static nor --json", remedy="Leave one out.")
+            raise ConfigError("--watch cannot be combined with --static or --json", remedy="Leave one out.")
         from harness.cli.watch import watch_package  # noqa: PLC0415  (see below)
 
         watch_package(package, loaded, videos=videos or 1, everything=everything)

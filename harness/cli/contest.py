@@ -167,7 +167,7 @@ def record(
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Put on record what came of an entry that you ran yourself with `harness run`."""
+    """Record the result of an entry that you ran yourself with `harness run`."""
     with _ledger(challenge, store) as (ledger, _loaded):
         found = ledger.state().entries.get(entry)
         if found is None:
@@ -287,7 +287,7 @@ def log(
         Path | None, typer.Option("--output", "-o", help="Write JSON lines here instead of printing.")
     ] = None,
     head: Annotated[
-        str | None, typer.Option(help="The sha256 that the last event must have, from where you kept it.")
+        str | None, typer.Option(help="The sha256 that the last event must have, from if you kept it.")
     ] = None,
 ) -> None:
     """Print or export every decision, and verify that nobody changed one since."""
@@ -371,7 +371,9 @@ def _read_log(path: Path) -> tuple[Record, ...]:
         return tuple(Record(**json.loads(line)) for line in lines)
     except (OSError, ValueError, TypeError) as error:
         raise ResultError(
-            f"is no log of a contest: {error}", place=path, remedy="Export it with `harness contest log -o`."
+            f"is not a log of a contest: {error}",
+            place=path,
+            remedy="Export it with `harness contest log -o`.",
         ) from error
 
 

@@ -70,7 +70,7 @@ class ProcessOnNode:
     python: str = sys.executable
 
     def __call__(self, held: ExitStack, cpus: float) -> Claimed:
-        """Return a sandbox that is none."""
+        """Return a sandbox that isolates nothing."""
         del held, cpus
         return Claimed(
             backend=Backend(

@@ -113,7 +113,7 @@ def measured_speed() -> float:
 def in_words(found: Plan) -> str:
     """Say a plan in a few lines."""
     unknown = (
-        f" ({found.unknown} of them never ran: the others' median stands for them)" if found.unknown else ""
+        f" ({found.unknown} of them never ran: the others' median is used for them)" if found.unknown else ""
     )
     return (
         f"{found.entries} entries{unknown}, {found.shards} shards\n"

@@ -286,7 +286,7 @@ def _blob_options() -> dict[str, Any]:
         found = json.loads(text) if text else {}
     except ValueError as error:
         raise ConfigError(
-            "is no JSON", place="HARNESS_BLOBS_OPTIONS", remedy='E.g. {"key_filename": "/root/.ssh/id"}.'
+            "is not JSON", place="HARNESS_BLOBS_OPTIONS", remedy='E.g. {"key_filename": "/root/.ssh/id"}.'
         ) from error
     return dict(found)
 

@@ -104,7 +104,7 @@ def environment() -> None:
 
 
 def made_environment() -> Path | None:
-    """Return the interpreter that `harness environment` made; None where it was not asked for."""
+    """Return the interpreter that `harness environment` made; None if it was not requested."""
     cache = cache_folder(None)
     wheels = find_wheelhouse(RUNTIME_FOLDER, variant="cpu", cache=cache)
     if wheels is None:

@@ -115,7 +115,7 @@ def room_for(limits: Limits, *, gpus: int) -> int:
     if found < 1:
         raise ConfigError(
             f"this machine has no room for one package: {limits.cpus:g} cores and "
-            f"{limits.memory_bytes / 1e9:.3g} GB are asked for",
+            f"{limits.memory_bytes / 1e9:.3g} GB are requested",
             remedy="Lower the limits in challenge.toml, or use a larger machine or --engine ray.",
         )
     return found

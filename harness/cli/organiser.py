@@ -122,7 +122,7 @@ def submit(
         row = index.submit(RunFolder(path=run.resolve()), team=team)
     finally:
         index.close()
-    stands = "stands on the leaderboard" if row.eligible else "is recorded, and stands on no leaderboard"
+    stands = "is on the leaderboard" if row.eligible else "is recorded, but is on no leaderboard"
     _out.print(f"{row.run_id} of {team} {stands}", soft_wrap=True, markup=False)
 
 
@@ -130,7 +130,7 @@ def leaderboard(
     challenge: ChallengeArgument = SAMPLE_CHALLENGE,
     *,
     by: Annotated[SetName, typer.Option(help="public or private.")] = SetName.PUBLIC,
-    choice: Annotated[Choice, typer.Option(help="Which entry stands for a team.")] = Choice.BEST,
+    choice: Annotated[Choice, typer.Option(help="Which entry represents a team.")] = Choice.BEST,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Rank the teams that submitted to a challenge, by rounded log loss."""
@@ -149,7 +149,7 @@ def leaderboard(
 
 
 def rebuild(runs: RunsArgument = DEFAULT_RUNS, *, store: StoreOption = DEFAULT_STORE) -> None:
-    """Make the index anew from the run folders, which are the truth."""
+    """Rebuild the index from the run folders, which are the truth."""
     index = open_store(store)
     try:
         found = index.rebuild(runs)

@@ -46,9 +46,9 @@ app = typer.Typer(
 
 @app.command("list")
 def list_kinds() -> None:
-    """List every kind with what it imitates and its strengths at severity 1 to 5."""
+    """List every kind with what it does and its strengths at severity 1 to 5."""
     table = Table(title=f"{len(catalogue())} perturbations (● in the DeepFake Detection Challenge)")
-    for heading in ("kind", "family", "severity 1-5", "unit", "imitates"):
+    for heading in ("kind", "family", "severity 1-5", "unit", "what it does"):
         table.add_column(heading, overflow="fold")
     for kind in catalogue().values():
         mark = " ●" if kind.in_contest else ""
@@ -68,7 +68,7 @@ def preview(
     video: Annotated[
         Path, typer.Argument(help="The video to show the kinds on.", exists=True, dir_okay=False)
     ],
-    kinds: Annotated[str, typer.Option(help="Comma-separated kinds; all where not given.")] = "",
+    kinds: Annotated[str, typer.Option(help="Comma-separated kinds; all if not given.")] = "",
     output: Annotated[Path, typer.Option(help="The picture to write: .png or .jpg.")] = Path("preview.png"),
     cell_width: Annotated[int, typer.Option(min=32, help="Width of one picture, in pixels.")] = 192,
     columns: Annotated[int, typer.Option(min=1, help="Blocks of rows beside each other.")] = 1,
@@ -109,14 +109,14 @@ def render(
         typer.Option(help="CSV with filename and label, and if known method and source.", dir_okay=False),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes; as many as cores where not given.")
+        int | None, typer.Option(min=0, help="Processes; as many as cores if not given.")
     ] = None,
     engine: EngineOption = EngineKind.LOCAL,
     address: AddressOption = None,
 ) -> None:
     """Render every video of a folder by a recipe. Resumable: call it again and it goes on.
 
-    Ends with code 1 where some videos could not be read; they are listed, and the rest is done.
+    Ends with code 1 if some videos could not be read; they are listed, and the rest is done.
     """
     law = load_recipe(recipe)
     sources = _sources(videos, labels)
@@ -163,15 +163,15 @@ def _show(bar: tqdm[NoReturn], state: PrepareProgress) -> None:
 
 
 def _sources(folder: Path, labels: Path | None) -> list[SourceVideo]:
-    """The labelled videos, or without labels every video of the folder.
+    """Return the labelled videos, or without labels every video of the folder.
 
     Raises:
-        LabelsError: The CSV lacks a column, repeats a file, or the folder holds no video.
+        LabelsError: The CSV lacks a column, repeats a file, or the folder contains no video.
     """
     if labels is None:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
         if not paths:
-            raise LabelsError("holds no video", place=folder, remedy="give the folder of the clean videos")
+            raise LabelsError("contains no video", place=folder, remedy="give the folder of the clean videos")
         return [SourceVideo(source_id=path.name, path=path) for path in paths]
     with labels.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

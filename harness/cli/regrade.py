@@ -63,7 +63,7 @@ def regrade(
         bool, typer.Option("--dry-run", help="Show what would change; write nothing but columns.")
     ] = False,
     from_journals: Annotated[
-        bool, typer.Option("--from-journals", help="Read every journal anew, and not its columns.")
+        bool, typer.Option("--from-journals", help="Read every journal again instead of its columns.")
     ] = False,
     cache: CacheOption = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
@@ -76,7 +76,7 @@ def regrade(
         loaded, labels=labels or (), drop=drop, epsilon=epsilon, failed_probability=failed_probability
     )
     if not runs.is_dir():
-        raise ConfigError("is no folder of runs", place=runs, remedy="Name it with --runs.")
+        raise ConfigError("is not a folder of runs", place=runs, remedy="Name it with --runs.")
     with ConsoleObserver(_err) as observer:
         frames = {}
         for name in loaded.sets:

@@ -122,7 +122,7 @@ def run(
 
 
 def image() -> None:
-    """Find or build the runtime image that packages run in, starting an engine where none runs."""
+    """Find or build the runtime image that packages run in, starting an engine if none runs."""
     with ConsoleObserver(_err) as observer:
         observer.step("Runtime image")
         facts = docker_backend(observer.say).image

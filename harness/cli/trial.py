@@ -72,5 +72,7 @@ def public_videos(challenge: Challenge, count: int) -> list[Path]:
     folder = challenge.sets[SetName.PUBLIC].videos
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
     if not found:
-        raise ConfigError("holds no videos", place=folder, remedy="Name another challenge with --challenge.")
+        raise ConfigError(
+            "contains no videos", place=folder, remedy="Name another challenge with --challenge."
+        )
     return found[:count]

@@ -45,7 +45,7 @@ class Conclusion:
 
 
 def keep(folder: RunFolder, job: Job, done: ShardDone) -> Accepted:
-    """Write down what an attempt brought, under a name of its own, before it is offered to the database."""
+    """Write down what an attempt brought, under its own name, before it is offered to the database."""
     place = folder.shard(SetName(job.set_name), job.shard, attempt=job.attempt, token=job.token)
     text = _DONE.dump_json(done).decode()
     write_text(place, text)

@@ -34,7 +34,7 @@ PAUSED_SECONDS = 1.0
 
 
 class Watcher(Protocol):
-    """Is told how a contest goes."""
+    """Watches how a contest goes."""
 
     def say(self, text: str) -> None:
         """Something that a person may want to know."""
@@ -43,10 +43,10 @@ class Watcher(Protocol):
         """Something that a person should not miss."""
 
     def accepted(self, job: Job, done: ShardDone) -> None:
-        """A shard's outcome counts."""
+        """Hear that a shard's outcome counts."""
 
     def finished(self, entry: Entry) -> None:
-        """An entry has its result, or was given up."""
+        """Hear that an entry has its result, or was given up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Driver:
         contest: What is to be done.
         ledger: What is wanted and done.
         engine: Where shards run.
-        watcher: Told how it goes.
+        watcher: Is informed of how it goes.
     """
 
     def __init__(self, contest: Contest, ledger: ShardLedger, engine: Engine, watcher: Watcher) -> None:
@@ -147,7 +147,7 @@ class Driver:
         self._todo = [(turn, one) for turn, one in in_turn(self._contest.waiting()) if one not in known]
 
     def _next(self) -> ShardJob | None:
-        """Claim the next shard; none if there is nothing to begin just now."""
+        """Claim the next shard; None if there is nothing to begin just now."""
         self._raise_fault()
         if self._hand.wish is not Wish.RUN:
             return None
@@ -298,7 +298,7 @@ class _Feed(Iterator[ShardJob]):
 
 
 class _Concluder(threading.Thread):
-    """Scores and reports finished entries in a process of its own, so that shards do not wait for it."""
+    """Scores and reports finished entries in its own process, so that shards do not wait for it."""
 
     def __init__(self, then: Callable[[Result[Conclusion, object]], None]) -> None:
         super().__init__(name="concluder", daemon=True)

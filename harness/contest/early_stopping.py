@@ -1,4 +1,4 @@
-"""Which entries cannot reach the prize places any more: an option that a contest's rules announce.
+"""Which entries can no longer reach the prize places: an option that a contest's rules announce.
 
 Two bounds, both on the log loss of the whole private set, by the answers so far. The certain one assumes that
 every answer to come is perfect: nothing an entry could still do brings it below. The sequential one assumes

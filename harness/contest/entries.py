@@ -1,6 +1,6 @@
 """Which entries wait: zips and folders in a folder, each of a team, in the order in which teams take turns.
 
-`DIR/TEAM/PACKAGE(.zip)` names the team by its folder; `DIR/PACKAGE(.zip)` is a team of its own.
+`DIR/TEAM/PACKAGE(.zip)` names the team by its folder; `DIR/PACKAGE(.zip)` is a team by itself.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def find_entries(folder: Path) -> tuple[Waiting, ...]:
     """Find what was handed in, the earliest first.
 
     Raises:
-        ConfigError: the folder is not there, or holds nothing that could be a package.
+        ConfigError: the folder is not there, or contains nothing that could be a package.
     """
     if not folder.is_dir():
         raise ConfigError(
@@ -48,7 +48,7 @@ def find_entries(folder: Path) -> tuple[Waiting, ...]:
     ]
     if not found:
         raise ConfigError(
-            "holds no package: no zip, and no folder with a submission.toml",
+            "contains no package: neither a zip nor a folder with a submission.toml",
             place=folder,
             remedy="Put them there as DIR/TEAM/PACKAGE.zip, or as DIR/TEAM.zip.",
         )

@@ -1,6 +1,6 @@
 """What can happen in a contest: one frozen value for each kind of event, and its JSON.
 
-Events are never changed. Where one needs another shape, its `VERSION` goes up and `_UPGRADES` says how an old
+Events are never changed. If one needs another shape, its `VERSION` goes up and `_UPGRADES` says how an old
 one reads; the state of a contest is a function of its events and of nothing else (`state.fold`).
 """
 
@@ -35,7 +35,7 @@ class Purse(StrEnum):
 
     QUOTA = "quota"  # the team's tries of the day, and its total
     GRANT = "grant"  # a try that the organiser granted: counts against no quota
-    ORGANISER = "organiser"  # a repetition of what failed by our fault, where the team's quota is used up
+    ORGANISER = "organiser"  # a repetition of what failed by our fault, if the team's quota is used up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ class EntrySubmitted(Event):
     entry: str
     team: str
     package_sha256: str
-    external_data: tuple[str, ...] | None  # as declared; none: no declaration was asked for or given
+    external_data: tuple[str, ...] | None  # as declared; None: no declaration was requested or given
     day: date
     paid_by: Purse
     phase: ContestPhase
@@ -199,7 +199,7 @@ class TriesGranted(Event):
 @_event
 @dataclass(frozen=True, kw_only=True)
 class FinalsSelected(Event):
-    """A team chose the entries that it is judged by; none: the best by public score."""
+    """A team chose the entries that it is judged by; None: the best by public score."""
 
     team: str
     entries: tuple[str, ...]
@@ -211,7 +211,7 @@ class Disqualified(Event):
     """A team, or one entry of it, is on no board any more."""
 
     team: str
-    entry: str | None  # none: the whole team
+    entry: str | None  # None: the whole team
     reason: str  # for the organiser
     public_note: str
 

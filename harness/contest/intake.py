@@ -30,9 +30,9 @@ class Intake:
 
     Attributes:
         report: What the static check found.
-        answer: Of the contest; none: the check found errors, so it was not asked and nothing was spent.
+        answer: Of the contest; None: the check found errors, so it was not asked and nothing was spent.
         entry: The id it was handed in under.
-        package: Where it is kept; none: it was not taken.
+        package: Where it is kept; None: it was not taken.
     """
 
     report: CheckReport
@@ -69,7 +69,7 @@ def hand_in(
         packages: The folder of packages, each by its sha256.
         now: The moment.
         by: Who asks.
-        declares_none: It says that nothing was trained on further data, where its manifest names none.
+        declares_none: It says that nothing was trained on further data, if its manifest names none.
 
     Raises:
         PackageError: it cannot be opened as a package.
@@ -95,11 +95,11 @@ def hand_in(
 
 
 def record_run(ledger: Ledger, entry: Entry, folder: RunFolder, *, now: datetime) -> Done | Refusal:
-    """Put on record what came of an entry's attempt, and the run into the index, both or neither.
+    """Record the result of an entry's attempt, and the run into the index, both or neither.
 
     Raises:
         ConfigError: the run is of another package or challenge, or ran without isolation.
-        ResultError: the folder holds no result that can be read.
+        ResultError: the folder contains no result that can be read.
         StoreError: the database cannot be written.
     """
     result = read_result(folder.result)
@@ -146,7 +146,7 @@ def _fits(result: Result, entry: Entry, challenge_sha256: str, folder: RunFolder
         wrong.append("it ran without isolation")
     if wrong:
         raise ConfigError(
-            f"is no run of entry {entry.entry}: {'; '.join(wrong)}",
+            f"is not a run of entry {entry.entry}: {'; '.join(wrong)}",
             place=folder.path,
             remedy="Run the entry's own package on the contest's challenge, with --sandbox docker.",
         )
@@ -161,4 +161,4 @@ def _detail(sets: Mapping[SetName, SetResult], verdict: Verdict) -> str:
 
 
 def _index(_row: object) -> None:
-    """The row is written; nobody here asks what it says."""
+    """Ignore the row that was written."""

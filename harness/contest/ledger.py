@@ -19,7 +19,7 @@ from harness.results.store import Store, events
 from harness.results.store.chain import Record, verify
 from harness.results.store.events import ContestRow, EntryRow, OthersWereFaster, Standing, TeamRow
 
-_ATTEMPTS = 50  # where others decide at the same time; each time one of them got on
+_ATTEMPTS = 50  # if others decide at the same time; each time one of them got on
 
 Also = Callable[[sa.Connection, State, tuple[Event, ...]], None]
 
@@ -90,7 +90,7 @@ class Ledger:
             return events.read(connection, self._challenge)
 
     def problems(self, *, head: str | None = None) -> tuple[str, ...]:
-        """Say everything that is wrong with the log; nothing where nobody changed it.
+        """Say everything that is wrong with the log; nothing if nobody changed it.
 
         Args:
             head: The sha256 that the last event must have, from where it was kept or published.
@@ -192,7 +192,9 @@ def restore(store: Store, records: Iterable[Record], *, path: str = "") -> str:
     """
     found = tuple(records)
     if not found:
-        raise ResultError("holds no event", place="the log", remedy="Export it with `harness contest log`.")
+        raise ResultError(
+            "contains no event", place="the log", remedy="Export it with `harness contest log`."
+        )
     name = found[0].challenge
 
     def write(connection: sa.Connection) -> str:

@@ -37,7 +37,7 @@ class Oracle:
         videos: In the public set.
         epsilon: Of the clip.
         decimals: To which scores are rounded; `FULL` for as they are. The ladder has its step instead.
-        step: Of the ladder; none: scores are only rounded.
+        step: Of the ladder; None: scores are only rounded.
         from_infinity: The ladder as in the paper; else it begins at a constant 0.5, as ours.
     """
 
@@ -115,7 +115,7 @@ def attack_rounded(oracle: Oracle, labels: NDArray[np.bool_], *, submissions: in
 
 
 def attack_ladder(oracle: Oracle, labels: NDArray[np.bool_], *, submissions: int) -> Reading:
-    """Read labels from the ladder, one with each submission where that is possible.
+    """Read labels from the ladder, one with each submission if that is possible.
 
     From infinity: an awful answer to half of the videos is shown, tells how many of them are wrong, and
     then is made less awful a little at a time; a label is read from how far the score fell. From a constant
@@ -249,7 +249,7 @@ def _ballast_score(oracle: Oracle, size: int, against: int, weight: float, probe
 
 
 def _ballast_weight(oracle: Oracle, size: int, against: int, target: float, probe: float) -> float | None:
-    """Find the ballast's weight that gives a score, by halving; none where it cannot be that low."""
+    """Find the ballast's weight that gives a score, by halving; None if it cannot be that low."""
     low, high = 2.0 * max(0.0, math.log(max(1, size - against) / max(1, against))), weight_max(oracle.epsilon)
     if _ballast_score(oracle, size, against, low, probe) > target:
         return None

@@ -62,7 +62,7 @@ class Pace:
 class Asked:
     """What is to be run."""
 
-    entries: Mapping[str, Pace | None]  # by name; none: nothing is known of it
+    entries: Mapping[str, Pace | None]  # by name; None: nothing is known of it
     set_videos: Sequence[int]  # of each set
     shard_videos: int | None
     budget_video_seconds: float  # what an unknown entry may take
@@ -97,13 +97,13 @@ def load_prices(path: Path) -> PriceTable:
         ) from error
     except ValidationError as error:
         raise ConfigError(
-            listed("is no price table", [describe(one) for one in error.errors()]),
+            listed("is not a price table", [describe(one) for one in error.errors()]),
             place=path,
             remedy="See docs/cluster.md for an example.",
         ) from error
     except ValueError as error:
         raise ConfigError(
-            f"is no TOML: {error}", place=path, remedy="Fix the syntax at that line."
+            f"is not TOML: {error}", place=path, remedy="Fix the syntax at that line."
         ) from error
 
 

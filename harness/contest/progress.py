@@ -35,7 +35,7 @@ class Progress:
     worker_seconds: float  # accepted so far
     videos_done: int
     shards_left: int
-    left_seconds: float | None  # until all is done with these places; none: nothing is done yet
+    left_seconds: float | None  # until all is done with these places; None: nothing is done yet
 
     def cost(self, price_per_hour: float) -> float:
         """Return what was spent so far, at this price of one worker's hour."""

@@ -52,7 +52,7 @@ class Places:
     """Where a node keeps things. Paths are the node's own."""
 
     scratch: Path  # journals of shards, and what was fetched; HARNESS_SCRATCH names another on a node
-    store: BlobStore | None = None  # none: packages and videos are read where the driver has them
+    store: BlobStore | None = None  # None: packages and videos are read where the driver has them
     cache_bytes: int = 50_000_000_000
 
     @property
@@ -204,7 +204,7 @@ def _node() -> str:
 
 
 def _ray_node() -> str:
-    import sys  # noqa: PLC0415  (Ray is asked only where it has been loaded: in one of its own workers)
+    import sys  # noqa: PLC0415  (Ray is asked only if it has been loaded: in one of its own workers)
 
     ray = sys.modules.get("ray")
     return str(ray.get_runtime_context().get_node_id()) if ray is not None and ray.is_initialized() else ""

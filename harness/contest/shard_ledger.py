@@ -59,7 +59,7 @@ class Accepted:
 
     @classmethod
     def of(cls, job: Job) -> Accepted | None:
-        """Read what was accepted of a job; none if nothing was."""
+        """Read what was accepted of a job; None if nothing was."""
         return None if job.outcome is None else cls(**json.loads(job.outcome))
 
 
@@ -170,7 +170,7 @@ class ShardLedger:
         return self._patiently(lambda connection: jobs.enqueue(connection, listed, now=_now()))
 
     def claim(self) -> Job | None:
-        """Take the next shard; none if none waits.
+        """Take the next shard; None if none waits.
 
         Raises:
             FollowedError: another driver has taken over.
@@ -206,7 +206,7 @@ class ShardLedger:
         )
 
     def give_back(self, job: Job, why: str, *, for_good: bool = False) -> JobState | None:
-        """Give a shard back for another attempt, or give it up; none if it was not this attempt's."""
+        """Give a shard back for another attempt, or give it up; None if it was not this attempt's."""
         return self._patiently(
             lambda connection: jobs.give_back(
                 connection,
@@ -257,7 +257,7 @@ class ShardLedger:
         return f"driver {self.token}: {self._me}"
 
     def _take_back(self, connection: sa.Connection) -> None:
-        """What an earlier driver had claimed died with it: its engine's workers end with their driver."""
+        """Give back what an earlier driver had claimed: its engine's workers ended with it."""
         for job in jobs.listed(connection, challenge=self.challenge, state=JobState.CLAIMED):
             if job.worker != self._worker:
                 jobs.give_back(
@@ -268,7 +268,7 @@ class ShardLedger:
                     now=_now(),
                     note="its driver ended",
                     attempts_max=job.attempt
-                    + 1,  # the driver's death is no attempt that the shard has failed
+                    + 1,  # the driver's death is not an attempt that the shard has failed
                 )
 
     def _followed(self) -> FollowedError:

@@ -1,4 +1,4 @@
-"""A set cut into shards: which videos run together in a container of their own, in which order, under what.
+"""A set cut into shards: which videos run together in their own container, in which order, under what.
 
 Pure: a cut depends on the set's videos, the seed and the number of shards and on nothing else, so that every
 driver, before and after a kill, comes to the same one.

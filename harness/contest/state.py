@@ -59,7 +59,7 @@ class Entry:
 
     @property
     def costs(self) -> Purse | None:
-        """What it is charged to at present; none where it was refunded."""
+        """What it is charged to at present; None if it was refunded."""
         return None if self.status in REFUNDED else self.paid_by
 
 
@@ -85,7 +85,7 @@ class State:
     challenge: str = ""
     challenge_sha256: str = ""
     public_decimals: int = 4
-    rules: ContestRules | None = None  # none: there is no contest yet
+    rules: ContestRules | None = None  # None: there is no contest yet
     phase: ContestPhase = ContestPhase.ANNOUNCED
     created: datetime | None = None
     last: datetime | None = None  # the moment of the last event
@@ -105,7 +105,7 @@ def fold(events: Iterable[Event], onto: State | None = None) -> State:
 
     Args:
         events: In their order.
-        onto: The state before them, which is left as it is; none: nothing has happened yet.
+        onto: The state before them, which is left as it is; None: nothing has happened yet.
     """
     state = State() if onto is None else replace(onto, teams=dict(onto.teams), entries=dict(onto.entries))
     for event in events:

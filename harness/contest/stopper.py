@@ -1,4 +1,4 @@
-"""Stops entries on the private set that cannot reach a prize place any more, if the rules announced it."""
+"""Stops entries on the private set that can no longer reach a prize place, if the rules announced it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stopper:
 
     Attributes:
         common: What all entries have in common: labels, scoring rules.
-        rule: As announced; none: nothing is ever stopped.
+        rule: As announced; None: nothing is ever stopped.
         saved_seconds: Of a place, by what was stopped so far.
     """
 

@@ -66,7 +66,7 @@ class BlobStore:
             self._files, self._root = _file_system(parts.scheme, url, self._options)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Travel to a worker as what it was made from; the worker opens a line of its own."""
+        """Travel to a worker as what it was made from; the worker opens its own line."""
         return _open_store, (self.url, self._options)
 
     def put(self, path: Path) -> Blob:
@@ -251,7 +251,7 @@ def _open_store(url: str, options: dict[str, Any]) -> BlobStore:
 
 def _name(blob: Blob) -> str:
     if not _SHA256.fullmatch(blob.sha256):
-        raise ValueError(f"{blob.sha256!r} is no sha256")
+        raise ValueError(f"{blob.sha256!r} is not a sha256")
     return f"{blob.sha256[:2]}/{blob.sha256}"
 
 

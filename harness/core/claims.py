@@ -2,7 +2,7 @@
 
 A claim is a locked file in one folder for the whole machine. The kernel lets it go when its process ends,
 however it ends: nothing is left to clear up after a kill. Two claims conflict within one process too, so that
-its threads and its sandboxes get cores of their own.
+its threads and its sandboxes get their own cores.
 
 What does not ask here is not seen: programs other than the harness, a harness in a container with a `/tmp` of
 its own, or one on another machine that uses the same engine. `HARNESS_CLAIMS` names another folder, for such
@@ -32,7 +32,7 @@ from harness.core.locks import (
 
 
 class ClaimedError(ConfigError):
-    """What was asked for is claimed by others, and it was not to be waited for."""
+    """What was requested is claimed by others, and waiting was not allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def claim_cores(
     cores = sorted(os.sched_getaffinity(0)) if among is None else list(among)
     if not 0 <= count <= len(cores):
         raise ConfigError(
-            f"{count} CPU cores are asked for, and there are {len(cores)}",
+            f"{count} CPU cores are requested, but there are {len(cores)}",
             remedy="Lower `limits.cpus` in challenge.toml, or use a larger machine.",
         )
     folder = machine_folder()
@@ -114,7 +114,7 @@ def claim_gpus(
     """
     if not 0 <= count <= len(among):
         raise ConfigError(
-            f"{count} GPUs are asked for, and there are {len(among)}",
+            f"{count} GPUs are requested, but there are {len(among)}",
             remedy="Lower `limits.gpus` in challenge.toml, or use a larger machine.",
         )
     folder = machine_folder()
@@ -209,7 +209,7 @@ def _claims_on(folder: Path, core: int) -> int:
 
 
 def _held_by(folder: Path, names: Iterable[str]) -> str:
-    """Name what is held, and by which processes, as far as the kernel tells."""
+    """Name what is held, and by which processes, as far as the kernel says."""
     found = []
     for name in names:
         holder = holder_of(folder / name)

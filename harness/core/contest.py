@@ -40,14 +40,14 @@ class PublicScores(BaseModel):
 
 
 class StopRule(StrEnum):
-    """How an entry is found to have no chance of a prize place any more."""
+    """How an entry is found to have no longer any chance of a prize place."""
 
     CERTAIN = "certain"  # the best possible rest would not help
     SEQUENTIAL = "sequential"  # but for a stated probability of error
 
 
 class EarlyStopping(BaseModel):
-    """Entries that cannot reach the prize places any more are stopped on the private set, and told so."""
+    """Entries that can no longer reach the prize places are stopped on the private set, and told so."""
 
     model_config = _STRICT
 
@@ -70,26 +70,27 @@ class ContestRules(BaseModel):
     )
     opens: AwareDatetime = Field(description="entries are taken from this moment")
     blind_from: AwareDatetime | None = Field(
-        default=None, description="from here on entries are taken and their scores hidden; none: never"
+        default=None,
+        description="from then on entries are accepted and their scores hidden; if not given, never",
     )
     closes: AwareDatetime = Field(description="no entry is taken from this moment")
     releases: AwareDatetime | None = Field(
-        default=None, description="private scores are shown; none: when the organiser says so"
+        default=None, description="private scores are shown; if not given, when the organiser says so"
     )
     merge_until: AwareDatetime | None = Field(
-        default=None, description="last moment at which teams may merge; none: until it closes"
+        default=None, description="last moment at which teams may merge; if not given, until it closes"
     )
     finals_until: AwareDatetime | None = Field(
-        default=None, description="last moment at which finals may be chosen; none: until it closes"
+        default=None, description="last moment at which finals may be chosen; if not given, until it closes"
     )
     valid_per_day: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=2, description="valid entries per team and day"
     )
     failed_per_day: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        default=None, description="failed entries per team and day; none: they count like valid ones"
+        default=None, description="failed entries per team and day; if not given, they count like valid ones"
     )
     total: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None, description="entries per team over the whole contest; none: no such limit"
+        default=None, description="entries per team over the whole contest; if not given, no such limit"
     )
     finals: Annotated[int, Field(ge=1, le=100)] = Field(
         default=2, description="entries that a team may choose to be judged by"
@@ -100,7 +101,7 @@ class ContestRules(BaseModel):
     public_scores: PublicScores = PublicScores()
     early_stopping: EarlyStopping | None = Field(
         default=None,
-        description="stop entries without a chance of a prize place; none: all are run to the end",
+        description="stop entries without a chance of a prize place; if not given, all are run to the end",
     )
 
     @model_validator(mode="before")
@@ -146,7 +147,7 @@ class ContestRules(BaseModel):
 
 
 def local_time(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Turn a local time without an offset into UTC; where clocks were put back, the earlier of the two.
+    """Turn a local time without an offset into UTC; if clocks were put back, the earlier of the two.
 
     Raises:
         ValueError: clocks in the zone jump over this time.

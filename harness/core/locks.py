@@ -131,7 +131,7 @@ def is_locked(path: Path) -> bool:
 
 
 def holder_of(path: Path) -> int | None:
-    """Return the process that holds the lock, if the kernel tells."""
+    """Return the process that holds the lock, if the kernel says."""
     with suppress(OSError):
         inode = path.stat().st_ino
         for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():

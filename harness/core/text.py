@@ -48,7 +48,7 @@ def describe(problem: Any) -> str:
 def safe_text(text: str) -> str:
     """Return foreign text as it may be stored, shown and printed; its lines and tabs stay.
 
-    What acts on a terminal, moves or hides other characters, or is no character at all becomes U+FFFD. It is
+    Anything that acts on a terminal, moves or hides characters, or is not a character becomes U+FFFD. It is
     *not* escaped for HTML or for a terminal's markup; whoever puts it there does that.
     """
     return "\n".join(line if line.isprintable() else "".join(map(_shown, line)) for line in text.split("\n"))
@@ -66,6 +66,6 @@ def _shown(character: str) -> str:
 
 
 def team_name(text: str) -> str | None:
-    """Return a team's name as it is kept, one line of 1 to 80 printable characters; None where it is none."""
+    """Return a team's name as it is kept, one line of 1 to 80 printable characters; None if it is not one."""
     name = unicodedata.normalize("NFC", " ".join(text.split()))
     return name if 0 < len(name) <= TEAM_CHARACTERS_MAX and name.isprintable() else None

@@ -84,7 +84,7 @@ class Outcome:
     kind: OutcomeKind
     probability: float | None = None  # P(fake); None exactly when kind is not PREDICTED
     wall_seconds: float = 0.0  # request written to answer read, on the host's monotonic clock
-    cpu_seconds: float | None = None  # of the whole container, where the engine tells
+    cpu_seconds: float | None = None  # of the whole container, if the engine says
     attempt: int = 1  # which container of this set served it
     message: str = ""  # from the package: public sets only, capped, never parsed
 
@@ -117,12 +117,12 @@ class Limits:
     log_bytes: int = field(default=10_000_000, metadata={"help": "standard output and error of a set's run"})
     restarts: int = field(
         default=10,
-        metadata={"help": "containers replaced after a crash or a kill, at least; 0: none"},
+        metadata={"help": "containers replaced after a crash or a kill, at least; 0 for none"},
     )
     restart_share: float = field(
         default=0.02, metadata={"help": "of a set's videos: as many containers are replaced, if that is more"}
     )
-    gpus: int = field(default=1, metadata={"help": "GPUs, where the host has any"})
+    gpus: int = field(default=1, metadata={"help": "GPUs, if the host has any"})
     gpu_memory_bytes: int = field(default=16_000_000_000, metadata={"help": "GPU memory"})
 
     def restarts_for(self, videos: int) -> int:
@@ -156,7 +156,7 @@ def too_many_failed(*, failed: int, videos: int, max_failed_share: float) -> boo
 class ImageFacts:
     """In which image it was run."""
 
-    label: Annotated[str, Field(description="name and tag; empty where there was no image")]
+    label: Annotated[str, Field(description="name and tag; empty if there was no image")]
     digest: str
     variant: Annotated[str, Field(description="cpu or cuda")]
 

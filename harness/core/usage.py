@@ -47,7 +47,7 @@ _WEAKEST = {"merge": _weakest}
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What was used; None where nobody could measure it."""
+    """What was used; None if nobody could measure it."""
 
     peak_memory_bytes: Count = field(default=None, metadata=_HIGHEST)
     peak_gpu_memory_bytes: Count = field(default=None, metadata=_HIGHEST)

@@ -89,7 +89,7 @@ def _serve(process: SandboxProcess, staged: Mapping[str, PreparedVideo], record:
 def _receive(
     process: SandboxProcess, request_ids: Sequence[str], timeout_seconds: float
 ) -> Table | _Failure | None:
-    """Wait for the table; None where the time is up first."""
+    """Wait for the table; None if the time is up first."""
     try:
         reply = decode_reply(process.receive(timeout_seconds))
     except ReceiveTimeout:

@@ -28,7 +28,7 @@ class TableAnswers:
     """What a table says about each expected video; every expected name is in exactly one of the three."""
 
     probabilities: Mapping[str, float]
-    invalid: Mapping[str, str]  # name → why its label is no probability
+    invalid: Mapping[str, str]  # name → why its label is not a probability
     missing: tuple[str, ...]  # no row, in the order of the expected names
     errors: tuple[str, ...] = field(default=())  # everything that is wrong, one line each, safe to print
 
@@ -38,10 +38,10 @@ def parse_table(csv_text: str, expected_names: Collection[str], *, complete: boo
 
     The first line must be `filename,label`; a byte order mark, CRLF line ends, quoted cells, blank lines and
     any order of rows are fine. A label is a plain decimal number in [0, 1]. Rows for unknown names are errors
-    but spoil nothing else. Where the text stops being CSV, the rows before are kept.
+    but spoil nothing else. If the text stops being CSV, the rows before are kept.
 
     Args:
-        csv_text: As the command wrote it; more than `TABLE_BYTES_MAX` characters is no table.
+        csv_text: As the command wrote it; more than `TABLE_BYTES_MAX` characters is not a table.
         expected_names: The file names of the videos, each answered exactly once in a good table.
         complete: False when the command was stopped: a last line without a line end may be half written
             (`a.mp4,0.9` of `a.mp4,0.93`), and is left out.
@@ -116,7 +116,7 @@ def _wrong_header(header: tuple[str, ...]) -> str:
 
 def _unknown(name: str, expected: frozenset[str]) -> str:
     hint = "; give the file name without its folder" if name.rpartition("/")[2] in expected else ""
-    return f"{printable(name, cap=80)!r} is none of the videos{hint}"
+    return f"{printable(name, cap=80)!r} is not one of the videos{hint}"
 
 
 def _probability(labels: list[str]) -> tuple[float | None, str]:

@@ -167,7 +167,7 @@ class SetRecord:
         self.end_if_exhausted()
 
     def end_if_exhausted(self) -> None:
-        """End the run where the time budget or the replacements are used up."""
+        """End the run if the time budget or the replacements are used up."""
         if self.ending is not None:
             return
         if len(self._losses) > self._restarts_allowed:

@@ -89,7 +89,7 @@ class Journal:
     """An open journal; a context manager that closes it.
 
     Args:
-        path: The file; made where it is not there.
+        path: The file; made if it is not there.
         header: This run. A journal of another run is refused.
 
     Attributes:
@@ -144,7 +144,7 @@ class Journal:
             InfrastructureError: the disk refuses.
         """
         texts = [_text(line) for line in lines]
-        if not texts:  # an empty line is no outcome: a batch run that ended without a row left one, once
+        if not texts:  # an empty line is not an outcome: a batch run that ended without a row left one, once
             return
         with _disk(self._path):
             self._write("\n".join(texts))

@@ -14,7 +14,7 @@ from harness.sandbox.protocol import Failed, Ready, decode_reply
 
 @dataclass(frozen=True, kw_only=True)
 class Startup:
-    """How a start-up went. `verdict` is OK where the package is ready."""
+    """How a start-up went. `verdict` is OK if the package is ready."""
 
     seconds: float
     verdict: Verdict = Verdict.OK
@@ -22,7 +22,7 @@ class Startup:
 
 
 def await_ready(process: SandboxProcess, spec: SandboxSpec) -> Startup:
-    """Wait until a package that was just started is ready. Where it is not, it is killed.
+    """Wait until a package that was just started is ready. If it is not, it is killed.
 
     Raises:
         InfrastructureError: our fault or the host's.
@@ -53,7 +53,7 @@ def await_ready(process: SandboxProcess, spec: SandboxSpec) -> Startup:
 
 
 def _refuse_our_own_fault(reply: Failed, spec: SandboxSpec) -> None:
-    # A package could claim this, to be retried for ever: believed only where it is so on the host.
+    # A package could claim this, to be retried for ever: believed only if it is so on the host.
     if reply.package_missing and not (spec.package.source / "submission.toml").is_file():
         raise SandboxError(
             "the package has gone while it was being run",

@@ -32,7 +32,7 @@ def run_package(
     progress: Callable[[SetProgress], None] | None = None,
     temporary: Path | None = None,
 ) -> SetRun:
-    """Run a package on one set, or on any part of one, in containers of its own.
+    """Run a package on one set, or on any part of one, in its own containers.
 
     Guaranteed:
 
@@ -43,7 +43,7 @@ def run_package(
       refused.
     * When this returns or raises, no container and no staged video of this call is left.
     * The package is neither changed nor opened again, and nothing is shared between two calls: one opened
-      package may be run on several parts of a set at once, each with a journal of its own.
+      package may be run on several parts of a set at once, each with its own journal.
     * Every allowance (time budget, replaced containers, failed videos) is counted over the videos of this
       call. `harness.gateway.set_run.merged` judges the parts of a set together.
 
@@ -54,7 +54,7 @@ def run_package(
         terms: Limits, and how failures count.
         run_id: The label of every container.
         order_seed: Decides the order in which videos are shown; the same videos and seed give the same order.
-        journal: `outcomes.jsonl` of this call; made where it is not there.
+        journal: `outcomes.jsonl` of this call; made if it is not there.
         keep_messages: Whether anything the package says is kept: never for hidden videos.
         progress: Told after every video and at every change of phase.
         temporary: Where videos are staged; the system's folder for temporary files by default.
@@ -104,11 +104,11 @@ def spec_for(package: Package, stage: Stage, *, backend: Backend, terms: Terms, 
 
 @contextmanager
 def opened_beside(source: Path, stage: Stage, *, limits: Limits) -> Iterator[Package]:
-    """Open a package of our own beside a stage's videos, where the container's user can read it.
+    """Open our own package beside a stage's videos, where the container's user can read it.
 
     Raises:
         InfrastructureError: it cannot be written.
-        PackageError: it is none.
+        PackageError: it is not a package.
     """
     root = stage.videos.parent / "package"
     try:

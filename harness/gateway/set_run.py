@@ -170,7 +170,7 @@ def merged(parts: Sequence[SetRun], *, terms: Terms) -> SetRun:
 def read_set_run(path: Path, *, terms: Terms) -> SetRun | None:
     """Read the summary of a finished set; None if there is none.
 
-    A summary of a release that had each measurement on a line of its own, and called a set OK in which
+    A summary of a release that had each measurement on its own line, and called a set OK in which
     everything had failed, is read and judged by today's rule.
 
     Raises:
@@ -203,10 +203,10 @@ def write_set_run(run: SetRun, path: Path) -> None:
 
 
 def verdict_of_kind(kind: OutcomeKind) -> Verdict:
-    """Return what a video's failure comes to where it ends or spoils the run.
+    """Return what a video's failure comes to if it ends or spoils the run.
 
     Raises:
-        KeyError: it is no failure.
+        KeyError: it is not a failure.
     """
     return _VERDICT_OF_KIND[kind]
 

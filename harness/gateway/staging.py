@@ -28,7 +28,7 @@ from harness.sandbox.docker.owner import Owner
 FIXED_TIME = 1_577_836_800  # 2020-01-01: every staged file is as old as every other
 STAGE_PREFIX = "stage-"
 _OWNER = "owner"
-UNCLAIMED_SECONDS = 3600.0  # long enough for any start, also where the wall clock was set
+UNCLAIMED_SECONDS = 3600.0  # long enough for any start, also if the wall clock was set
 _PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 
@@ -36,7 +36,7 @@ class Stage:
     """A folder of staged videos; a context manager that removes it.
 
     Args:
-        parent: Where to make it; the system's folder for temporary files where it is not given. The package
+        parent: Where to make it; the system's folder for temporary files if it is not given. The package
             can read this path in `/proc/self/mountinfo`: it must say nothing.
 
     Attributes:
@@ -114,7 +114,7 @@ class Stage:
 
 @contextmanager
 def neutral_folder() -> Iterator[Path]:
-    """Make a folder that a container's user can read, and remove it; `reap_stages` does where this is killed.
+    """Make a folder that a container's user can read, and remove it; `reap_stages` does if this is killed.
 
     Raises:
         SandboxError: the disk refuses.
@@ -142,7 +142,7 @@ def _disk(folder: Path) -> Iterator[None]:
 
 
 def claim(folder: Path) -> None:
-    """Say whose folder this is: where this process is killed, `reap_stages` removes it.
+    """Say whose folder this is: if this process is killed, `reap_stages` removes it.
 
     Raises:
         SandboxError: the disk refuses.

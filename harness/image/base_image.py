@@ -1,7 +1,7 @@
 """The image that the runtime image stands on: named, pulled, or made from Debian's packages.
 
-`BASE_IMAGE` names it; it needs Python 3.11 and nothing else. Where it is not named, the default is asked for,
-and where no registry can be reached a minimal Debian bookworm with Python is made on this machine. A base
+`BASE_IMAGE` names it; it needs Python 3.11 and nothing else. If it is not named, the default is asked for,
+and if no registry can be reached a minimal Debian bookworm with Python is made on this machine. A base
 that was named is never replaced by another.
 """
 
@@ -129,7 +129,7 @@ def _obtained(client: docker.DockerClient, say: Callable[[str], None]) -> BaseIm
 
 
 def image_id_of(client: docker.DockerClient, name: str) -> str | None:
-    """Return the id ("sha256:...") of a local image; None where the engine has none of that name."""
+    """Return the id ("sha256:...") of a local image; None if the engine has none of that name."""
     try:
         return str(client.images.get(name).id)
     except docker.errors.ImageNotFound:
@@ -137,7 +137,7 @@ def image_id_of(client: docker.DockerClient, name: str) -> str | None:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(getattr(error, "explanation", None) or error)  # the engine's own words, where it said any
+    text = str(getattr(error, "explanation", None) or error)  # the engine's own words, if it said any
     return (text.splitlines() or [type(error).__name__])[0][:200]
 
 
@@ -233,7 +233,7 @@ def _apt_options() -> str:
 
 
 def _debian_sources() -> list[str]:
-    """Name the host's own Debian bookworm mirrors; nothing, hence Debian's public ones, where it has none."""
+    """Name the host's own Debian bookworm mirrors; nothing, hence Debian's public ones, if it has none."""
     listing = _output(
         ["apt-get", "indextargets", "--format", "$(REPO_URI) $(SUITE) $(CODENAME) $(COMPONENT) $(ORIGIN)",
          "Created-By: Packages"]

@@ -1,7 +1,7 @@
 """A C++ compiler for the runtime image, which `torch.compile` calls while a package runs.
 
 A base that is made on this machine has one. One that is pulled or named mostly has none: then it is added
-once, by the base's own package manager, in a container with the engine's network. Where that cannot be done
+once, by the base's own package manager, in a container with the engine's network. If that cannot be done
 the image goes without, and says so: everything but `torch.compile` works all the same.
 """
 
@@ -26,12 +26,12 @@ RUN command -v g++ >/dev/null || {{ apt-get update -qq && \\
 
 
 def compiler_tag(base_id: str) -> str:
-    """Name the image that is a base with a compiler, or the base itself where none could be added."""
+    """Name the image that is a base with a compiler, or the base itself if none could be added."""
     return f"{_REPOSITORY}:compiler-{hashlib.sha256((_DOCKERFILE + base_id).encode()).hexdigest()[:12]}"
 
 
 def add_compiler(client: docker.DockerClient, base_id: str, *, say: Callable[[str], None]) -> str:
-    """Return the id of the base with a compiler; the base's own where none can be added.
+    """Return the id of the base with a compiler; the base's own if none can be added.
 
     Either is remembered under `compiler_tag`, so that a machine without a network asks once.
     """

@@ -1,4 +1,4 @@
-"""The container engine of this host: found where one answers, installed and started where we may.
+"""The container engine of this host: found if one answers, installed and started if we may.
 
 Debian and Ubuntu, as root, get the distribution's own `docker.io`; every other host is told what to do. An
 engine that answers is never touched.
@@ -37,7 +37,7 @@ _APT_SECONDS: Final = 1800.0
 def connect() -> docker.DockerClient:
     """Connect to the first container engine that answers.
 
-    Asked in this order: what `DOCKER_HOST` or the current docker context names (and nothing else where
+    Asked in this order: what `DOCKER_HOST` or the current docker context names (and nothing else if
     `DOCKER_HOST` is set), the system's Docker, a rootless Docker, and Podman's Docker-compatible socket.
 
     Raises:
@@ -70,7 +70,7 @@ def candidate_addresses() -> list[str | None]:
 
 
 def ensure_engine(*, install: bool, say: Callable[[str], None]) -> docker.DockerClient:
-    """Return a client of an engine that answers, installing and starting Docker where that is allowed.
+    """Return a client of an engine that answers, installing and starting Docker if that is allowed.
 
     Args:
         install: May Docker be installed or started? `HARNESS_INSTALL_DOCKER=0` says no too.
@@ -110,7 +110,7 @@ def start_docker(
     address: str | None = None,
     log: Path = DAEMON_LOG,
 ) -> None:
-    """Start Docker and wait until it answers: by systemd where that is process 1, else as a plain daemon.
+    """Start Docker and wait until it answers: by systemd if that is process 1, else as a plain daemon.
 
     The plain daemon outlives this process and writes to `log`. dockerd starts its own containerd.
 
@@ -188,7 +188,7 @@ def is_systemd_running() -> bool:
 
 
 def _answering_client(address: str | None) -> docker.DockerClient:
-    """Connect, but only where a sign of life comes soon; the client itself has more patience.
+    """Connect, but only if a sign of life comes soon; the client itself has more patience.
 
     Raises:
         DockerException, requests.RequestException, OSError: it does not.

@@ -1,7 +1,7 @@
 """The image's own wheels as a virtual environment of this machine, for debugging without a container.
 
 Made once, on request: the same pinned wheels as in the image, and the same stand-in for torchvision's
-operators. It is no sandbox, and no image: the operating system's libraries are this machine's.
+operators. It is neither a sandbox nor an image: the operating system's libraries are this machine's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def python_of(folder: Path) -> Path:
 
 
 def ensure_environment(wheels: Wheelhouse, *, cache: Path, runtime: Path, say: Callable[[str], None]) -> Path:
-    """Return the interpreter of the environment, making it where it is not there.
+    """Return the interpreter of the environment, making it if it is not there.
 
     Raises:
         ImageError: this Python is another release than the image's, or the wheels cannot be installed.

@@ -1,4 +1,4 @@
-"""The runtime image: found by what it is made of, built where it is not there.
+"""The runtime image: found by what it is made of, built if it is not there.
 
 Its tag is derived from the base image, the Dockerfile, the pinned requirements, the runner and the variant,
 so the same content is found again at once and any change gives another image. It is built in two steps: the
@@ -67,7 +67,7 @@ def ensure_image(
     say: Callable[[str], None],
     runtime: Path = RUNTIME_FOLDER,
 ) -> RuntimeImage:
-    """Return the runtime image, building it where the engine does not have it.
+    """Return the runtime image, building it if the engine does not have it.
 
     Several processes may ask at once: one builds, the others wait and find it.
 
@@ -97,7 +97,7 @@ def ensure_image(
 
 
 def host_variant(client: docker.DockerClient) -> Variant:
-    """Choose "cuda" where the host has an NVIDIA GPU that the engine can hand to a container, else "cpu"."""
+    """Choose "cuda" if the host has an NVIDIA GPU that the engine can hand to a container, else "cpu"."""
     if not has_nvidia_gpu():
         return "cpu"
     info = client.info()
@@ -196,7 +196,7 @@ def _build_packages(
 ) -> None:
     """Install the packages in a container on the base image, and keep its file system as one layer.
 
-    The wheels come in a volume, which also works where the engine is on another machine; in a Dockerfile they
+    The wheels come in a volume, which also works if the engine is on another machine; in a Dockerfile they
     would have to be copied into a layer and out of it again, half a gigabyte and more each time.
     """
     wheels = ensure_wheelhouse(runtime, variant=variant, cache=cache_folder(), say=say)

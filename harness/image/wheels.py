@@ -60,11 +60,11 @@ def requirements_key(runtime: Path, variant: Variant) -> str:
 def ensure_wheelhouse(
     runtime: Path, *, variant: Variant, cache: Path, say: Callable[[str], None]
 ) -> Wheelhouse:
-    """Return the wheelhouse of these pins, fetching it where it is not there or is damaged.
+    """Return the wheelhouse of these pins, fetching it if it is not there or is damaged.
 
     Args:
         runtime: The folder with the requirement files.
-        variant: "cpu" asks for torch's CPU build where the package index carries one apart, "cuda" for the
+        variant: "cpu" asks for torch's CPU build if the package index carries one apart, "cuda" for the
             build without a local version; either takes what there is.
         cache: Where fetched things are kept.
         say: Told what is going on.
@@ -97,7 +97,7 @@ def ensure_wheelhouse(
 
 
 def find_wheelhouse(runtime: Path, *, variant: Variant, cache: Path) -> Wheelhouse | None:
-    """Return the wheelhouse of these pins by its manifest alone, unchecked; None where it is not there."""
+    """Return the wheelhouse of these pins by its manifest alone, unchecked; None if it is not there."""
     folder = cache / "wheelhouse" / f"{variant}-{requirements_key(runtime, variant)}"
     try:
         digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()

@@ -1,6 +1,6 @@
 """Look a package over before it runs: every finding at once, each with its remedy.
 
-Static checks need no container. Where the caller can start one, it passes a `ContainerProbe`, and the package
+Static checks need no container. If the caller can start one, it passes a `ContainerProbe`, and the package
 is also started and shown sample videos. A package without an error will be run; a package with one will not.
 """
 
@@ -45,8 +45,8 @@ class CheckReport:
     """Everything that was found."""
 
     source: str
-    name: str  # of the package; empty where the manifest cannot be read
-    sha256: str  # of the package; empty where its files cannot all be read
+    name: str  # of the package; empty if the manifest cannot be read
+    sha256: str  # of the package; empty if its files cannot all be read
     size_bytes: int
     file_count: int
     findings: tuple[Finding, ...]  # the worst first
@@ -180,7 +180,7 @@ class _Inspected:
 
 
 def shipped_modules() -> frozenset[str]:
-    """Return the top-level modules of the runtime image as released, for where no engine can be asked."""
+    """Return the top-level modules of the runtime image as released, for when no engine can be asked."""
     text = files("harness.package.static").joinpath("image_modules.txt").read_text(encoding="utf-8")
     return frozenset(text.split())
 

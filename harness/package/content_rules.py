@@ -111,7 +111,7 @@ def judge(entries: Iterable[Item], *, left_out: Callable[[str], str | None], lim
 
 
 def _claim(claims: dict[str, tuple[str, Kind]], entry: Item) -> str | None:
-    """Take the entry's path and its folders' paths; say why not where another entry has one of them."""
+    """Take the entry's path and its folders' paths; say why not if another entry has one of them."""
     wanted = [(head, Kind.FOLDER) for head in parents(entry.path)] + [(entry.path, entry.kind)]
     for path, kind in wanted:
         spelling, first_kind = claims.setdefault(_folded(path), (path, kind))
@@ -127,7 +127,7 @@ def _folded(path: str) -> str:
 
 
 def unsafe_path(path: str) -> str | None:
-    """Say why a path is not safe to write or to show, or None where it is."""
+    """Say why a path is not safe to write or to show, or None if it is."""
     reasons = (
         (not path, "an empty name"),
         (path.startswith("/") or bool(_DRIVE.match(path)), "absolute"),

@@ -53,9 +53,9 @@ def found(
 
     Args:
         code: A key of `RULES`.
-        message: What is wrong here; the rule's title where nothing more is known.
+        message: What is wrong here; the rule's title if nothing more is known.
         place: The file (and line) in the package.
-        severity: Another severity than the rule's, where the challenge decides it.
+        severity: Another severity than the rule's, if the challenge decides it.
         remedy: A remedy that fits better than the rule's.
     """
     rule = RULES[code]
@@ -82,13 +82,13 @@ RULES: Mapping[str, Rule] = {
         {
             # P1: the files
             "P101": ("cannot be read", "Give the path of a folder or zip with submission.toml at its root."),
-            "P102": ("is no zip", _REPACK),
+            "P102": ("is not a zip", _REPACK),
             "P103": ("is a damaged or ambiguous zip", _REPACK),
             "P104": ("is encrypted", "Packages are handed in without a password. " + _REPACK),
             "P105": ("unpacks to far more than it holds (zip bomb)", _REPACK),
             "P106": ("an unsafe path", "Use relative names of printable characters, without `..` and `\\`."),
             "P107": ("a link", "Replace the link by the file itself, or exclude it in submission.toml."),
-            "P108": ("neither a file nor a folder", "Remove it, or exclude it in submission.toml."),
+            "P108": ("is is neither a file nor a folder", "Remove it, or exclude it in submission.toml."),
             "P109": (
                 "two names that are one on some systems",
                 "Rename one: names must differ in more than case or accents' encoding.",
@@ -99,7 +99,7 @@ RULES: Mapping[str, Rule] = {
             "P132": ("wheels too large for the temporary disk", "Bring fewer, or smaller ones."),
             # P2: the manifest
             "P201": ("no submission.toml at the root", 'Add one; at least `name = "…"` and `entry = "…"`.'),
-            "P202": ("submission.toml is no TOML", "Fix the syntax at that line."),
+            "P202": ("submission.toml is not TOML", "Fix the syntax at that line."),
             "P203": (
                 "a wrong key in submission.toml",
                 "Correct it; docs/contestants.md lists all keys.",
@@ -109,7 +109,7 @@ RULES: Mapping[str, Rule] = {
                 "Hand in a package of the mode that the challenge allows.",
             ),
             # P3: the code
-            "P301": ("is no valid Python 3.11", "Fix the syntax; the runtime image has Python 3.11."),
+            "P301": ("is not valid Python 3.11", "Fix the syntax; the runtime image has Python 3.11."),
             "P302": ("the module of `entry` is missing", "Name it relative to the package's root."),
             "P303": ("the class of `entry` is missing", "Define or import it at the top of that module."),
             "P304": (
@@ -155,7 +155,7 @@ RULES: Mapping[str, Rule] = {
                 "Let the error out: it is then counted, shown with its line, and scores the same.",
             ),
             "P317": (
-                "needs a GPU where the challenge gives none",
+                "needs a GPU if the challenge gives none",
                 'Choose: `device = "cuda" if torch.cuda.is_available() else "cpu"`.',
             ),
             "P402": ("pickled weights", "Save weights as safetensors: safe to open, and faster to load."),
@@ -190,11 +190,11 @@ RULES: Mapping[str, Rule] = {
             "P121": ("left out", "Nothing to do: these are never part of a package."),
             "P411": ("no [[external_data]]", "Declare what any weights were trained on."),
             "P133": (
-                "wheels of its own",
+                "has its own wheels",
                 "They are unpacked at each start, and imported before the image's.",
             ),
             "P122": (
-                "everything lies in one folder of the zip",
+                "everything is in one folder of the zip",
                 "Nothing to do: that folder is the package.",
             ),
             "P614": (
@@ -204,7 +204,7 @@ RULES: Mapping[str, Rule] = {
             "P620": ("ran on the sample videos", ""),
             "P621": (
                 "was not run",
-                "Where a container engine answers, `harness check` also runs the package.",
+                "If a container engine answers, `harness check` also runs the package.",
             ),
         },
     ),

@@ -74,7 +74,7 @@ def layout_mounts(
 
 
 def contest_slug(manifest: Manifest, slug: str) -> str:
-    """Return the contest's folder: the manifest's where it names one, else the challenge's."""
+    """Return the contest's folder: the manifest's if it names one, else the challenge's."""
     return manifest.kaggle.slug or slug
 
 

@@ -68,7 +68,7 @@ class Kaggle(BaseModel):
     def _folders_inside(cls, datasets: dict[str, str] | None) -> dict[str, str] | None:
         for folder in (datasets or {}).values():
             if folder.startswith("/") or not set(folder.split("/")).isdisjoint({"", ".", ".."}):
-                raise ValueError(f"{printable(folder)!r} is no folder inside the package")
+                raise ValueError(f"{printable(folder)!r} is not a folder inside the package")
         return datasets
 
 
@@ -151,7 +151,7 @@ def parse_manifest(raw: bytes) -> tuple[Manifest | None, tuple[Finding, ...]]:
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        return None, (found("P202", f"is no TOML: {printable(str(error))}", place=MANIFEST_NAME),)
+        return None, (found("P202", f"is not TOML: {printable(str(error))}", place=MANIFEST_NAME),)
     try:
         return Manifest.model_validate(document), ()
     except ValidationError as error:
@@ -160,10 +160,10 @@ def parse_manifest(raw: bytes) -> tuple[Manifest | None, tuple[Finding, ...]]:
 
 
 def left_out_by(patterns: tuple[str, ...]) -> Callable[[str], str | None]:
-    """Return the test for what is no part of a package: the defaults and a manifest's `exclude`.
+    """Return the test for what is not part of a package: the defaults and a manifest's `exclude`.
 
     The test takes a path relative to the package's root, and returns the outermost part of it that is left
-    out (a folder takes all it holds with it), or None where the path belongs to the package.
+    out (a folder takes all it holds with it), or None if the path belongs to the package.
     """
     by_name = [re.compile(fnmatch.translate(p)) for p in LEFT_OUT_BY_DEFAULT if "*" in p]
     plain = frozenset(LEFT_OUT_BY_DEFAULT)

@@ -1,7 +1,7 @@
 """Open a package safely: survey it, copy it to a fresh read-only folder, and name it by its content.
 
 A package is a folder or a zip with `submission.toml` at its root. What it *is*, is its files: empty folders,
-times, permissions and owners are no part of it, so that a folder and the zip made of it are the same package
+times, permissions and owners are not part of it, so that a folder and the zip made of it are the same package
 with the same sha256.
 """
 
@@ -28,7 +28,7 @@ FILE_MODE, FOLDER_MODE = 0o444, 0o555
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """An opened package: a folder of its own that holds its files and nothing else, read-only."""
+    """An opened package: its own folder that holds its files and nothing else, read-only."""
 
     root: Path
     manifest: Manifest

@@ -43,12 +43,12 @@ def pack(source: Path, output_zip: Path, *, limits: Limits | None = None) -> Pac
 
     Raises:
         PackageError: it cannot be opened as a package; names every reason.
-        ConfigError: the zip would lie inside the folder it is made of, and be packed the next time.
+        ConfigError: the zip would be inside the folder it is made of, and be packed the next time.
         InfrastructureError: the zip cannot be written.
     """
     if source.is_dir() and output_zip.resolve().is_relative_to(source.resolve()):
         raise ConfigError(
-            "would lie inside the package itself", place=output_zip, remedy="Write it somewhere else."
+            "would be inside the package itself", place=output_zip, remedy="Write it somewhere else."
         )
     with survey(source, limits=limits or Limits()) as looked:
         if looked.errors:

@@ -28,7 +28,7 @@ class Survey:
     contents: Contents
     findings: tuple[Finding, ...]
     zipped: bool
-    read: Callable[[Item], Iterator[bytes]]  # raises PackageError where content is not as declared
+    read: Callable[[Item], Iterator[bytes]]  # raises PackageError if content is not as declared
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -139,7 +139,7 @@ def _file_chunks(place: Path, entry: Item) -> Iterator[bytes]:
         raise PackageError(f"cannot be read: {error.strerror}", place=entry.path) from error
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise PackageError("is no plain file any more", place=entry.path)
+            raise PackageError("is no longer a plain file", place=entry.path)
         left = entry.size_bytes
         while left:
             piece = stream.read(min(CHUNK_BYTES, left))
@@ -200,13 +200,13 @@ def _manifest(
 
 
 def _without_top_folder(members: Sequence[ZipMember]) -> tuple[tuple[ZipMember, ...], str]:
-    """Take the one folder that everything lies in off every path, as Finder and GitHub put one there.
+    """Take the one folder that everything is in off every path, as Finder and GitHub put one there.
 
-    Only where nothing else is at the top, but for what is always left out (`__MACOSX`), and a manifest lies
+    Only if nothing else is at the top, but for what is always left out (`__MACOSX`), and a manifest lies
     in it. Every path is judged afterwards as any other: what was unsafe stays unsafe.
 
     Returns:
-        The members, and the folder's name; empty where there is none.
+        The members, and the folder's name; empty if there is none.
     """
     defaults = left_out_by(())
     tops = {member.entry.path.partition("/")[0] for member in members}

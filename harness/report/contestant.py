@@ -1,6 +1,6 @@
 """The contestant's page: their public score, their own logs, and of the private set one bit.
 
-The page is rendered from a value that holds nothing else, so no template can give more away. Exact scores
+The page is rendered from a value that contains nothing else, so no template can give more away. Exact scores
 are an oracle for labels (Whitehill 2017): the public one, its interval and its AUC are rounded, there is no
 breakdown, no name of a video and no count by truth.
 """

@@ -16,7 +16,7 @@ _DECODED_MAX = 400  # frames looked at; a report must not take as long as a run
 
 
 def frame_data_uri(path: Path) -> str | None:
-    """Return a frame from about the middle of a video, or None where not one can be decoded.
+    """Return a frame from about the middle of a video, or None if not one can be decoded.
 
     Hidden videos may be damaged on purpose; a report is made all the same.
     """

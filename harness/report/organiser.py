@@ -48,13 +48,13 @@ class Failure:
     video_id: str
     kind: str
     words: str
-    wall_seconds: float | None  # none where its turn never came
+    wall_seconds: float | None  # None if its turn never came
     message: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeatRow:
-    """One perturbation's log loss at each severity, none where there was no such video."""
+    """One perturbation's log loss at each severity, None if there was no such video."""
 
     name: str
     cells: tuple[HeatCell | None, ...]

@@ -23,7 +23,7 @@ def render(template: str, values: Mapping[str, object]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """A script of our own, which the page's policy names by its hash: no other runs."""
+    """Return our own script, which the page's policy names by its hash: no other script runs."""
 
     text: Markup
     hash: str

@@ -175,7 +175,7 @@ def distribution(fake: Sequence[bool], probability: Sequence[float], *, title: s
 
 
 def calibration(bins: Sequence[CalibrationBin], *, title: str, colour: str) -> Markup:
-    """What share of the videos was fake where the package said so: on the diagonal it means what it says."""
+    """Plot the share of fakes against what the package said: on the diagonal it means what it says."""
     with drawing():
         figure, axes = figure_of(2.6)
         axes.plot([0, 1], [0, 1], color=LIMIT, linewidth=1.3, linestyle=(0, (4, 3)), label="as it should be")

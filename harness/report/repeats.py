@@ -14,7 +14,7 @@ STEADINESS_WORDS: Mapping[Steadiness, str] = {
     Steadiness.ORDER_DEPENDENT: "Answers depend on the order, or on the videos seen before.",
     Steadiness.NON_DETERMINISTIC: (
         "Answers differ by chance: the order and earlier videos alone do not explain it. In batch mode, "
-        "where names are drawn anew for each pass, these cannot be told apart and chance is named."
+        "if names are drawn again for each pass, these cannot be told apart and chance is named."
     ),
     Steadiness.NOT_COMPARED: "No video was answered twice.",
 }
@@ -37,7 +37,7 @@ class RepeatView:
 
 
 def repeat_view(one: SetResult | None) -> RepeatView | None:
-    """Return what to show of a set; none where it was not run again."""
+    """Return what to show of a set; None if it was not run again."""
     if one is None or one.repeat is None:
         return None
     found = one.repeat

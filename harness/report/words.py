@@ -34,11 +34,11 @@ VERDICT_WORDS: Mapping[Verdict, str] = {
     Verdict.GPU_MEMORY_LIMIT: "The package used more GPU memory than the limit and was stopped.",
     Verdict.OUTPUT_LIMIT: "The package printed more than the limit, or sent an answer that is far too large.",
     Verdict.PROTOCOL_ERROR: (
-        "What came back was no answer to the question: bytes on the answer pipe, an answer for "
+        "What came back was not an answer to the question: bytes on the answer pipe, an answer for "
         "another video, or two for one."
     ),
     Verdict.RUNTIME_ERROR: "The package raised an exception, crashed or ended early.",
-    Verdict.INVALID_PREDICTION: "The package answered with something that is no number between 0 and 1.",
+    Verdict.INVALID_PREDICTION: "The package answered with something that is not a number between 0 and 1.",
     Verdict.OK: (
         "Every video was answered within every limit, or no more failed than the lenient rule allows."
     ),
@@ -64,12 +64,12 @@ SET_WORDS: Mapping[SetName, str] = {
 
 
 def score(value: float | None, decimals: int = 4) -> str:
-    """A score with a fixed number of decimals, or a dash."""
+    """Write a score with a fixed number of decimals, or a dash."""
     return "–" if value is None else f"{value:.{decimals}f}"
 
 
 def signed(value: float, decimals: int = 4) -> str:
-    """A difference with its sign, a true minus included."""
+    """Write a difference with its sign, with a true minus."""
     return f"{value:+.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -79,19 +79,19 @@ def interval(found: Interval | None, decimals: int = 4) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share as a percentage with one decimal, or a dash."""
+    """Write a share as a percentage with one decimal, or a dash."""
     return "–" if value is None else f"{100 * value:.1f}%"
 
 
 def seconds(value: float | None) -> str:
-    """A duration, or a dash."""
+    """Write a duration, or a dash."""
     return "–" if value is None else seconds_in_words(value)
 
 
 def cpu(used: Usage) -> str:
     """CPU time, and what kept the package from it: its own limit, or a neighbour.
 
-    A package that is slow by itself shows neither. Where the kernel tells nothing, nothing is said.
+    A package that is slow by itself shows neither. If the kernel tells nothing, nothing is said.
     """
     parts = [seconds(used.cpu_seconds)]
     if used.throttled_seconds is not None:
@@ -102,7 +102,7 @@ def cpu(used: Usage) -> str:
 
 
 def size(value: float | None) -> str:
-    """A size in decimal units, or a dash."""
+    """Write a size in decimal units, or a dash."""
     return "–" if value is None else bytes_in_words(value)
 
 

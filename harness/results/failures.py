@@ -36,8 +36,8 @@ class FailureGroup:
     kind: OutcomeKind
     count: int
     video_ids: tuple[str, ...]  # in the order given
-    exception: str  # the last line, such as "ValueError: no face"; empty where nothing was said
-    place: str  # file:line of the package's own code, the one nearest to the error; empty where it has none
+    exception: str  # the last line, such as "ValueError: no face"; empty if nothing was said
+    place: str  # file:line of the package's own code, the one nearest to the error; empty if it has none
     message: str  # the whole, with the frames of libraries folded
     remedy: str = ""
 
@@ -65,8 +65,8 @@ def grouped(
 
     Args:
         outcomes: Of a public set, or of any set whose messages were not kept.
-        limits: Named in remedies where they are known.
-        log_tail: The end of the package's log, where some errors say more than their exception.
+        limits: Named in remedies if they are known.
+        log_tail: The end of the package's log: some errors say more there than in their exception.
         message: Why the package never became ready: the words of videos that were not reached.
     """
     found: dict[tuple[str, str, str], list[Failed]] = {}
@@ -92,7 +92,7 @@ def grouped(
 
 
 def _with_traceback(words: str, log_tail: str) -> str:
-    """Add the log's last traceback where the words hold none: a batch entry's own is only there."""
+    """Add the log's last traceback if the words hold none: a batch entry's own is only there."""
     if _HEAD in words or _HEAD not in log_tail:
         return words
     lines = log_tail[log_tail.rindex(_HEAD) :].splitlines()
@@ -112,7 +112,7 @@ def exception_of(text: str) -> str:
 
 
 def own_line(text: str) -> str:
-    """Return file:line of the last frame that lies in the package's own code; empty where there is none."""
+    """Return file:line of the last frame that is in the package's own code; empty if there is none."""
     frames = [match for line in text.splitlines() if (match := _FRAME.match(line))]
     own = [frame for frame in frames if not _FOREIGN.search(frame["path"])]
     return f"{printable(_OWN_ROOT.sub('', own[-1]['path']))}:{own[-1]['line']}" if own else ""

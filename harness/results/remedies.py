@@ -147,12 +147,12 @@ _DIED: Final = (
 
 
 def remedy_of(kind: OutcomeKind, words: str, *, log_tail: str = "", limits: Limits | None = None) -> str:
-    """Return what would mend a failure; empty where nothing fits better than its own words.
+    """Return what would mend a failure; empty if nothing fits better than its own words.
 
     Args:
         kind: Of the failure.
         words: What the package or the gateway said about it.
-        log_tail: The end of the package's log: asked only where the words say nothing.
+        log_tail: The end of the package's log: asked only if the words say nothing.
         limits: Those of the run.
     """
     if kind in BY_KIND:

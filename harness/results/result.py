@@ -71,7 +71,7 @@ class HostFacts(_Part):
 class Clocks(_Part):
     """Time of one set's run, on the host's monotonic clock."""
 
-    startup_seconds: Seconds | None = Field(description="container start to ready; none if it never was")
+    startup_seconds: Seconds | None = Field(description="container start to ready; None if it never was")
     billed_seconds: Seconds = Field(description="counted against the budget")
     budget_seconds: Seconds
     video_mean_seconds: Seconds | None
@@ -82,7 +82,7 @@ class Clocks(_Part):
 
 @dataclass(frozen=True, kw_only=True)
 class Resources(Usage):
-    """What one set's run used, as seen from outside; none where the engine does not tell."""
+    """What one set's run used, as seen from outside; None if the engine does not say."""
 
     restarts: Count
 
@@ -106,7 +106,8 @@ class SetResult(_Part):
     prepared_sha256: Sha256 = Field(description="of the prepared set's manifest")
     score: SetScore
     repeat: Repeatability | None = Field(
-        default=None, description="how the answers of further passes compare; none where none was asked for"
+        default=None,
+        description="how the answers of further passes compare; None if no further pass was requested",
     )
 
 
@@ -266,7 +267,7 @@ def result_schema() -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _unknown_keys(given: object, known: object, place: str = "") -> list[str]:

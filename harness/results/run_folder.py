@@ -22,7 +22,7 @@ from harness.core.types import SetName
 
 @dataclass(frozen=True, kw_only=True)
 class RunIdentity:
-    """What makes two runs the same: a run is resumed only where all of it agrees."""
+    """What makes two runs the same: a run is resumed only if all of it agrees."""
 
     package_sha256: str
     challenge_sha256: str
@@ -63,15 +63,15 @@ class RunFolder:
         return self.path / "contestant.html"
 
     def journal(self, name: SetName) -> Path:
-        """The outcomes of one set, a line each, written before the next video."""
+        """Return the file of one set's outcomes, a line each, written before the next video."""
         return self.path / "sets" / name.value / "outcomes.jsonl"
 
     def set_run(self, name: SetName) -> Path:
-        """The summary of one set's run: there exactly when that set is finished."""
+        """Return the file that summarises one set's run: it exists only when that set is finished."""
         return self.path / "sets" / name.value / "set_run.json"
 
     def log(self, name: SetName) -> Path:
-        """The end of what the package printed, capped."""
+        """Return the file with the end of what the package printed, capped."""
         return self.path / "sets" / name.value / "log.txt"
 
     def repeat(self, number: int) -> RunFolder:
@@ -86,7 +86,7 @@ class RunFolder:
     def regrades(self) -> tuple[RunFolder, ...]:
         """The regrades of this run that hold, the first first: their names sort by time.
 
-        A regrade is of many runs. It holds, for all of them at once, when its record lies beside the runs.
+        A regrade is of many runs. It holds, for all of them at once, when its record is beside the runs.
         """
         root = self.path / "regrades"
         paths = sorted(root.iterdir()) if root.is_dir() else []
@@ -102,19 +102,19 @@ class RunFolder:
         return self.regrades[-1] if self.regrades else self
 
     def shard(self, name: SetName, number: int, *, attempt: int, token: int) -> Path:
-        """What one attempt at one shard of a set brought; which of them counts, the store says."""
+        """Return the folder of one attempt at one shard; the store says which attempt counts."""
         return self.path / "sets" / name.value / "shards" / f"{number}-{attempt}-{token}.json"
 
     def stop(self, name: SetName, number: int) -> Path:
-        """A file that is there if a shard is no longer wanted."""
+        """Return the file that exists if a shard is no longer wanted."""
         return self.path / "sets" / name.value / "shards" / f"{number}.stop"
 
     def disturbance(self, name: SetName) -> Path:
-        """What disturbed a set's run on its cores, if it ran beside others."""
+        """Return the file of what disturbed a set's run on its cores, if it ran beside others."""
         return self.path / "sets" / name.value / "disturbance.json"
 
     def seed(self) -> int:
-        """The seed of the order in which videos are fed.
+        """Return the seed of the order in which videos are fed.
 
         Raises:
             ResultError: `run.json` is damaged.

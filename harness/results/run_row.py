@@ -1,6 +1,6 @@
 """What a run folder says of its run in one row, and by which team it was entered.
 
-`entry.json` lies in the run's folder, so that an index can be built again from the folders alone.
+`entry.json` is in the run's folder, so that an index can be built again from the folders alone.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class RunRow:
     eligible: bool
     team: str | None = None
     submitted: str | None = None
-    result_sha256: str | None = None  # of the result that holds; none: indexed by an older release
-    regrade: str | None = None  # that made it; none: the run itself did
+    result_sha256: str | None = None  # of the result that holds; None: indexed by an older release
+    regrade: str | None = None  # that made it; None: the run itself did
 
 
 def entry_path(folder: RunFolder) -> Path:
@@ -54,7 +54,7 @@ def enter(folder: RunFolder, *, team: str, submitted: datetime | None = None) ->
 
     Raises:
         ConfigError: the name is empty, too long or not printable; or the run was entered by another team.
-        ResultError: the folder holds no result that can be read.
+        ResultError: the folder contains no result that can be read.
     """
     name = _team(team)
     read_result(folder.result)
@@ -75,7 +75,7 @@ def read_row(folder: RunFolder) -> RunRow:
     """Read a finished run's row out of its folder.
 
     Raises:
-        ResultError: the folder holds no result that can be read, or that of another run.
+        ResultError: the folder contains no result that can be read, or that of another run.
     """
     holds = folder.current
     result, entry = read_result(holds.result), _read_entry(folder)
@@ -136,7 +136,7 @@ def _team(name: str) -> str:
     team = team_name(name)
     if team is None:
         raise ConfigError(
-            f"{name[:TEAM_CHARACTERS_MAX]!r} is no name of a team",
+            f"{name[:TEAM_CHARACTERS_MAX]!r} is not a name of a team",
             remedy=f"Use 1 to {TEAM_CHARACTERS_MAX} printable characters.",
         )
     return team

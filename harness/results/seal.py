@@ -80,7 +80,7 @@ def read_key(path: Path) -> Key:
 
 
 def key_from_environment(environment: Mapping[str, str]) -> Key | None:
-    """Return the key that `HARNESS_SIGNING_KEY_FILE` names; None where it names none.
+    """Return the key that `HARNESS_SIGNING_KEY_FILE` names; None if it names none.
 
     Raises:
         ConfigError: it names a file that holds no key.
@@ -133,8 +133,8 @@ def mismatches(result: Path, *, challenge_sha256: str | None, package_sha256: st
 
     Args:
         result: Its path.
-        challenge_sha256: Of the challenge that it should be of; None where it does not matter.
-        package_sha256: Of the package; None where it does not matter.
+        challenge_sha256: Of the challenge that it should be of; None if it does not matter.
+        package_sha256: Of the package; None if it does not matter.
 
     Raises:
         ResultError: the result cannot be read.
@@ -197,4 +197,4 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")

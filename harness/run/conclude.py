@@ -69,7 +69,7 @@ def finish(
         sets: Every set of the challenge, with its labels.
         runs: What became of each.
         reports: Whether both reports are written.
-        repeats: How the answers of further passes compare, where there were any.
+        repeats: How the answers of further passes compare, if there were any.
 
     Raises:
         ScoreInputError: outcomes and labels do not fit together: our fault.

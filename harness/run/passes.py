@@ -35,7 +35,7 @@ class Evaluation:
     challenge: Challenge
     runs: Path  # run folders are made here
     cache: Path  # prepared sets are kept here
-    isolation: str  # the sandbox's own word for it, on record even where nothing was started
+    isolation: str  # the sandbox's own word for it, on record even if nothing was started
     order_seed: int | None = None  # None: drawn, and recorded
     fresh: bool = False  # do not resume
     workers: int | None = None
@@ -47,7 +47,7 @@ class Observer(Protocol):
     """Is told how far it is."""
 
     def step(self, text: str) -> None:
-        """The next step has begun."""
+        """Hear that the next step has begun."""
 
     def say(self, text: str) -> None:
         """Something about the current step."""
@@ -56,10 +56,10 @@ class Observer(Protocol):
         """Something that a person should not miss."""
 
     def preparing(self, name: SetName, progress: PrepareProgress) -> None:
-        """A set is being prepared."""
+        """Hear that a set is being prepared."""
 
     def running(self, name: SetName, progress: SetProgress) -> None:
-        """A set is being run."""
+        """Hear that a set is being run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class _Todo:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """The running of one package, set after set, each in containers of its own."""
+    """The running of one package, set after set, each in its own containers."""
 
     asked: Evaluation
     chosen: Backend
@@ -95,7 +95,7 @@ class Work:
         return self._once(todo, f"the {ready.name} set")
 
     def repeat(self, ready: ReadySet, scored: SetRun) -> Repeatability | None:
-        """Run one set again as often as was asked for, and compare; none where it was not asked for."""
+        """Run one set again as often as requested, and compare; None if no repeats were requested."""
         if self.asked.passes < 2:
             return None
 

@@ -31,7 +31,7 @@ MESSAGE_LINES_MAX = 40
 SHOWN_MAX = 3
 AGAIN = "again-"  # the first video, asked for a second time under another name
 SAME_WITHIN = 1e-6  # of two answers for one video: above what the order of a sum may change
-WARM_UP_SECONDS, WARM_UP_RATIO = 2.0, 3.0  # the first answer stands out where it is slower by both
+WARM_UP_SECONDS, WARM_UP_RATIO = 2.0, 3.0  # the first answer stands out if it is slower by both
 _LIST_MODULES = """
 import json, os, pkgutil, sys
 names = {module.name for module in pkgutil.iter_modules()} | sys.stdlib_module_names

@@ -31,7 +31,7 @@ class SandboxProcess(Protocol):
         Raises:
             ReceiveTimeout: nothing complete arrived in `timeout_seconds`.
             ProcessEnded: the process is gone or has closed its pipe.
-            ProtocolViolation: bytes that are no frame, or a frame over the cap.
+            ProtocolViolation: bytes that are not a frame, or a frame over the cap.
         """
 
     def facts(self) -> SandboxFacts:
@@ -118,7 +118,7 @@ def back_end(name: str) -> BackEnd:
     """Return a back end; it is imported on use.
 
     Raises:
-        ConfigError: there is none of this name; those that exist are listed.
+        ConfigError: there is not one of this name; those that exist are listed.
     """
     if name not in BACK_ENDS:
         raise ConfigError(f"no sandbox {name!r}", remedy=f"One of: {', '.join(BACK_ENDS)}.")

@@ -53,7 +53,7 @@ def make(wanted: Wanted) -> Backend:
 
 
 class ProcessSandbox:
-    """A `Sandbox` that is none.
+    """A `Sandbox` that isolates nothing.
 
     Args:
         python: The interpreter that has what the package imports.

@@ -145,9 +145,9 @@ def decode_reply(payload: bytes) -> Reply:
 
 
 def probability_of(value: object) -> float | None:
-    """Return the value as P(fake), or None where it is no finite number in [0, 1].
+    """Return the value as P(fake), or None if it is not a finite number in [0, 1].
 
-    Booleans, strings, NaN and infinities are no probabilities, nor is anything outside the interval: a value
+    Booleans, strings, NaN, infinities and numbers outside the interval are not probabilities: a value
     that must be clipped is a value its author did not mean.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -160,7 +160,7 @@ def probability_of(value: object) -> float | None:
 
 
 class _Constant:
-    """NaN or Infinity in a reply: kept as a value that is no number, so that it is judged, not guessed at."""
+    """NaN or Infinity in a reply: kept as a value that is not a number, so that it is judged."""
 
     def __init__(self, name: str) -> None:
         self.name = name

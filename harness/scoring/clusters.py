@@ -1,7 +1,7 @@
 """Which videos belong together: clusters of one person, one piece of footage, or one source video.
 
 A person's real clips and fakes, and the perturbed copies of one source video, are not independent: a cluster
-spans labels, perturbations and video sets, and is drawn whole. Where nothing is shared, each video is a
+spans labels, perturbations and video sets, and is drawn whole. If nothing is shared, each video is a
 cluster of its own and the draw is the plain one, stratified by label.
 """
 
@@ -99,16 +99,16 @@ def sampling_of(
     """Choose what to draw.
 
     Videos that share a person, a piece of footage or a source video are one cluster, directly or through
-    others. Where that leaves fewer than `CLUSTERS_MIN`, less is asked: people and source videos, then footage
+    others. If that leaves fewer than `CLUSTERS_MIN`, less is asked: people and source videos, then footage
     and source videos, then source videos alone; the interval then speaks of further videos of the *same*
     people, and its unit says so.
 
     Args:
         fake: The truth of each video.
-        identities: The person of each; empty where it is not known.
-        sources: The footage of each; empty where it is not known.
+        identities: The person of each; empty if it is not known.
+        sources: The footage of each; empty if it is not known.
         videos: The source video of each; by default each is its own.
-        parts: The video set of each, where two sets are compared.
+        parts: The video set of each, if two sets are compared.
     """
     own = list(videos) if videos is not None else [str(number) for number in range(len(fake))]
     for unit, columns in (
@@ -124,7 +124,7 @@ def sampling_of(
 
 
 def _connected(columns: Sequence[Sequence[str]]) -> Integers:
-    """Number the connected components of rows that share a value of any column; empty shares nothing."""
+    """Label the connected components of rows that share a value of any column; empty shares nothing."""
     parent = list(range(len(columns[0])))
 
     def root(row: int) -> int:

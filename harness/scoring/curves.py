@@ -31,7 +31,7 @@ def threshold_sweep(
 def weighted_auc(fake: Truths, probability: Probabilities) -> Callable[[NDArray[np.float64]], float]:
     """Return a function of one weight per video: the ROC AUC where video i counts `weight[i]` times.
 
-    It gives NaN where a class has no weight. The sorting is done once, for the thousands of replicates of a
+    It gives NaN if a class has no weight. The sorting is done once, for the thousands of replicates of a
     bootstrap.
     """
     values, ranks = np.unique(probability, return_inverse=True)

@@ -1,6 +1,6 @@
 """How sure a score is: intervals over clusters of related videos, in closed form.
 
-No resampling: a plain percentile bootstrap is too short where there are few clusters or the losses are
+No resampling: a plain percentile bootstrap is too short if there are few clusters or the losses are
 skewed, and one studentised by hand was no better than what stands here. `docs/statistics.md` has the coverage
 of each, measured. Every standard error is the linearised one of a ratio of sums over clusters drawn from
 strata (Cochran 1977, section 6.13), with Satterthwaite's degrees of freedom.
@@ -30,14 +30,14 @@ TAIL = (1.0 - LEVEL) / 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """Where the value would lie in 95 of 100 sets like this one."""
+    """Where the value would be in 95 of 100 sets like this one."""
 
     low: float
     high: float
     level: Annotated[float, Field(gt=0, lt=1)] = LEVEL
     unit: Unit = Unit.VIDEO
     method: str = "percentile"  # what the first results were made with; they do not say it
-    clusters: Annotated[int, Field(ge=0)] = 0  # drawn from; 0 where a result does not say it
+    clusters: Annotated[int, Field(ge=0)] = 0  # drawn from; 0 if a result does not say it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def skewed_bounds(value: Floats, spread: Spread) -> tuple[Floats, Floats]:
 def mean_interval(
     values: Floats, sampling: Sampling, *, lowest: float = -math.inf, highest: float = math.inf
 ) -> Interval | None:
-    """Return the interval of the mean of one value per video; none where there is too little to draw from.
+    """Return the interval of the mean of one value per video; None if there is too little to draw from.
 
     Args:
         values: One value per video, of shape (videos,): losses.
@@ -126,10 +126,10 @@ def difference_interval(differences: Floats, sampling: Sampling) -> Interval | N
 
 
 def proportion_interval(hits: NDArray[np.bool_], sampling: Sampling) -> Interval | None:
-    """Return the interval of a share of videos; none where there is too little to draw from.
+    """Return the interval of a share of videos; None if there is too little to draw from.
 
     Clopper and Pearson's exact interval with the effective number of independent videos, the variance of the
-    share over clusters against that of a plain one (Korn and Graubard 1998). It has a width where every video
+    share over clusters against that of a plain one (Korn and Graubard 1998). It has a width if every video
     is a hit, as a bootstrap has not.
     """
     if not sampling.enough:
@@ -170,7 +170,7 @@ def auc_influence(fake: NDArray[np.bool_], probability: Floats) -> tuple[float, 
 
 
 def auc_interval(fake: NDArray[np.bool_], probability: Floats, sampling: Sampling) -> Interval | None:
-    """Return the interval of the ROC AUC; none where there is too little to draw from, or the AUC is 0 or 1.
+    """Return the interval of the ROC AUC; None if there is too little to draw from, or the AUC is 0 or 1.
 
     On the logit scale, with the variance of the placements summed over clusters (Obuchowski 1997; for
     independent videos it is DeLong's) and Student's t with Satterthwaite's degrees of freedom.
@@ -195,7 +195,7 @@ class Gap:
     first: str
     second: str
     value: float
-    interval: Interval | None  # none where there is too little to draw from
+    interval: Interval | None  # None if there is too little to draw from
     paired: bool  # the same source videos in both, drawn together
 
 
@@ -209,12 +209,12 @@ def gap_of(
     """Return the gap between the means of two sets with its interval.
 
     People, footage and source videos that are in both sets are drawn from both at once, so that what makes
-    them hard cancels; where the sets share nothing, they are drawn apart.
+    them hard cancels; if the sets share nothing, they are drawn apart.
 
     Args:
         names: Of the two sets.
         values: One value per video, of each set.
-        sources: The source video of each; where both sets hold the same ones, the gap is paired.
+        sources: The source video of each; if both sets hold the same ones, the gap is paired.
         sampling: Of the videos of both sets, the first's before the second's.
     """
     first, second = values

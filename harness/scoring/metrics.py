@@ -58,14 +58,14 @@ class Metric:
         """Measure.
 
         Raises:
-            ValueError: the arrays are not of one length, or a probability is no number in [0, 1].
+            ValueError: the arrays are not of one length, or a probability is not a number in [0, 1].
         """
         if fake.shape != probability.shape or fake.ndim != 1:
             raise ValueError(f"truths of shape {fake.shape} and probabilities of shape {probability.shape}")
         if not bool(np.all((probability >= 0.0) & (probability <= 1.0))):
-            raise ValueError("a probability that is no number in [0, 1]")
+            raise ValueError("a probability that is not a number in [0, 1]")
         if not 0.0 < epsilon < 0.5:
-            raise ValueError(f"epsilon is {epsilon}; it must lie between 0 and 0.5")
+            raise ValueError(f"epsilon is {epsilon}; it must be between 0 and 0.5")
         if fake.size == 0:
             return Measurement(reason="there is no video")
         return self.function(fake, probability, epsilon)
@@ -110,7 +110,7 @@ def metric(name: str) -> Metric:
     """Return one metric.
 
     Raises:
-        ConfigError: there is none of this name; those that exist are listed.
+        ConfigError: there is not one of this name; those that exist are listed.
     """
     if name not in _REGISTRY:
         raise ConfigError(f"no metric {name!r}", remedy=f"One of: {', '.join(_REGISTRY)}.")

@@ -6,7 +6,7 @@ order of the last tells apart: it comes out as before (then the answers hang on 
 videos seen before), or it does not (then they hang on chance).
 
 What it does not show: that the answers of a deterministic package hang on nothing but the picture. In batch
-mode the names, which are drawn anew for every pass, decide the order in which most programs read a folder, so
+mode the names, drawn again for every pass, decide the order in which most programs read a folder, so
 there the two reasons cannot be told apart, and chance is named.
 """
 
@@ -46,7 +46,7 @@ class Repeatability:
     duplicates: int  # videos that a further pass showed twice
     tolerance: float
     differing: int  # videos whose answers differ by more than the tolerance, or that failed only sometimes
-    largest_difference: float | None  # between two answers to one video; none where no video has two
+    largest_difference: float | None  # between two answers to one video; None if no video has two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def ask_again(
         videos: The prepared set.
         scored: The outcomes of the scored pass.
         seed: Of the run.
-        passes: How many in all, the scored one included. One more is run where answers differ.
+        passes: How many in all, the scored one included. One more is run if answers differ.
         mode: How the package is fed.
         run: Runs one pass. Whatever it raises ends the asking.
     """

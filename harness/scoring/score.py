@@ -68,7 +68,7 @@ class SetScore:
 
     set_name: SetName
     scored: bool
-    reason: str  # why there is no score; empty where there is one
+    reason: str  # why there is no score; empty if there is one
     rule: FailureRule
     epsilon: float
     failed_probability: float
@@ -138,7 +138,7 @@ def score_set(
         epsilon: The log loss clips to [ε, 1-ε].
         failed_probability: What a failed video scores in lenient mode.
         max_failed_share: Of the videos: with more failures a lenient score does not count.
-        detail: The run's own words, put into the reason where there is no score.
+        detail: The run's own words, put into the reason if there is no score.
 
     Raises:
         ScoreInputError: outcomes, videos and labels do not fit together; everything wrong is listed.
@@ -202,7 +202,7 @@ def gaps(
     rows: Mapping[SetName, Sequence[ScoredVideo]],
     scores: Mapping[SetName, SetScore],
 ) -> tuple[Gap, ...]:
-    """Return how much worse the private set went than the public and the control set, where scored."""
+    """Return how much worse the private set went than the public and the control set, if scored."""
     known = [pair for pair in GAPS if all(name in scores and scores[name].scored for name in pair)]
     return tuple(
         gap_of(

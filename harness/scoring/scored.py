@@ -31,7 +31,7 @@ class ScoredVideo:
     source_id: str
     label: Label
     kind: OutcomeKind
-    probability: float  # as scored: the published constant where the video failed
+    probability: float  # as scored: the published constant if the video failed
     log_loss: float
     wall_seconds: float
     perturbations: tuple[AppliedPerturbation, ...]
@@ -65,7 +65,7 @@ def scored_videos(
         f"{v.video_id}: no label for its source {v.source_id!r}" for v in videos if v.source_id not in labels
     ]
     if not videos:
-        errors.append("the set holds no video")
+        errors.append("the set contains no video")
     if errors:
         raise ScoreInputError(
             "\n  - ".join([f"cannot be scored, {len(errors)} errors:", *errors]),
@@ -126,7 +126,7 @@ def read_predictions_csv(path: Path) -> tuple[Outcome, ...]:
         first_line.setdefault(name, number)
         probability = float(text) if _NUMBER.fullmatch(text) else math.nan
         if not 0.0 <= probability <= 1.0:
-            errors.append(f"line {number}: {text[:40]!r} for {name!r} is no number in [0, 1]")
+            errors.append(f"line {number}: {text[:40]!r} for {name!r} is not a number in [0, 1]")
             continue
         outcomes.append(Outcome(video_id=name, kind=OutcomeKind.PREDICTED, probability=probability))
     if errors:
@@ -166,9 +166,9 @@ def sampling(*sets: Sequence[ScoredVideo]) -> Sampling:
 def _wrong_settings(epsilon: float, failed_probability: float) -> list[str]:
     errors = []
     if not 0.0 < epsilon < 0.5:
-        errors.append(f"epsilon is {epsilon}; it must lie between 0 and 0.5")
+        errors.append(f"epsilon is {epsilon}; it must be between 0 and 0.5")
     if not 0.0 <= failed_probability <= 1.0:
-        errors.append(f"failed_probability is {failed_probability}; it must lie in [0, 1]")
+        errors.append(f"failed_probability is {failed_probability}; it must be in [0, 1]")
     return errors
 
 
@@ -188,5 +188,5 @@ def _wrong_value(outcome: Outcome) -> list[str]:
     if (probability is None) == (outcome.kind is OutcomeKind.PREDICTED):
         return [f"{outcome.video_id}: {outcome.kind} with probability {probability}"]
     if probability is not None and not 0.0 <= probability <= 1.0:
-        return [f"{outcome.video_id}: probability {probability} is no number in [0, 1]"]
+        return [f"{outcome.video_id}: probability {probability} is not a number in [0, 1]"]
     return []

@@ -23,7 +23,7 @@ class SliceKind(StrEnum):
     """By what a set is cut.
 
     A video with several perturbations is in the slice of each of them, and under the strongest of its
-    severities. By method, the videos are the fakes made with it; the reals are a slice of their own. By
+    severities. By method, the videos are the fakes made with it; the reals are their own slice. By
     subgroup, they have the same cell in a column that the organiser added to the labels.
     """
 
@@ -36,7 +36,7 @@ class SliceKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """The score of some of a set's videos. Values are none where the set is not scored."""
+    """The score of some of a set's videos. Values are None if the set is not scored."""
 
     kind: SliceKind
     name: str
@@ -48,7 +48,7 @@ class Slice:
     interval: Interval | None = None
     accuracy: float | None = None
     column: str = ""  # of the labels, by subgroup
-    roc_auc: float | None = None  # by method: its fakes against all reals; none where a class is missing
+    roc_auc: float | None = None  # by method: its fakes against all reals; None if a class is missing
 
 
 def slices_of(rows: Sequence[ScoredVideo], *, scored: bool) -> tuple[Slice, ...]:

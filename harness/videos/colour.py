@@ -62,7 +62,7 @@ SDR = Colour(matrix=BT709, primaries=1, transfer=1)
 def read_colour(
     *, matrix: int, primaries: int, transfer: int, color_range: int, pixel_format: str, is_rgb: bool
 ) -> Colour:
-    """What the tags of a picture say, with what they leave open filled in as the decoders in use do.
+    """Read the tags of a picture; fill in what they leave open as the decoders in use do.
 
     Raises:
         ValueError: A matrix, a transfer or primaries that cannot be converted; says which.
@@ -76,7 +76,7 @@ def read_colour(
     elif matrix in MATRICES:
         known = matrix
     else:
-        # An HDR picture or one with wide primaries is BT.2020 even where the matrix is left out; any other
+        # An HDR picture or one with wide primaries is BT.2020 even if the matrix is left out; any other
         # is read as BT.601 by the decoders in use.
         known = BT2020 if transfer in {PQ, HLG} or primaries == BT2020 else UNSPECIFIED
     if primaries not in NEAR_PRIMARIES | WIDE_PRIMARIES:
@@ -97,7 +97,7 @@ def read_colour(
 
 
 def written(source: Colour) -> Colour:
-    """What a prepared file of this source is tagged as, and holds: limited range, BT.601 or BT.709."""
+    """Return how a prepared file of this source is tagged and coded: limited range, BT.601 or BT.709."""
     if needs_tone_map(source):
         return SDR
     primaries = 6 if source.primaries == 7 else source.primaries
@@ -118,7 +118,7 @@ TABLE = "{table}"  # in a filter: where the path of the file of `tone.table` bel
 
 
 def conversion(source: Colour, target: Colour) -> tuple[str, ...]:
-    """The filters that bring a picture to 8-bit 4:2:0 with the numbers of `target`; both sides are named."""
+    """Return the filters that turn a picture into 8-bit 4:2:0 as `target` says; both sides are named."""
     read = "" if source.matrix == RGB else f"in_color_matrix={MATRICES[source.matrix]}:"
     levels = f"in_range={'full' if source.full_range else 'limited'}"
     end = f"out_color_matrix={MATRICES[target.matrix]}:out_range=limited:{EXACT}"

@@ -1,6 +1,6 @@
 """Folders of videos and their labels, as an organiser keeps them.
 
-Labels are a type of their own. Only scoring asks them anything; their `repr` says how many there are and
+Labels have their own type. Only scoring asks them anything; their `repr` says how many there are and
 nothing else, so that no log, traceback or manifest of ours gives one away by accident.
 """
 
@@ -117,21 +117,21 @@ def parse_labels(text: str, *, place: Path | str) -> Labels:
     if errors:
         raise LabelsError(listed(f"{len(errors)} wrong rows", errors), place=place)
     if not by_id:
-        raise LabelsError("holds no label", place=place)
+        raise LabelsError("contains no label", place=place)
     return Labels(by_id)
 
 
 def _add_row(by_id: dict[str, Label], header: list[str], row: list[str]) -> str | None:
     if len(row) != len(header):
-        return f"{len(row)} cells where the header has {len(header)}"
+        return f"{len(row)} cells, but the header has {len(header)}"
     cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
     name, label = cells["filename"], cells["label"].lower()
     if not name or name in {".", ".."} or "/" in name or "\\" in name or not name.isprintable():
-        return f"{name[:80]!r} is no plain file name"
+        return f"{name[:80]!r} is not a plain file name"
     if name in by_id:
         return f"{name!r} appears twice"
     if label not in _FAKE_BY_TEXT:
-        return f"label {cells['label'][:20]!r} of {name!r} is none of 0, 1, REAL, FAKE"
+        return f"label {cells['label'][:20]!r} of {name!r} is not one of 0, 1, REAL, FAKE"
     extras = {key: cells.pop(key, "") for key in ("method", "source", "identity")}
     columns = tuple((key, cell) for key, cell in cells.items() if key not in {"filename", "label"})
     by_id[name] = Label(fake=_FAKE_BY_TEXT[label], columns=columns, **extras)

@@ -80,7 +80,7 @@ def _videos(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
     if not found:
         shown = ", ".join(sorted(VIDEO_SUFFIXES))
-        raise ConfigError("holds no videos", place=folder, remedy=f"Videos end in {shown}.")
+        raise ConfigError("contains no videos", place=folder, remedy=f"Videos end in {shown}.")
     return found
 
 

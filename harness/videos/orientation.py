@@ -42,13 +42,13 @@ class Orientation:
 
 
 def read_display_matrix(content: bytes) -> Orientation:
-    """What the 3x3 matrix of a track header or a frame's side data asks for (ISO/IEC 14496-12, 6.2.2).
+    """Read the turn from the 3x3 matrix of a track header or a frame's side data (ISO/IEC 14496-12, 6.2.2).
 
     A point (x, y) of the picture, y downwards, is shown at (a x + c y, b x + d y); the rest of the matrix
     moves and scales, which no player does.
 
     Raises:
-        ValueError: It turns the picture by what is no quarter turn, or flattens it to a line; says which.
+        ValueError: It turns the picture by what is not a quarter turn, or flattens it to a line; says which.
     """
     if len(content) < MATRIX_BYTES:
         return Orientation()
@@ -64,5 +64,5 @@ def read_display_matrix(content: bytes) -> Orientation:
     across = float(np.rad2deg(np.arctan2(b, a))) - (180 if a * d - b * c < 0 else 0)
     skew = abs((across - angle + 180) % 360 - 180)
     if abs(angle - quarter) > QUARTER_TOLERANCE_DEGREES or skew > QUARTER_TOLERANCE_DEGREES:
-        raise ValueError(f"its display matrix turns the picture by {angle:.1f}°, which is no quarter turn")
+        raise ValueError(f"its display matrix turns the picture by {angle:.1f}°, not by a quarter turn")
     return Orientation(mirrored=a * d - b * c < 0, degrees=quarter % 360)

@@ -79,8 +79,8 @@ def prepare_set(
         sources: Clean videos, with ids that differ.
         recipe: The law.
         set_seed: Of this set.
-        destination: A folder; made where it is missing.
-        workers: Processes; as many as cores where not given. 0 renders in this process.
+        destination: A folder; made if it is missing.
+        workers: Processes; as many as cores if not given. 0 renders in this process.
         progress: Called after each video.
         engine: Where to run, instead of `workers` local processes.
         waiting: Told while another harness prepares this set.

@@ -57,7 +57,7 @@ class Done:
 
 
 def neutral_name(set_seed: int, source_id: str, cell: int = 0) -> str:
-    """A file name that tells nothing: 16 hex digits of a hash over seed, source and grid cell."""
+    """Make a file name that reveals nothing: 16 hex digits of a hash over seed, source and grid cell."""
     return hashlib.sha256(f"{set_seed}\0{source_id}\0{cell}\0name".encode()).hexdigest()[:16] + ".mp4"
 
 
@@ -123,7 +123,7 @@ def _rendered(source: Path, info: VideoInfo, planned: Plan, place: Path) -> dict
 
 
 def _key(source_sha256: str, planned: Plan) -> str:
-    """What a finished video is known by: its source's bytes, its plan, and what rendered it."""
+    """Compute what identifies a finished video: its source's bytes, its plan, and what rendered it."""
     text = f"{source_sha256}\0{planned.digest()}\0{sorted(versions().items())}"
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,6 +1,6 @@
 """The manifest of a prepared set: what was done to each video, and all that is needed to do it again.
 
-It holds labels and sources and so never leaves the organiser; the videos lie in a folder of their own.
+It holds labels and sources and so never leaves the organiser; the videos are in their own folder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """A finished video's record; None where there is none, or a broken one, which is rendered again."""
+    """Read a finished video's record; None if it is missing or broken: the video is rendered again."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -48,7 +48,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def prepared_video(record: dict[str, Any], videos: Path) -> PreparedVideo:
-    """What other modules may know of a record: no label, no source but its name."""
+    """Return what other modules may know of a record: no label, no source but its name."""
     return PreparedVideo(
         video_id=record["video_id"],
         path=videos / record["video_id"],

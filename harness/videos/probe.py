@@ -19,7 +19,7 @@ from harness.core.errors import VideoError
 from harness.videos.colour import FULL, LIMITED, Colour, read_colour, written
 from harness.videos.orientation import Orientation, read_display_matrix
 
-FALLBACK_FRAMES_PER_SECOND = 25.0  # where a file says nothing usable about its rate
+FALLBACK_FRAMES_PER_SECOND = 25.0  # if a file says nothing usable about its rate
 PLAUSIBLE_FRAMES_PER_SECOND = (0.5, 480.0)  # outside: a broken header, not a camera
 STILL = Disposition.attached_pic | Disposition.timed_thumbnails  # pictures about a file, not of it
 
@@ -38,7 +38,7 @@ class VideoInfo:
     pixel_aspect: float  # width of a pixel over its height
     frames_per_second: float  # mean
     duration_seconds: float
-    frame_count: int | None  # as the container claims; None where it does not
+    frame_count: int | None  # as the container claims; None if it does not
     video_codec: str
     pixel_format: str
     color_space: int  # libav's AVColorSpace: 1 is BT.709, 2 is untagged
@@ -110,7 +110,7 @@ def reason(error: BaseException) -> str:
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream that a player would show; a cover picture of an album is none.
+    """Return the stream that a player would show; a cover picture of an album does not count.
 
     Raises:
         VideoError: There is none, or its codec is unknown.
@@ -123,13 +123,13 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise VideoError("has no video stream", place=path)
     if stream.disposition & STILL:
         raise VideoError("has no video stream: its only picture is a cover", place=path)
-    if stream.codec_context is None:  # PyAV leaves it out where libav knows no decoder
+    if stream.codec_context is None:  # PyAV leaves it out if libav knows no decoder
         raise VideoError("has a video stream of an unknown codec", place=path)
     return stream
 
 
 def audio_streams(container: InputContainer) -> list[AudioStream]:
-    """The sound tracks that can be decoded."""
+    """Return the sound tracks that can be decoded."""
     return [stream for stream in container.streams.audio if stream.codec_context is not None]
 
 
@@ -146,7 +146,7 @@ def _describe(container: InputContainer, path: Path, file_bytes: int) -> VideoIn
             first = frames[0]
             break
     if first is None:
-        raise VideoError("holds no picture that can be decoded", place=path)
+        raise VideoError("contains no picture that can be decoded", place=path)
     lying, colour = orientation(first, path), frame_colour(first, path)
     aspect = stream.sample_aspect_ratio or Fraction(1)
     audio = audio_streams(container)
@@ -197,7 +197,7 @@ def orientation(frame: VideoFrame, path: Path) -> Orientation:
     """Which way up a decoded picture lies.
 
     Raises:
-        VideoError: Its display matrix asks for what is no quarter turn.
+        VideoError: Its display matrix asks for what is not a quarter turn.
     """
     try:
         matrix = frame.side_data.get("DISPLAYMATRIX")
@@ -209,7 +209,7 @@ def orientation(frame: VideoFrame, path: Path) -> Orientation:
 
 
 def frame_colour(frame: VideoFrame, path: Path) -> Colour:
-    """What a decoded picture's numbers mean.
+    """Return what a decoded picture's numbers mean.
 
     Raises:
         VideoError: They cannot be converted; says why.

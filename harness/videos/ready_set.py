@@ -18,7 +18,7 @@ from harness.videos.labels import Labels, VideoSet, read_video_set
 from harness.videos.perturb.recipes import load_recipe
 from harness.videos.prepare import PrepareProgress, SourceVideo, file_sha256, neutral_name, prepare_set
 
-ORIGINAL = "original"  # the recipe that is none: the organiser's files as they are, under neutral names
+ORIGINAL = "original"  # not a recipe: the organiser's files as they are, under neutral names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class ReadySet:
     videos: tuple[PreparedVideo, ...]
     labels: Labels
     sha256: str  # over what is fed: names, contents, perturbations
-    manifest_path: Path  # of the prepared set; the labels themselves where nothing was prepared
+    manifest_path: Path  # of the prepared set; the labels themselves if nothing was prepared
     left_out: tuple[tuple[str, str], ...] = ()  # source id and why the harness could not read it
 
 
@@ -47,7 +47,7 @@ def ready_set(
 
     Args:
         name: Which set.
-        challenge: Says where its videos are and by which recipe and seed they are perturbed.
+        challenge: Says if its videos are and by which recipe and seed they are perturbed.
         cache: Where prepared sets are kept. It holds hidden videos and labels: the organiser's own folder.
         workers: Rendering processes; by default one per core.
         engine: Where to render, instead of `workers` local processes.
@@ -117,7 +117,7 @@ def _source(path: Path, labels: Labels) -> SourceVideo:
 
 
 def _destination(cache: Path, challenge: Challenge, name: SetName, spec: SetSpec) -> Path:
-    # By place, law and seed: what is in it is reused video by video, where content and plan still agree.
+    # By place, law and seed: what is in it is reused video by video, if content and plan still agree.
     key = json.dumps([str(spec.videos), spec.recipe, spec.seed])
     folder = cache / "prepared" / challenge.name / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -32,7 +32,7 @@ class ClipSpec:
     container: str = "mp4"
     clockwise_degrees: int = 0  # rotation flag; MP4 only
     pixel_aspect: Fraction = Fraction(1)
-    times: tuple[int, ...] = ()  # milliseconds of each frame, where the rate varies
+    times: tuple[int, ...] = ()  # milliseconds of each frame, if the rate varies
     seed: int = 0
 
 
@@ -42,7 +42,7 @@ def write_clip(path: Path, spec: ClipSpec | None = None) -> Path:
     with av.open(str(path), "w", format=spec.container) as container:
         video = container.add_stream(spec.codec, rate=spec.frames_per_second)
         if not isinstance(video, VideoStream):
-            raise TypeError(f"{spec.codec} is no video codec")
+            raise TypeError(f"{spec.codec} is not a video codec")
         video.width, video.height, video.pix_fmt = spec.width, spec.height, spec.pixel_format
         video.codec_context.thread_count = 1
         video.codec_context.sample_aspect_ratio = spec.pixel_aspect

@@ -68,7 +68,7 @@ def hlg_to_light(coded: Values) -> Values:
 
 
 def rolled_off(light: Values) -> Values:
-    """The EETF of BT.2390: what is below about 90 cd/m² stays, 1,000 becomes 203, between them a spline."""
+    """Apply the EETF of BT.2390: below about 90 cd/m² nothing changes, 1,000 becomes 203."""
     peak = float(light_to_pq(np.array(SOURCE_PEAK)))
     largest = float(light_to_pq(np.array(TARGET_PEAK))) / peak
     knee = 1.5 * largest - 0.5
@@ -115,7 +115,7 @@ def _adapted(white: tuple[float, float]) -> Values:
 
 @cache
 def table(primaries: int, transfer: int) -> str:
-    """The conversion as the text of a .cube file."""
+    """Write the conversion as the text of a .cube file."""
     axis = np.linspace(0, 1, NODES)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")  # red is the fastest
     nodes = np.stack([red, green, blue], -1).reshape(-1, 3)
@@ -126,7 +126,7 @@ def table(primaries: int, transfer: int) -> str:
 
 @contextmanager
 def table_file(primaries: int, transfer: int) -> Iterator[str]:
-    """The table as a file, for as long as a filter reads it."""
+    """Write the table to a file for as long as a filter reads it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.cube"
         path.write_text(table(primaries, transfer), "ascii")

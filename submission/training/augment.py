@@ -34,7 +34,7 @@ class Disguise:
 
     Twenty people are soon known by heart, and then whoever is not one of them looks forged. So every pair
     shows somebody who does not exist: stretched, gently bent at the scale of the whole face, of another
-    colour. This is no perturbation of a video: nothing of it is stronger than people differ from each other.
+    colour. It does not perturb the video: nothing of it is stronger than people differ from each other.
 
     Attributes:
         stretch: (2,), width and height.

@@ -62,7 +62,7 @@ def read_clips(folders: Iterable[Path]) -> list[Clip]:
 
 def _read_folder(folder: Path) -> list[Clip]:
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder: name one with clips in it")
+        raise FileNotFoundError(f"{folder} is not a folder: name one with clips in it")
     table = next((folder / name for name in TABLES if (folder / name).is_file()), None)
     if table is None:
         rows = [{"file": p.name, "label": "0"} for p in sorted(folder.iterdir()) if p.suffix in SUFFIXES]

@@ -39,7 +39,7 @@ def read_points(result: Mapping[str, Any], set_name: str) -> tuple[Point, dict[s
     """(the control, kind to severity to point), kinds by how much they cost at their worst.
 
     Raises:
-        ValueError: the set is not in the result, or its recipe was no grid.
+        ValueError: the set is not in the result, or its recipe was not a grid.
     """
     if set_name not in result["sets"]:
         raise ValueError(f"no set {set_name!r} in the result; it has {', '.join(result['sets'])}")
@@ -49,7 +49,7 @@ def read_points(result: Mapping[str, Any], set_name: str) -> tuple[Point, dict[s
             points.setdefault(cut["name"], {})[cut["severity"]] = _point(cut)
     control = points.pop(CONTROL, {}).get(0)
     if control is None or not points:
-        raise ValueError(f"set {set_name!r} has no control and kinds one at a time: its recipe is no grid")
+        raise ValueError(f"set {set_name!r} has no control and kinds one at a time: its recipe is not a grid")
     worst = {kind: max(p.log_loss for p in by.values()) for kind, by in points.items()}
     return control, dict(sorted(points.items(), key=lambda item: -worst[item[0]]))
 

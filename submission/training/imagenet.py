@@ -75,7 +75,7 @@ def main(command_line: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(command_line)
     name = next((n for n, p in PACKAGES.items() if arguments.wheel.name.startswith(p.split("==")[0])), None)
     if name is None:
-        parser.error(f"{arguments.wheel.name} is none of {', '.join(PACKAGES.values())}")
+        parser.error(f"{arguments.wheel.name} is not one of {', '.join(PACKAGES.values())}")
     tensors = {
         key: value.contiguous() if "running_" in key else value.half().contiguous()
         for key, value in read_wheel(arguments.wheel, name).items()

@@ -117,7 +117,7 @@ def test_no_engine_is_our_fault_and_exit_code_3(
     assert done.returncode == 3
     assert "HARNESS_ERROR" in done.stderr
     assert "Remedy" in done.stderr
-    assert "no verdict on the package" in done.stderr
+    assert "not a verdict on the package" in done.stderr
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(

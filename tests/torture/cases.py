@@ -243,7 +243,7 @@ def sizes() -> Iterator[Clip]:
 
 
 def orientations() -> Iterator[Clip]:
-    """The eight that are quarter turns and mirrors; and what is none of them."""
+    """The eight that are quarter turns and mirrors; and what is not one of them."""
     group = "display matrices"
     undone = {
         (1, 0, 0, 1): ("upright", ()),

@@ -27,7 +27,7 @@ from judge import Fate, Verdict, judge
 PAGE = """# The torture set
 
 Every row is a group of made-up clips: drawn by us, coded by the ffmpeg program, perhaps spoilt, then
-prepared by the recipe `clean` and read back frame by frame by the ffmpeg program (which is none of the
+prepared by the recipe `clean` and read back frame by frame by the ffmpeg program (which is not one of the
 harness's path). A frame number, a compass rose and a colour chart are drawn into every frame and a tone
 into the sound, so that what came out is compared with what went in, and not with what somebody thinks a
 decoder does.

@@ -40,7 +40,7 @@ class Lines:
         self._console.print(Text.assemble(("warning:", "yellow"), f" {text}"))
 
     def accepted(self, job: Job, done: ShardDone) -> None:
-        """A shard counts; what disturbed it is said at once."""
+        """Count a shard, and say at once what disturbed it."""
         words = done.disturbance.in_words()
         if words:
             self.warn(f"{job.run_id}, {job.set_name} shard {job.shard}: {words}")

@@ -15,7 +15,7 @@ LOG_LINES = 20
 
 
 def render_failures(public: SetRun, limits: Limits) -> Iterator[Text]:
-    """Yield nothing where every video was answered; else the failures, the first traceback and the log's end.
+    """Yield nothing if every video was answered; else the failures, the first traceback and the log's end.
 
     All of it is the package's own text, cleaned, and plain: it can neither colour nor move anything.
     """

@@ -44,13 +44,13 @@ class BoardInput:
     """A video set and every scored entry's answers to it: V videos, E entries.
 
     Raises:
-        ValueError: the shapes do not fit together, or a probability is no number in [0, 1].
+        ValueError: the shapes do not fit together, or a probability is not a number in [0, 1].
     """
 
     challenge: str
     set_name: SetName
     entries: tuple[Entry, ...]
-    probability: Floats  # (V, E): P(fake) as scored, the published constant where a video failed
+    probability: Floats  # (V, E): P(fake) as scored, the published constant if a video failed
     failed: NDArray[np.int64]  # (E,): videos without an answer
     fake: NDArray[np.bool_]  # (V,)
     sampling: Sampling
@@ -71,11 +71,11 @@ class BoardInput:
         if entries == 0 or videos == 0:
             raise ValueError("a board needs an entry and a video")
         if not bool(np.all((self.probability >= 0.0) & (self.probability <= 1.0))):
-            raise ValueError("a probability that is no number in [0, 1]")
+            raise ValueError("a probability that is not a number in [0, 1]")
 
     @property
     def losses(self) -> Floats:
         """The log loss of each video and entry, of shape (V, E)."""
         right = np.where(self.fake[:, None], self.probability, 1.0 - self.probability)
-        # 1 - p is exact enough: where it is not, the clip at ε decides
+        # 1 - p is exact enough: if it is not, the clip at ε decides
         return np.asarray(-np.log(np.clip(right, self.epsilon, 1.0 - self.epsilon)))

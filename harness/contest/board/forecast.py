@@ -2,7 +2,7 @@
 
 A private score is the entry's own mean, which the public set only estimates, plus the private set's own
 error: both are drawn, apart, from the joint replicates, the second scaled to the private set's size. It is a
-predictive distribution under the assumption that private videos are of the public ones' kind. Where they are
+predictive distribution under the assumption that private videos are of the public ones' kind. If they are
 perturbed otherwise, places move more than this says.
 """
 

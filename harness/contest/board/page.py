@@ -70,7 +70,7 @@ def board_page(board: Board, profiles: Profiles) -> str:
 
 
 def verdict_of(difference: Difference | None) -> str:
-    """Say what a difference of log losses comes to: `worse` is said only where the interval excludes 0."""
+    """Say what a difference of log losses comes to: `worse` is said only if the interval excludes 0."""
     if difference is None or difference.interval is None:
         return ""
     if not difference.told:

@@ -48,7 +48,7 @@ class Separation:
 
     difference: float
     told: bool
-    clusters: int | None  # with which the interval would just exclude 0; none where they do not differ
+    clusters: int | None  # with which the interval would just exclude 0; None if they do not differ
     videos: int | None  # at the set's own number per cluster
     clusters_for_power: int | None  # with which it would in 80 of 100 contests
     videos_for_power: int | None

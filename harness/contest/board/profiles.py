@@ -29,10 +29,10 @@ class Cut:
     videos: int
     clusters: int
     log_loss: Floats
-    low: Floats  # of the 95% interval; NaN where there is too little to draw from
+    low: Floats  # of the 95% interval; NaN if there is too little to draw from
     high: Floats
-    above_rest: Floats  # log loss on these videos less that on all others; NaN where there are none
-    told: Integers  # 1 where it is surely higher, -1 surely lower, 0 where it cannot be told
+    above_rest: Floats  # log loss on these videos less that on all others; NaN if there are none
+    told: Integers  # 1 if it is surely higher, -1 surely lower, 0 if it cannot be told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Profiles:
     brier: tuple[BrierParts, ...]
     curve_severities: tuple[int, ...]  # the strongest severity of a video; 0 is unperturbed
     curve: Floats  # (severities, entries): log loss
-    curve_area: tuple[float, ...] | None  # mean height of the curve; none with fewer than two severities
+    curve_area: tuple[float, ...] | None  # mean height of the curve; None with fewer than two severities
 
 
 def profiles_of(given: BoardInput, columns: Sequence[int]) -> Profiles:

@@ -86,7 +86,7 @@ def ranks_of(means: Floats, moved: Singles) -> NDArray[np.int32]:
 
 
 def _moved(excess: Floats, sizes: Floats, sampling: Sampling, bootstrap: Bootstrap) -> Singles:
-    """A replicate's mean less the mean: a ratio, since drawn clusters may differ in size.
+    """Return a replicate's mean less the mean: a ratio, since drawn clusters may differ in size.
 
     Scaled up by the root of g/(g-1), by which a bootstrap of few clusters is too narrow.
     """

@@ -57,7 +57,7 @@ class Standing:
     roc_auc: float | None
     roc_auc_interval: Interval | None
     failed: int
-    group: int | None  # tie group; none where there is too little to draw from
+    group: int | None  # tie group; None if there is too little to draw from
     rank_low: int | None  # 95 of 100 replicates have it between these ranks
     rank_high: int | None
     best: float | None  # share of replicates in which it is first

@@ -1,7 +1,7 @@
 """A set's outcomes as columns, beside its journal: an array of probabilities and one of kinds.
 
 The journal is the truth. The columns are made from it, are read a hundred times as fast, say which journal
-they were made from, and are made anew where that is not the one beside them.
+they were made from, and are made again if that is not the one beside them.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ PREDICTED = KINDS.index(OutcomeKind.PREDICTED)
 class Columns:
     """The outcomes of one set, in the order of the prepared set's videos."""
 
-    probability: NDArray[np.float64]  # NaN where there is none
+    probability: NDArray[np.float64]  # NaN if there is none
     kind: NDArray[np.uint8]  # an index into KINDS
 
 
 def columns_path(folder: RunFolder, name: SetName) -> Path:
-    """Return where a set's columns are kept."""
+    """Return if a set's columns are kept."""
     return folder.journal(name).with_name("outcomes.npz")
 
 
 def read_columns(
     folder: RunFolder, name: SetName, video_ids: Sequence[str], *, anew: bool = False
 ) -> Columns:
-    """Read a set's outcomes; from its journal where the columns are missing, older than it, or `anew`.
+    """Read a set's outcomes; from its journal if the columns are missing, older than it, or `anew`.
 
     A disk that refuses the columns costs time and nothing else.
 
@@ -86,7 +86,7 @@ def columns_of_journal(journal: Path, video_ids: Sequence[str]) -> Columns:
         outcome = line.outcome
         if outcome.video_id not in place or outcome.video_id in seen:
             raise ResultError(
-                f"names {outcome.video_id!r} twice, or it is no video of this set",
+                f"names {outcome.video_id!r} twice, or it is not a video of this set",
                 place=journal,
                 remedy="It was run on another prepared set; run the package again.",
             )

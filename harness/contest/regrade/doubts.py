@@ -27,7 +27,7 @@ ENTRIES_MIN = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """The answers of the good entries to one set: entries × videos, NaN where there is none."""
+    """The answers of the good entries to one set: entries × videos, NaN if there is none."""
 
     entries: tuple[str, ...]  # run ids, the best first
     probability: NDArray[np.float64]
@@ -72,7 +72,7 @@ def good_answers(runs_root: Path, frame: SetFrame, *, challenge: str, best: int)
                 continue
             columns = read_columns(folder, frame.name, frame.video_ids)
         except HarnessError:
-            continue  # a damaged run is no witness
+            continue  # a damaged run is not a witness
         answers = np.where(columns.kind == PREDICTED, columns.probability, np.nan)
         if result.package.sha256 not in found or loss < found[result.package.sha256][0]:
             found[result.package.sha256] = (loss, result.run_id, answers)
@@ -84,7 +84,7 @@ def good_answers(runs_root: Path, frame: SetFrame, *, challenge: str, best: int)
 def doubts_of(frame: SetFrame, answers: Answers) -> tuple[Doubt, ...]:
     """List the videos on which all good entries agree against the label, the surest first.
 
-    Nobody's doubt counts where fewer than two good entries answered.
+    Nobody's doubt counts if fewer than two good entries answered.
     """
     if len(answers.entries) < ENTRIES_MIN:
         return ()

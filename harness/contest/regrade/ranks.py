@@ -15,7 +15,7 @@ class Moved:
     """One run's place before and after, by rounded log loss; equal scores share a place."""
 
     run_id: str
-    name: str  # the team, or the package where no team entered it
+    name: str  # the team, or the package if no team entered it
     rank_before: int
     rank_after: int
     before: float

@@ -1,4 +1,4 @@
-"""A finished regrade put on record: in the index of runs, and in the contest's log where there is one."""
+"""A finished regrade put on record: in the index of runs, and in the contest's log if there is one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def register(
     """Renew the rows of the runs that the index knows, and tell the contest, both or neither.
 
     Returns:
-        What the contest says; none where the challenge has no contest.
+        What the contest says; None if the challenge has no contest.
 
     Raises:
         ResultError: a new result cannot be read.

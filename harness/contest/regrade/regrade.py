@@ -1,8 +1,8 @@
 """Every run of a challenge scored again: all of them, or none.
 
-Each run gets a new result of its own, sealed, that names the one before; the old ones stay. They hold from
+Each run gets a new result, sealed, that names the one before; the old ones stay. They hold from
 the moment at which the regrade's record is written, which is one file: a regrade that is killed before that
-changed nothing, and a later one begins anew.
+changed nothing, and a later one begins again.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def regrade_runs(
 
 
 def grade(folder: RunFolder, plan: Plan) -> Graded | str:
-    """Score one run again, and write its new result where the plan says so; or say why not.
+    """Score one run again, and write its new result if the plan says so; or say why not.
 
     Raises:
         InfrastructureError: the disk refuses.

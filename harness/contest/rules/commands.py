@@ -40,9 +40,9 @@ class Refusal:
     Attributes:
         rule: By which rule.
         message: In words, with what was counted; may be shown to whoever asked.
-        count: What was counted, where the rule counts.
+        count: What was counted, if the rule counts.
         limit: What it may come to.
-        again: From when on it may be possible again; none: not by waiting.
+        again: From when on it may be possible again; None: not by waiting.
     """
 
     rule: Rule
@@ -146,7 +146,7 @@ class Submit(Command):
     entry: str
     team: str
     package_sha256: str
-    external_data: tuple[str, ...] | None = None  # none: nothing was declared; (): "none was used"
+    external_data: tuple[str, ...] | None = None  # None: nothing was declared; (): "none was used"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +215,7 @@ class GrantTries(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class SelectFinals(Command):
-    """Choose the entries to be judged by; none: the best by public score."""
+    """Choose the entries to be judged by; None: the best by public score."""
 
     team: str
     entries: tuple[str, ...]

@@ -39,7 +39,7 @@ def decide(state: State, command: Command, now: datetime, by: Actor = ORGANISER)
     Args:
         state: The contest as it stands.
         command: What is asked.
-        now: The moment, with an offset. Where it lies before the last event, that event's moment is taken:
+        now: The moment, with an offset. If it is before the last event, that event's moment is taken:
             the clocks of several machines differ, and the log's does not run backwards.
         by: Who asks.
 

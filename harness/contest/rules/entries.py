@@ -93,9 +93,9 @@ def record_score(asking: Asking, command: RecordScore) -> Decided:
     if isinstance(found, Refusal):
         return found
     if not math.isfinite(command.public_loss) or command.public_loss < 0.0:
-        return Refusal(rule=Rule.ENTRY, message=f"{command.public_loss} is no log loss")
+        return Refusal(rule=Rule.ENTRY, message=f"{command.public_loss} is not a log loss")
     if command.verdict not in _OWN_DOING:
-        return Refusal(rule=Rule.ENTRY, message=f"{command.verdict[:40]!r} is no verdict that has a score")
+        return Refusal(rule=Rule.ENTRY, message=f"{command.verdict[:40]!r} is not a verdict that has a score")
     shown = None
     if found.phase is not ContestPhase.BLIND:
         shown = shown_score(
@@ -126,7 +126,7 @@ def record_failure(asking: Asking, command: RecordFailure) -> Decided:
         return found
     if command.verdict not in _OWN_DOING:
         return Refusal(
-            rule=Rule.ENTRY, message=f"{command.verdict[:40]!r} is no verdict that is an entry's own fault"
+            rule=Rule.ENTRY, message=f"{command.verdict[:40]!r} is not a verdict that is an entry's own fault"
         )
     return (
         EntryFailed(
@@ -165,7 +165,7 @@ def cancel(asking: Asking, command: CancelEntry) -> Decided:
 def requeue(asking: Asking, command: RequeueEntry) -> Decided:
     """Run again what our fault spoiled, until scores are released.
 
-    The refund is taken back where the quota of that day still has room, or else a granted try; where the team
+    The refund is taken back if the quota of that day still has room, or else a granted try; if the team
     has used both meanwhile, the organiser pays.
     """
     state = asking.state
@@ -232,7 +232,7 @@ def _takes_none(asking: Asking) -> Refusal | None:
 
 def _malformed(asking: Asking, command: Submit) -> Refusal | None:
     if not ID.fullmatch(command.entry):
-        return Refusal(rule=Rule.ENTRY, message=f"{command.entry[:70]!r} is no id of an entry")
+        return Refusal(rule=Rule.ENTRY, message=f"{command.entry[:70]!r} is not an id of an entry")
     if command.entry in asking.state.entries:
         return Refusal(rule=Rule.ENTRY, message=f"there is an entry {command.entry} already")
     if not _SHA256.fullmatch(command.package_sha256):
@@ -241,6 +241,6 @@ def _malformed(asking: Asking, command: Submit) -> Refusal | None:
 
 
 def _next_chance(asking: Asking) -> datetime | None:
-    """When the next day begins; none where the contest closes before."""
+    """When the next day begins; None if the contest closes before."""
     again = next_day(asking.now, asking.rules.zone)
     return again if again < asking.rules.closes else None

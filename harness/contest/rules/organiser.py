@@ -105,7 +105,7 @@ def grant(asking: Asking, command: GrantTries) -> Decided:
 
 @on(RecordRegrade)
 def regrade(asking: Asking, command: RecordRegrade) -> Decided:
-    """Entries that had a score have one still; what is shown is worked out anew, entry by entry."""
+    """Entries that had a score have one still; what is shown is worked out again, entry by entry."""
     state = asking.state
     refused = no_text(a_reason=command.reason)
     if refused is not None:
@@ -122,7 +122,7 @@ def regrade(asking: Asking, command: RecordRegrade) -> Decided:
             limit=len(scored),
         )
     if any(not math.isfinite(loss) or loss < 0.0 for loss in command.public_losses.values()):
-        return Refusal(rule=Rule.REGRADE, message="a public loss is no log loss")
+        return Refusal(rule=Rule.REGRADE, message="a public loss is not a log loss")
     shown: dict[str, float | None] = {}
     for team in state.teams:
         own = [one for one in state.entries_of(team) if one.status is EntryStatus.SCORED]

@@ -10,7 +10,7 @@ from harness.core.contest import ContestRules
 
 
 def moment_of(rules: ContestRules, phase: ContestPhase) -> datetime | None:
-    """Return when the calendar has a phase begin; none: it has no such phase, or no date for it."""
+    """Return when the calendar has a phase begin; None: it has no such phase, or no date for it."""
     return {
         ContestPhase.ANNOUNCED: None,
         ContestPhase.OPEN: rules.opens,
@@ -43,7 +43,7 @@ def phase_at(state: State, now: datetime) -> ContestPhase:
 
 
 def next_moment(state: State, phase: ContestPhase, now: datetime) -> datetime | None:
-    """Return when a later phase will begin; none where it began, or the organiser decides."""
+    """Return when a later phase will begin; None if it began, or the organiser decides."""
     if state.rules is None or PHASE_RANK[phase] <= PHASE_RANK[phase_at(state, now)]:
         return None
     return moment_of(state.rules, phase)

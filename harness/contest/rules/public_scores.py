@@ -1,7 +1,7 @@
 """What contestants are shown of a public score: rounded, or by the Ladder. Pure.
 
 The Ladder (Blum and Hardt 2015, "The Ladder: a reliable leaderboard for machine learning competitions",
-algorithm 1): a team's shown score changes only where the new one is better than the shown by more than a
+algorithm 1): a team's shown score changes only if the new one is better than the shown by more than a
 step, and then to the new one rounded to the step. Whoever probes labels learns nothing from all the others.
 
 One thing differs from the paper: it begins at the score of a constant 0.5, not at infinity. From infinity a
@@ -26,9 +26,9 @@ def shown_score(
 
     Args:
         loss: Exact.
-        best_shown: What the Ladder shows the team so far; none: nothing yet.
+        best_shown: What the Ladder shows the team so far; None: nothing yet.
         scores: The contest's rule.
-        public_decimals: To which scores are rounded where they are only rounded.
+        public_decimals: To which scores are rounded if they are only rounded.
     """
     if scores.rule is ShownRule.ROUNDED:
         return round(loss, public_decimals)

@@ -27,7 +27,7 @@ def next_day(moment: datetime, zone: ZoneInfo) -> datetime:
     """Return the first moment of the next day, in UTC: after 23, 24 or 25 hours, as the zone has it."""
     today = day_of(moment, zone)
     for days in range(1, _DAYS_LOOKED_AHEAD + 1):
-        # Where clocks jump over midnight, fold 0 reads it by the offset before: the moment of the jump.
+        # If clocks jump over midnight, fold 0 reads it by the offset before: the moment of the jump.
         start = datetime.combine(today + timedelta(days=days), time(), zone).astimezone(UTC)
         if start > moment and day_of(start, zone) > today:
             return start
@@ -67,7 +67,7 @@ def grants_left(state: State, team: str) -> int:
 def quota_refusal(
     rules: ContestRules, entries: tuple[Entry, ...], *, day: date, again: datetime | None
 ) -> Refusal | None:
-    """Say why the quota does not pay for one more entry on a day; none where it does.
+    """Say why the quota does not pay for one more entry on a day; None if it does.
 
     Args:
         rules: Of the contest.
@@ -117,7 +117,7 @@ class Allowance:
 
     day: date
     valid_left: int
-    failed_left: int | None  # none: failed ones count like valid ones
+    failed_left: int | None  # None: failed ones count like valid ones
     total_left: int | None
     grants_left: int
     next_day: datetime

@@ -54,6 +54,6 @@ def on(kind: type[Command]) -> Callable[[_F], _F]:
 
 
 def no_text(**texts: str) -> Refusal | None:
-    """Refuse where a text that must be there is empty."""
+    """Refuse if a text that must be there is empty."""
     missing = [name.replace("_", " ") for name, text in texts.items() if not text.strip()]
     return Refusal(rule=Rule.TEXT, message=f"give {' and '.join(missing)}") if missing else None

@@ -38,11 +38,11 @@ def register(asking: Asking, command: RegisterTeam) -> Decided:
     """Until it closes; under an id and a name that no team has, merged ones included."""
     state = asking.state
     if state.phase not in _BEFORE_CLOSE:
-        return Refusal(rule=Rule.PHASE, message=f"the contest is {state.phase}: no team may join any more")
+        return Refusal(rule=Rule.PHASE, message=f"the contest is {state.phase}: no team may join now")
     if not ID.fullmatch(command.team):
         return Refusal(
             rule=Rule.TEAM,
-            message=f"{command.team[:70]!r} is no id of a team: use a-z, 0-9 and -, 64 at most",
+            message=f"{command.team[:70]!r} is not an id of a team: use a-z, 0-9 and -, 64 at most",
         )
     name = team_name(command.name)
     if name is None:
@@ -82,7 +82,7 @@ def merge(asking: Asking, command: MergeTeams) -> Decided:
 
 
 def _allowed_so_far(asking: Asking) -> int:
-    """What one team could have handed in since the contest opened: the rule of Kaggle's contests."""
+    """Count the entries one team could have handed in since the opening: the rule of Kaggle's contests."""
     rules = asking.rules
     days = max(0, (day_of(asking.now, rules.zone) - day_of(rules.opens, rules.zone)).days + 1)
     by_days = days * (rules.valid_per_day + (rules.failed_per_day or 0))
@@ -108,7 +108,7 @@ def select_finals(asking: Asking, command: SelectFinals) -> Decided:
     own = set(state.teams[command.team].entries)
     for entry in command.entries:
         if entry not in own:
-            return Refusal(rule=Rule.FINALS, message=f"{entry[:70]!r} is no entry of this team")
+            return Refusal(rule=Rule.FINALS, message=f"{entry[:70]!r} is not an entry of this team")
         found = state.entries[entry]
         if found.status is not EntryStatus.SCORED or found.disqualified is not None:
             return Refusal(
@@ -180,7 +180,7 @@ def _standing(state: State, team: str, entry: str | None) -> Refusal | None:
     if found.merged_into is not None:
         return Refusal(rule=Rule.TEAM, message=f"team {team} went up in {found.merged_into}")
     if entry is not None and entry not in found.entries:
-        return Refusal(rule=Rule.ENTRY, message=f"{entry[:70]!r} is no entry of team {team}")
+        return Refusal(rule=Rule.ENTRY, message=f"{entry[:70]!r} is not an entry of team {team}")
     return None
 
 

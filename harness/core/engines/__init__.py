@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, kw_only=True)
 class Result(Generic[Job, Value]):
-    """What became of one job: exactly one of `value` and `error` tells, by `ok`."""
+    """What became of one job: exactly one of `value` and `error` counts, as `ok` says."""
 
     job: Job
     value: Value | None = None
@@ -30,7 +30,7 @@ class Result(Generic[Job, Value]):
         return self.error is None
 
     def unwrap(self) -> Value:
-        """The function's value.
+        """Return the function's value.
 
         Raises:
             BaseException: What the function raised, or `WorkerDiedError`.

@@ -5,7 +5,7 @@ killed worker fails every other job that waits (`test_a_killed_worker_is_reporte
 5.2, a worker that is killed between two jobs breaks the pool for good
 (`test_a_worker_that_is_killed_between_two_jobs_costs_none`), and a killed parent leaves a warning of leaked
 semaphores behind (`test_a_worker_whose_parent_was_killed_ends_without_a_word`). Both have one queue for all
-workers, and so locks; here each worker has a pipe of its own, and there is no lock that the dead could hold.
+workers, and so locks; here each worker has its own pipe, and there is no lock that the dead could hold.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class LocalEngine:
     def __init__(self, workers: int | None = None) -> None:
         chosen = os.cpu_count() or 1 if workers is None else workers
         if chosen < 0:
-            raise ConfigError(f"{chosen} workers asked for", remedy="Give 0 (in this process) or more.")
+            raise ConfigError(f"{chosen} workers are requested", remedy="Give 0 (in this process) or more.")
         self.workers = chosen
 
     def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[Result[Job, Value]]:
@@ -73,7 +73,7 @@ def _run(function: Callable[[Job], Value], job: Job) -> Result[Job, Value]:
 
 
 class _Pool(Generic[Job, Value]):
-    """Workers, each with a pipe of its own."""
+    """Workers, each with its own pipe."""
 
     def __init__(self, function: Callable[[Job], Value], limit: int) -> None:
         self._context = multiprocessing.get_context("spawn")
@@ -151,7 +151,7 @@ class _Pool(Generic[Job, Value]):
 
 
 def _serve(connection: Connection, function: Callable[[Job], Value]) -> None:
-    """A worker's life: jobs in, results out, until the pipe ends."""
+    """Run a worker: take jobs and send results until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends us
     while True:
         try:

@@ -75,10 +75,10 @@ class RayEngine:
     """An `Engine` on a Ray cluster; `close` lets go of it.
 
     Args:
-        address: Of the cluster, `HOST:PORT`; none: a cluster of this one machine, started for the purpose.
+        address: Of the cluster, `HOST:PORT`; None: a cluster of this one machine, started for the purpose.
         need: What each job holds.
         retries: How often a job is given out again whose worker or node died. For work whose repetition
-            changes nothing; where somebody else decides on that, leave it 0.
+            changes nothing; if somebody else decides on that, leave it 0.
 
     Raises:
         ConfigError: Ray is not installed.

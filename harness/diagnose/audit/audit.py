@@ -51,7 +51,7 @@ def audit_challenge(
 ) -> AuditReport:
     """Audit all sets of a challenge.
 
-    Footage is compared on the clean sources always; leaks are looked for in what contestants are fed where
+    Footage is compared on the clean sources always; leaks are looked for in what contestants are fed if
     `prepared` holds the set, and in the clean sources otherwise.
 
     Args:

@@ -41,7 +41,7 @@ def feature_table(traits: Sequence[Traits]) -> FeatureTable:
 
 
 def modified_table(traits: Sequence[Traits]) -> FeatureTable:
-    """Return what the modification times tell, which staging hides and a published folder shows."""
+    """Return what the modification times reveal, which staging hides and a published folder shows."""
     times = np.asarray([one.modified_ns for one in traits], dtype=np.float64)
     place = _places(times)
     columns = [*_with_distance(MODIFIED, times), (f"{MODIFIED}, parity of the place", place % 2)]

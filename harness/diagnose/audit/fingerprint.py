@@ -191,7 +191,7 @@ def _centred(picture: Floats) -> Floats:
 
 
 def _motion(clip: Floats) -> Floats:
-    """What moves: the clip less its mean picture, smoothed, and less the mean of each picture (flicker)."""
+    """Return what moves: the clip less its mean picture, smoothed, less each picture's mean (flicker)."""
     if not len(clip):
         return clip
     rest = clip - clip.mean(axis=0)

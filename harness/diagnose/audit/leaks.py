@@ -2,7 +2,7 @@
 
 Everything here is about tables of numbers, never about videos. Two facts shape it:
 
-* The videos of one source are no independent draws: a fake shares size, rate and length with its real video.
+* The videos of one source are not independent draws: a fake shares size, rate and length with its real video.
   `relabelings` moves labels only in ways the null hypothesis allows, inside a source and between whole
   sources of one size, and how much an AUC scatters under them is how much its interval is widened.
 * The linear classifier is ridge regression on the labels, whose predictions are linear in the labels: its
@@ -37,7 +37,7 @@ RELABELINGS_MIN = 1000  # with fewer, no p-value can be small enough for a verdi
 SOURCES_MIN = 6  # to hold out whole sources: with fewer, a fold would teach next to nothing
 BOOSTED_VIDEOS_MIN = 200  # trees need this many to find what the linear classifier cannot
 BOOSTED_RELABELINGS = 40  # a normal law is fitted to them
-BOOSTED_EFFECT = 1.5  # cross-validation's excess variance, where no relabelings measure it
+BOOSTED_EFFECT = 1.5  # cross-validation's excess variance, if no relabelings measure it
 _CELLS = 2_000_000  # videos times relabelings at once: bounds a table to 16 MB
 
 
@@ -46,8 +46,8 @@ class LeakTest:
     """How labels are moved, and which videos are held out together.
 
     `labels` is (n, 1 + count): the truth first, then relabelings, which respected sources, or moved single
-    videos where too few sources could be exchanged (`unit` says which). `groups` numbers what is held out
-    together: sources, or single videos where there are fewer than six. A fake must not be held out while its
+    videos if too few sources could be exchanged (`unit` says which). `groups` numbers what is held out
+    together: sources, or single videos if there are fewer than six. A fake must not be held out while its
     real video is learnt from: they are alike in all but the label, and the classifier would be wrong on
     purpose.
     """
@@ -68,7 +68,7 @@ class AucTest:
 
 
 def make_plan(labels: Bools, groups: Integers, *, count: int, rng: np.random.Generator) -> LeakTest:
-    """Draw relabelings that respect sources, or single videos where the sources allow fewer than 1,000."""
+    """Draw relabelings that respect sources, or single videos if the sources allow fewer than 1,000."""
     own = np.arange(len(labels), dtype=np.int64)
     sources = len(np.unique(groups))
     exchanged, total, unit = groups, _log_relabelings(labels, groups), Unit.SOURCE
@@ -99,14 +99,14 @@ def relabelings(labels: Bools, groups: Integers, *, count: int, rng: np.random.G
 
 
 def _groups_by_size(groups: Integers) -> list[Integers]:
-    """The members of all groups of one size as one table, (number of groups, size)."""
+    """Return the members of all groups of one size as one table, (number of groups, size)."""
     members = [np.flatnonzero(groups == group).astype(np.int64) for group in np.unique(groups)]
     sizes = sorted({len(one) for one in members})
     return [np.stack([one for one in members if len(one) == size]) for size in sizes]
 
 
 def _log_relabelings(labels: Bools, groups: Integers) -> float:
-    """The logarithm of how many different labelings `relabelings` can draw."""
+    """Return the logarithm of how many different labelings `relabelings` can draw."""
     total = 0.0
     for table in _groups_by_size(groups):
         fakes, size = labels[table].sum(axis=1), table.shape[1]
@@ -120,7 +120,7 @@ def judge_columns(values: Floats, plan: LeakTest) -> list[AucTest]:
     """Test every column alone, two-sided; `p` is corrected for the number of columns.
 
     Westfall and Young 1993 (max-T): how often the most extreme column of a relabeling, each in units of its
-    own scatter, is as extreme as this one. It uses that columns are correlated, where Bonferroni does not.
+    own scatter, is as extreme as this one. Unlike Bonferroni, it uses that columns are correlated.
     """
     fakes = int(plan.labels[:, 0].sum())
     counts = fakes, len(plan.labels) - fakes
@@ -138,9 +138,9 @@ def judge_columns(values: Floats, plan: LeakTest) -> list[AucTest]:
 
 
 def _interval(auc: float, null_variance: float, counts: tuple[int, int], unit: Unit) -> Interval:
-    """Widen Newcombe's interval where relabelings scatter more than independent videos would.
+    """Widen Newcombe's interval if relabelings scatter more than independent videos would.
 
-    They do so where sources hold many videos of one label, and for a classifier that learns from the very
+    They do so if sources hold many videos of one label, and for a classifier that learns from the very
     videos it is then tried on in turn (1.4 to 1.7 times the variance). Never narrower than independence.
     """
     fakes, reals = counts
@@ -204,10 +204,10 @@ def cross_validated_aucs(features: Floats, labels: Bools, fold_tables: Sequence[
 
 
 def judge_boosted(values: Floats, plan: LeakTest, *, bar: float, rng: np.random.Generator) -> AucTest:
-    """Cross-validate gradient-boosted trees, which find what only several features together tell.
+    """Cross-validate gradient-boosted trees, which find what only several features together reveal.
 
     Relabelings cost a training each, so there are 40, and `p` is the tail of a normal law fitted to them (the
-    AUC of 200 videos and more is close to normal); where even an interval without them does not clear `bar`,
+    AUC of 200 videos and more is close to normal); if even an interval without them does not clear `bar`,
     there are none, and `p` is 1.
     """
     folds, seed = make_folds(plan, rng), int(rng.integers(2**31))

@@ -26,7 +26,7 @@ class Clip:
 
     @property
     def source(self) -> str:
-        """What it was made from; itself where the labels name nothing."""
+        """What it was made from; itself if the labels name nothing."""
         return self.label.source or self.traits.name
 
     @property
@@ -152,7 +152,7 @@ def _equal(
 
 
 def _sources(ours: Sequence[Clip], theirs: Sequence[Clip]) -> set[str]:
-    """Sources of both; a video without a named source counts only where the other set names it as one."""
+    """Return the sources of both; a video without a named source counts only if the other set names it."""
     return {
         one.source
         for one, other in itertools.chain(_equal(ours, theirs, lambda clip: [clip.source]))
@@ -161,7 +161,7 @@ def _sources(ours: Sequence[Clip], theirs: Sequence[Clip]) -> set[str]:
 
 
 def _persons(clips: Iterable[Clip]) -> set[str]:
-    """The persons named; a face swap may name two, as in `anna+ben`."""
+    """Return the persons named; a face swap may name two, as in `anna+ben`."""
     return {
         name for clip in clips for part in _SEPARATORS.split(clip.label.identity) if (name := part.strip())
     }

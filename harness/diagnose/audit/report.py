@@ -135,7 +135,7 @@ RULES: Mapping[str, AuditRule] = {
             "A201",
             _ERROR,
             "a classifier that never sees a picture predicts the label",
-            "Remove what the features to blame tell; then audit again.",
+            "Remove what these features reveal, then audit again.",
         ),
         (
             "A202",
@@ -146,7 +146,7 @@ RULES: Mapping[str, AuditRule] = {
         (
             "A203",
             _ERROR,
-            "the order of the names tells about labels",
+            "the order of the names reveals labels",
             "Give the files random names, or prepare the set: that does.",
         ),
         (
@@ -169,7 +169,7 @@ RULES: Mapping[str, AuditRule] = {
             "A304",
             _WARNING,
             "the same person is in two sets",
-            "Split the sets by person where there are enough; otherwise say so with the scores.",
+            "Split the sets by person if there are enough; otherwise say so with the scores.",
         ),
         ("A311", _ERROR, "the same file is both real and fake", "Correct the labels, or remove the files."),
         ("A312", _WARNING, "the same file is there more than once", "Keep one of them."),

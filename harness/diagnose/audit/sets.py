@@ -138,7 +138,7 @@ def _balance(videos: Sequence[Fed]) -> tuple[BalanceRow, ...]:
 
 
 def verdict(test: AucTest, tests: int) -> Severity | None:
-    """The rule: a leak is an AUC whose interval clears 0.5 by `MARGIN`, and that chance does not explain.
+    """Decide by the rule: a leak is an AUC whose interval clears 0.5 by `MARGIN`, beyond chance.
 
     `p`, times the number of tests of the audit, decides between an error (at most `ALPHA`), a warning (at
     most `SUSPICION`) and nothing.

@@ -57,7 +57,7 @@ def auc_interval(auc: float, *, positives: float, negatives: float, unit: Unit =
 
     Args:
         auc: In [0, 1].
-        positives: Number of fakes; less than counted, and no integer, where videos are not independent.
+        positives: Number of fakes; less than counted, and no integer, if videos are not independent.
         negatives: The same of reals.
         unit: What the counts are counts of, for the record.
     """

@@ -1,6 +1,6 @@
-"""What a video file tells besides its picture: everything a contestant could read without looking.
+"""What a video file reveals besides its picture: everything a contestant could read without looking.
 
-One pass over the packets of a file. Audio is decoded for its loudness; pictures only where a fingerprint is
+One pass over the packets of a file. Audio is decoded for its loudness; pictures only if a fingerprint is
 asked for. Nothing here knows a label.
 """
 
@@ -36,7 +36,7 @@ _COLOUR_TAGS = ("color_range", "color_primaries", "color_trc", "colorspace")
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """What one file tells besides its picture. `numbers` and `words` are keyed by a plain English name."""
+    """What one file reveals besides its picture. `numbers` and `words` are keyed by a plain English name."""
 
     name: str
     sha256: str
@@ -199,7 +199,7 @@ def _decibel(amplitude: float) -> float:
 
 
 def _signature(data: bytes) -> str:
-    """The encoder's signature with its settings, as x264 and others leave one in the first packet."""
+    """Read the encoder's signature and settings, which x264 and others leave in the first packet."""
     found = _ENCODER_STRING.search(data)
     return found.group().decode("ascii") if found else ""
 
@@ -246,7 +246,7 @@ def _words(container: InputContainer, path: Path, signature: str) -> dict[str, s
 
 
 def _box_layout(path: Path) -> str:
-    """The order of the top-level boxes of an MP4 or MOV file; empty for other containers."""
+    """Return the order of the top-level boxes of an MP4 or MOV file; empty for other containers."""
     layout: list[str] = []
     with path.open("rb") as file:
         while len(layout) < _BOXES_MAX and len(header := file.read(16)) >= 8:

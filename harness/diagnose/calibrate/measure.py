@@ -27,7 +27,7 @@ from harness.sandbox.protocol import Answer, Ready, decode_reply, encode_predict
 from harness.videos.synthetic import ClipSpec, write_clip
 
 ROUNDS = 15
-ENOUGH_ROUNDS = 5  # where the machine is too busy for all of them within a minute
+ENOUGH_ROUNDS = 5  # if the machine is too busy for all of them within a minute
 ENOUGH_SECONDS = 60.0
 WARM_UP_ROUNDS = 2  # libraries choose their kernels in the first
 MARK = "harness-calibration "

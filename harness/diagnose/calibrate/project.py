@@ -54,7 +54,7 @@ class Projection:
 
 
 def ratios(own: Calibration, reference: Reference) -> dict[str, float]:
-    """Return for each part how many seconds the organiser's machine takes where this one takes one."""
+    """Return for each part how many seconds the organiser's machine takes for one second of this machine."""
     return {part: reference.seconds.of(part) / own.seconds.of(part) for part in PARTS}
 
 
@@ -67,7 +67,7 @@ def project(
     videos: int = VIDEOS,
     seed: int = 0,
 ) -> Projection | None:
-    """Project a package's times; None where nothing was timed.
+    """Project a package's times; None if nothing was timed.
 
     Args:
         video_seconds: Of single videos, on this machine, under this machine's limits.

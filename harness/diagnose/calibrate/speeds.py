@@ -68,7 +68,7 @@ class Calibration(_Strict):
 
 
 def load_reference(path: Path | None = None) -> Reference:
-    """Read an organiser's published speeds; the shipped ones where no file is given.
+    """Read an organiser's published speeds; the shipped ones if no file is given.
 
     Raises:
         ConfigError: the file cannot be read, or is not what it should be; every wrong key is named.
@@ -99,7 +99,7 @@ def reference_at(cache: Path) -> Path:
 
 
 def kept_reference(cache: Path) -> Reference:
-    """Return the organiser's speeds that were given last; the shipped ones where none were.
+    """Return the organiser's speeds that were given last; the shipped ones if none were.
 
     Raises:
         ConfigError: what is kept is damaged.
@@ -135,7 +135,7 @@ def keep(found: Calibration, cache: Path) -> Path:
 
 
 def kept(cache: Path) -> Calibration | None:
-    """Read this machine's calibration; None where there is none, or one of another version.
+    """Read this machine's calibration; None if there is none, or one of another version.
 
     Raises:
         ResultError: it is damaged.

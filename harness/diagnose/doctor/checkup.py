@@ -78,7 +78,7 @@ EngineCheck = Callable[[docker.DockerClient, Patient], Iterable[Diagnosis]]
 def examine(
     patient: Patient, *, host: Iterable[Check], engine: Iterable[EngineCheck], say: Callable[[str], None]
 ) -> Checkup:
-    """Look at everything. Where no engine answers that is one failure, and what needs one is left out.
+    """Look at everything. If no engine answers that is one failure, and what needs one is left out.
 
     Args:
         patient: What is to be looked at.

@@ -96,12 +96,12 @@ def control_groups(client: docker.DockerClient, patient: Patient) -> Iterator[Di
         yield fails(
             "limits",
             f"the engine cannot limit {', '.join(missing)}",
-            "Enable these controllers in the kernel, and delegate them where the engine is rootless.",
+            "Enable these controllers in the kernel, and delegate them if the engine is rootless.",
         )
     elif info.get("SwapLimit") is False:
         yield warns(
             "limits",
-            "swap is not counted: where the host has swap, a package gets more memory than its limit",
+            "swap is not counted: if the host has swap, a package gets more memory than its limit",
             "Turn swap off (`swapoff -a`), or start the kernel with swapaccount=1.",
         )
     else:

@@ -71,7 +71,7 @@ KNOWN_HOLES = (
 
 
 def version_of(text: str) -> Version | None:
-    """Read the first version in a text; None where there is none."""
+    """Read the first version in a text; None if there is none."""
     match = _NUMBERS.search(text)
     return None if match is None else (int(match[1]), int(match[2]), int(match[3] or 0))
 

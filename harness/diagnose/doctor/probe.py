@@ -61,7 +61,7 @@ _FACTS = TypeAdapter(ProbeFacts)
 def probe_container(client: docker.DockerClient, patient: Patient) -> Iterator[Diagnosis]:
     """Look for the runtime image, and start the probe in it.
 
-    Yields warnings instead of a probe where the image has not been built yet.
+    Yields warnings instead of a probe if the image has not been built yet.
     """
     image = find_runtime_image(client)
     if image is None:
@@ -83,7 +83,7 @@ def probe_container(client: docker.DockerClient, patient: Patient) -> Iterator[D
 
 
 def find_runtime_image(client: docker.DockerClient) -> str | None:
-    """Return the runtime image's id where the engine has it; nothing is built."""
+    """Return the runtime image's id if the engine has it; nothing is built."""
     base = find_base(client)
     if base is None:
         return None
@@ -123,7 +123,8 @@ def run_probe(
         raise InfrastructureError(f"{NO_SOURCE}: the package's folder is empty in a container")
     if not isinstance(reply, Ready):
         raise InfrastructureError(
-            f"the probe failed: {reply}", remedy="`harness image` builds the image anew if its parts changed."
+            f"the probe failed: {reply}",
+            remedy="`harness image` builds the image again if its parts changed.",
         )
     return parse_probe(log)
 

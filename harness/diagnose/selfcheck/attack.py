@@ -54,7 +54,7 @@ class Observed:
 
     verdicts: tuple[Verdict, Verdict]  # lenient, strict
     runs: tuple[SetRun, ...] = ()  # one per set, under the lenient rule
-    findings: tuple[str, ...] = ()  # codes, where it was refused
+    findings: tuple[str, ...] = ()  # codes, if it was refused
     refusal: str = ""
     seconds: float = 0.0
     containers: tuple[str, ...] = ()  # still there
@@ -83,7 +83,7 @@ def attack(behaviour: Behaviour, target: Target) -> Observed:
 
 
 class _Work:
-    """One attack, in a folder of its own."""
+    """One attack, in its own folder."""
 
     def __init__(self, behaviour: Behaviour, target: Target, parent: Path) -> None:
         self._behaviour = behaviour

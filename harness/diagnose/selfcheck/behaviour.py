@@ -97,9 +97,9 @@ class Expect(BaseModel):
     def _fits_together(self) -> Expect:
         never_started = self.verdicts.strict is Verdict.INVALID_PACKAGE
         if never_started == bool(self.outcomes):
-            raise ValueError("`outcomes` are given exactly where the package is started")
+            raise ValueError("`outcomes` are given exactly if the package is started")
         if never_started != bool(self.findings):
-            raise ValueError("`findings` are given exactly where the package is refused")
+            raise ValueError("`findings` are given exactly if the package is refused")
         answered = self.outcomes.count(OutcomeKind.PREDICTED)
         if self.probabilities and len(self.probabilities) != answered:
             raise ValueError("`probabilities` are as many as videos are PREDICTED")

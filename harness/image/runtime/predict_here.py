@@ -1,4 +1,4 @@
-"""Asks a package about videos in this very Python, with a debugger where it is wanted. No sandbox.
+"""Asks a package about videos in this very Python, with a debugger if it is wanted. No sandbox.
 
 Standard library only, like the runner beside it, whose way of loading a package it uses.
 Called as: predict_here.py PACKAGE PDB VIDEO...

@@ -160,7 +160,7 @@ def answer_videos(pipe: Pipe, predictor: Any, videos: Path) -> None:
         try:
             pipe.send(reply)
         except (TypeError, ValueError):  # such as an integer with too many digits to write
-            pipe.send({"type": "answer", "id": request["id"], "probability": "a value that is no number"})
+            pipe.send({"type": "answer", "id": request["id"], "probability": "a value that is not a number"})
 
 
 def plain_number(value: Any) -> Any:
@@ -250,7 +250,7 @@ def read_table(path: Path) -> str:
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is no plain file")
+            raise ValueError("it is not a plain file")
         data = stream.read(TABLE_BYTES_MAX + 1)
     if len(data) > TABLE_BYTES_MAX:
         raise ValueError(f"it has more than {TABLE_BYTES_MAX} bytes")

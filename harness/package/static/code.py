@@ -42,7 +42,7 @@ class Code:
     gpus: bool = True  # whether the challenge gives any
 
     def main_file(self) -> str | None:
-        """Return the file that the entry or the command starts, where there is one."""
+        """Return the file that the entry or the command starts, if there is one."""
         if self.manifest is None:
             return None
         if self.manifest.entry is not None:
@@ -76,7 +76,7 @@ def _syntax(code: Code, main_file: str | None) -> Iterator[Finding]:
         if isinstance(scan, Unreadable):
             # A file that nothing imports may be for another Python: only the main file must parse.
             severity = Severity.ERROR if path == main_file else Severity.WARNING
-            message = f"is no valid Python 3.11: {printable(scan.message)}"
+            message = f"is not valid Python 3.11: {printable(scan.message)}"
             yield found("P301", message, place=_at(path, scan.line), severity=severity)
 
 

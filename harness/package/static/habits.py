@@ -23,7 +23,7 @@ class Hint:
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """What one file does, as far as its text tells."""
+    """What one file does, as far as its text says."""
 
     names: tuple[Hint, ...] = ()  # dotted names of other modules, aliases resolved, such as numpy.int
     cuda: tuple[Hint, ...] = ()  # asks for a GPU without having asked whether there is one
@@ -70,7 +70,7 @@ def habits_of(tree: ast.Module) -> Habits:
 
 
 def dotted(node: ast.expr) -> str:
-    """Return `a.b.c` of an expression; `…` stands for what is no name."""
+    """Return `a.b.c` of an expression; `…` stands for what is not a name."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

@@ -52,7 +52,7 @@ def look(path: str, stream: BinaryIO) -> OwnWheel:
 
 
 def problem_of(name: str) -> str:
-    """Say why the image's Python cannot use a wheel of this file name; empty where it can."""
+    """Say why the image's Python cannot use a wheel of this file name; empty if it can."""
     match = _NAME.fullmatch(name)
     if match is None:
         return "the name is not that of a wheel"

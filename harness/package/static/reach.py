@@ -11,11 +11,11 @@ def reached_from(main_file: str | None, scans: Mapping[str, Scan | Unreadable]) 
     """Follow imports from the file that is started.
 
     Args:
-        main_file: Relative to the package's root; None where it is unknown or no Python.
+        main_file: Relative to the package's root; None if it is unknown or no Python.
         scans: Every Python file of the package, by path.
 
     Returns:
-        The files reached, the first included; None where that cannot be told, since something on the way
+        The files reached, the first included; None if that cannot be told, since something on the way
         imports or starts code by names that cannot be read.
     """
     if main_file is None or main_file not in scans:

@@ -65,7 +65,7 @@ REMOVED: Final[dict[str, str]] = {
 
 
 def removed_part(name: str) -> str | None:
-    """Return the row that a dotted name falls under, itself or one it begins with; None where none does."""
+    """Return the row that a dotted name falls under, itself or one it begins with; None if none does."""
     parts = name.split(".")
     heads = (".".join(parts[:count]) for count in range(2, len(parts) + 1))
     return next((head for head in heads if head in REMOVED), None)

@@ -29,7 +29,7 @@ _DOWNLOADS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """One absolute import; `guarded` where a failure may be expected: in a try, a function or a condition."""
+    """One absolute import; `guarded` if a failure may be expected: in a try, a function or a condition."""
 
     module: str
     line: int

@@ -10,7 +10,7 @@ from harness.package.findings import Finding, Severity, found
 from harness.package.manifest import MANIFEST_NAME, Manifest
 
 HEAD_BYTES = 512
-INSTRUCTIONS_MIN = 3  # PROTO, a value, STOP; bytes that only look like the first are no evidence
+INSTRUCTIONS_MIN = 3  # PROTO, a value, STOP; bytes that only look like the first are not evidence
 WEIGHT_SUFFIXES = (
     *(
         ".pt",
@@ -47,7 +47,7 @@ _OBJECT_ARRAY = re.compile(rb"\x93NUMPY.{2,6}\{[^}]*'descr': '\|O", re.DOTALL)
 
 
 def is_pickle(path: str, head: bytes) -> bool:
-    """Tell by content, and by name where the content could be, whether opening a file runs a pickle.
+    """Tell by content, and by name if the content could be, whether opening a file runs a pickle.
 
     Args:
         path: The file's name.
@@ -85,7 +85,7 @@ def weight_findings(
     """Yield the findings about weights.
 
     Args:
-        manifest: What the contestant declares; None where it cannot be read.
+        manifest: What the contestant declares; None if it cannot be read.
         heads: Every file's first `HEAD_BYTES` bytes, by path.
         external_data_required: Whether the challenge refuses weights of unknown origin.
     """

@@ -34,11 +34,11 @@ class Record:
         """The event, read from its JSON.
 
         Raises:
-            ValueError: it is no JSON object.
+            ValueError: it is not a JSON object.
         """
         found = json.loads(self.event)
         if not isinstance(found, dict):
-            raise ValueError(f"event {self.number} is no JSON object")
+            raise ValueError(f"event {self.number} is not a JSON object")
         return found
 
 
@@ -71,7 +71,7 @@ def digest_of(challenge: str, number: int, previous: str, event: str) -> str:
 def verify(
     records: Iterable[Record], *, head: str | None = None, events: int | None = None
 ) -> tuple[str, ...]:
-    """Say everything that is wrong with a chain; nothing where it is whole.
+    """Say everything that is wrong with a chain; nothing if it is whole.
 
     Args:
         records: All of one contest, in the order of their numbers.

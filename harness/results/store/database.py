@@ -14,7 +14,7 @@ from harness.core.errors import StoreError
 from harness.results.store.migrate import upgrade
 
 _SQLITE_WAIT_SECONDS = 60
-_ATTEMPTS = 3  # where another harness wrote the same thing at once, or the database broke a deadlock
+_ATTEMPTS = 3  # if another harness wrote the same thing at once, or the database broke a deadlock
 _WRITES = "harness_writes"
 
 _T = TypeVar("_T")
@@ -55,7 +55,7 @@ class Database:
         self._engine.dispose()
 
     def write(self, work: Callable[[sa.Connection], _T]) -> _T:
-        """Do work in one transaction; where the database refused it for what others did at once, do it again.
+        """Do work in one transaction; if the database refused it for what others did at once, do it again.
 
         Raises:
             StoreError: the database cannot be written. Whatever the work raises itself goes through.

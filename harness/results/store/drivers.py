@@ -37,7 +37,7 @@ class DriverRow:
 
 
 def get(connection: sa.Connection, challenge: str) -> DriverRow | None:
-    """Return a contest's row; none: no driver was ever at it."""
+    """Return a contest's row; None: no driver was ever at it."""
     found = connection.execute(sa.select(DRIVERS).where(DRIVERS.c.challenge == challenge)).mappings().first()
     return None if found is None else DriverRow(**{**found, "wish": Wish(found["wish"])})
 
@@ -68,7 +68,7 @@ def take(
         dead: The caller knows that the one that is written down is gone.
 
     Returns:
-        The row, with the token that only this driver has; none: another one is at work.
+        The row, with the token that only this driver has; None: another one is at work.
     """
     _ensure(connection, challenge)
     quiet = sa.or_(

@@ -1,6 +1,6 @@
 """The events of contests: appended one after the other, chained by hash, never changed.
 
-Whoever appends says how many events their decision was made on. Where others were faster, nothing is written
+Whoever appends says how many events their decision was made on. If others were faster, nothing is written
 and `OthersWereFaster` tells so: read the new events, decide again. That is all the locking there is.
 """
 

@@ -51,7 +51,7 @@ class NewJob:
     challenge: str
     entry: str | None = None
     team: str | None = None
-    turn: int = 0  # lower ones first: the how-manieth of its team, where teams take turns
+    turn: int = 0  # lower ones first: the how-manieth of its team, if teams take turns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ def claim(
     """Take the next job that waits: the lowest turn first, then the one that waited longest.
 
     Returns:
-        The job, with the attempt and the token that only this worker has; None where none waits.
+        The job, with the attempt and the token that only this worker has; None if none waits.
     """
     query = sa.select(JOBS.c.run_id, JOBS.c.set_name, JOBS.c.shard).where(
         JOBS.c.state == JobState.WAITING.value
@@ -156,7 +156,7 @@ def heartbeat(
     now: datetime,
     lease_seconds: float,
 ) -> bool:
-    """Keep a claim for longer; false where it is not one's own any more, and the work must be given up."""
+    """Keep a claim for longer; false if it is not one's own any more, and the work must be given up."""
     until = moment_text(now + timedelta(seconds=lease_seconds))
     return _swap(connection, key, attempt, token, {"heartbeat": moment_text(now), "lease_until": until})
 
@@ -164,7 +164,7 @@ def heartbeat(
 def complete(
     connection: sa.Connection, key: JobKey, *, attempt: int, token: int, now: datetime, outcome: str
 ) -> bool:
-    """Deliver what came of a job; false where the claim is not one's own any more: nothing is changed."""
+    """Deliver what came of a job; false if the claim is not one's own any more: nothing is changed."""
     done = {
         "state": JobState.DONE.value,
         "finished": moment_text(now),
@@ -184,10 +184,10 @@ def give_back(
     note: str,
     attempts_max: int,
 ) -> JobState | None:
-    """Give a claim back: it waits as the next attempt, or has failed where no attempt is left.
+    """Give a claim back: it waits as the next attempt, or has failed if no attempt is left.
 
     Returns:
-        Its state now; None where the claim was not one's own any more: nothing is changed.
+        Its state now; None if the claim was not one's own any more: nothing is changed.
     """
     last = attempt >= attempts_max
     state = JobState.FAILED if last else JobState.WAITING

@@ -15,7 +15,7 @@ _LOCK = 0x68617276  # of PostgreSQL's advisory locks: any number that nobody els
 
 
 def upgrade(connection: sa.Connection, *, place: str) -> None:
-    """Make or change the tables, in the caller's transaction; nothing where they are as they must be.
+    """Make or change the tables, in the caller's transaction; nothing if they are as they must be.
 
     Raises:
         StoreError: the database is of a newer release, or no index of ours.
@@ -53,7 +53,7 @@ def _known() -> set[str]:
 
 
 def _refuse_unknown_index(connection: sa.Connection, place: str) -> None:
-    """An index of the releases before migrations says its version in a table of its own."""
+    """Read the version that an index from before migrations keeps in its own table."""
     if sa.inspect(connection).has_table("harness_store"):
         versions = connection.execute(sa.text("SELECT schema_version FROM harness_store")).scalars().all()
         if versions and versions != [1]:

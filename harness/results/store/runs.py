@@ -51,7 +51,7 @@ def record(connection: sa.Connection, folder: RunFolder) -> RunRow:
     """Put a finished run into the index, or renew what it says; twice is once.
 
     Raises:
-        ResultError: the folder holds no result that can be read.
+        ResultError: the folder contains no result that can be read.
     """
     one_writer(connection, RUNS)
     return _renew(connection, folder)

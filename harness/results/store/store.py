@@ -22,8 +22,8 @@ class Store(Database):
     """A database with the store's tables. Safe to use from several harnesses at once.
 
     Args:
-        url: `sqlite:///FILE` or `postgresql+psycopg://…`. Tables are made where there are none, and brought
-            to this release where an older one made them.
+        url: `sqlite:///FILE` or `postgresql+psycopg://…`. Tables are made if there are none, and brought
+            to this release if an older one made them.
 
     Raises:
         StoreError: it cannot be reached, is of another version, or the URL makes no sense.
@@ -33,7 +33,7 @@ class Store(Database):
         """Put a finished run into the index, or renew what it says; twice is once.
 
         Raises:
-            ResultError: the folder holds no result that can be read.
+            ResultError: the folder contains no result that can be read.
             StoreError: the database cannot be written.
         """
         return self.write(lambda connection: runs.record(connection, folder))
@@ -43,7 +43,7 @@ class Store(Database):
 
         Raises:
             ConfigError: the name is empty, too long or not printable; or the run was entered by another team.
-            ResultError: the folder holds no result that can be read.
+            ResultError: the folder contains no result that can be read.
             StoreError: the database cannot be written.
         """
         enter(folder, team=team, submitted=submitted)

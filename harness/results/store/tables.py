@@ -28,10 +28,10 @@ RUNS = sa.Table(
     sa.Column("public_log_loss", sa.Double),
     sa.Column("private_log_loss", sa.Double),
     sa.Column("eligible", sa.Boolean, nullable=False),
-    sa.Column("team", sa.Text, index=True),  # none: a run that was not submitted by `harness submit`
+    sa.Column("team", sa.Text, index=True),  # None: a run that was not submitted by `harness submit`
     sa.Column("submitted", _MOMENT),
-    sa.Column("result_sha256", _SHA256),  # of the result that holds; none: indexed by an older release
-    sa.Column("regrade", _ID),  # that made it; none: the run itself did
+    sa.Column("result_sha256", _SHA256),  # of the result that holds; None: indexed by an older release
+    sa.Column("regrade", _ID),  # that made it; None: the run itself did
 )
 SETS = sa.Table(
     "harness_sets",
@@ -135,7 +135,7 @@ DRIVERS = sa.Table(
     sa.Column("challenge", _NAME, primary_key=True),
     sa.Column("wish", sa.String(40), nullable=False),  # of the organiser: run, pause or drain
     sa.Column("token", sa.BigInteger, nullable=False),  # fencing: grows with every driver
-    sa.Column("driver", sa.Text),  # none: nobody is at work
+    sa.Column("driver", sa.Text),  # None: nobody is at work
     sa.Column("since", _MOMENT),
     sa.Column("heartbeat", _MOMENT),
 )

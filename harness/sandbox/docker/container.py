@@ -203,14 +203,14 @@ class ContainerProcess:
 
     def _oom_was_announced(self) -> bool:
         # An engine may mark the state after the end has been told; its list of events has it by then, or a
-        # moment later where the engine is busy: its two sources of such news are not in step.
+        # moment later if the engine is busy: its two sources of such news are not in step.
         deadline = time.monotonic() + OOM_NEWS_SECONDS
         while not (announced := self._knows_of_oom()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return announced
 
     def _refuse_a_kill_from_outside(self, final: SandboxFacts) -> None:
-        """A package cannot reach the engine: a kill that the engine carried out, and we did not ask for, is ours.
+        """Blame ourselves for a kill by the engine that we did not request: no package can reach it.
 
         Raises:
             SandboxError: somebody else had the engine kill it.
@@ -309,7 +309,7 @@ class ContainerProcess:
             self._inbox.feed_frames(data)
         elif not self._inbox.feed_log(data) and not self._log_limit_exceeded.is_set():
             self._log_limit_exceeded.set()
-            # In a thread of its own: the engine ends a container only once somebody has read what it wrote.
+            # In its own thread: the engine ends a container only once somebody has read what it wrote.
             threading.Thread(target=self._end_at_once, name="flood-stopper", daemon=True).start()
 
     def _end_at_once(self) -> None:

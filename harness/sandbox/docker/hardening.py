@@ -18,7 +18,7 @@ ENTRYPOINT = ("python3", "-sPB", "/opt/harness/runner.py")  # in the image; -P: 
 USER = "10001:10001"  # in no image's passwd, so it owns nothing
 USERS = range(10_001, 60_000)  # within what a remapped user namespace has
 HOSTNAME = "sandbox"
-OOM_SCORE_ADJUSTMENT = 500  # where the host itself runs out of memory, the package dies before the harness
+OOM_SCORE_ADJUSTMENT = 500  # if the host itself runs out of memory, the package dies before the harness
 STANDBY_FOLDER = "package"  # in what is mounted for a package that is still to come
 CACHE_FOLDER = "/tmp/.cache"  # noqa: S108  (in the container: a fresh tmpfs)
 
@@ -44,7 +44,7 @@ def container_options(
         spec: What to start and its limits.
         labels: For the reaper.
         cpuset: The cores it may run on, in the kernel's list format, e.g. `0-1`.
-        seccomp: The profile's JSON; the vendored one where it is not given.
+        seccomp: The profile's JSON; the vendored one if it is not given.
         cdi: Whether the engine knows the GPUs as CDI devices.
         torch_fraction: See `environment`.
         user: Numeric `user:group`, one per container: the kernel counts inotify watchers, pipe buffers and
@@ -129,7 +129,7 @@ def environment(
         "TRITON_CACHE_DIR": f"{CACHE_FOLDER}/triton",
         "NUMBA_CACHE_DIR": f"{CACHE_FOLDER}/numba",
         "MPLCONFIGDIR": f"{CACHE_FOLDER}/matplotlib",
-        # An image's own `all` would hand out every GPU where NVIDIA's runtime is the default.
+        # An image's own `all` would hand out every GPU if NVIDIA's runtime is the default.
         "NVIDIA_VISIBLE_DEVICES": "void" if cdi else ",".join(spec.gpu_uuids) or "void",
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility,video",
         **({} if spec.standby is None else {"HARNESS_STANDBY": " ".join(spec.standby)}),

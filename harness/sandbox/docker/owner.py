@@ -1,7 +1,7 @@
 """Who started a container or made a folder: a reaper removes only what a dead harness left.
 
 A process id alone is not an identity: it is used again, and it means something else on another machine or in
-another process namespace. Where it cannot be judged whether an owner is alive, it counts as alive.
+another process namespace. If it cannot be judged whether an owner is alive, it counts as alive.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Owner:
     """One harness process, told apart from every other."""
 
     machine: str
-    boot: str  # empty where the system does not tell
+    boot: str  # empty if the system does not say
     namespace: str  # of process ids
     process_id: int
     started: str  # the process's start, in the kernel's ticks since boot

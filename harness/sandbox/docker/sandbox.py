@@ -39,7 +39,7 @@ class DockerSandbox:
     Args:
         client: Connected to the engine.
         cpuset: The cores of every container of this sandbox, e.g. `2-3`, which the caller has claimed. If not
-            given, each container claims cores of its own.
+            given, each container claims its own cores.
         gpus: GPUs that the caller has claimed; others are claimed for each container.
         waiting: Wait for cores that other claims hold, and tell this meanwhile. None: share them.
         sharing: Told in words if a container shares cores.

@@ -1,6 +1,6 @@
 """Memory and CPU of a container, read from outside.
 
-Where the engine is on this machine, its control groups are read (0.1 ms); elsewhere the engine is asked.
+If the engine is on this machine, its control groups are read (0.1 ms); elsewhere the engine is asked.
 Both are the kernel's own counters, of everything in the container.
 """
 
@@ -25,7 +25,7 @@ _CONTROLLERS = ("memory", "cpuacct", "cpu")
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One reading; None where the source does not tell."""
+    """One reading; None if the source does not say."""
 
     memory_bytes: int | None = None  # working set: what the kernel could drop at once is not counted
     cpu_seconds: float | None = None
@@ -54,7 +54,7 @@ class CgroupMeter:
         root: Path = Path("/sys/fs/cgroup"),
         proc: Path = Path("/proc"),
     ) -> CgroupMeter | None:
-        """Find the groups of a container by its first process, or None where they are not on this machine.
+        """Find the groups of a container by its first process, or None if they are not on this machine.
 
         The container's id must appear in the group's path: a remote engine's process ids mean something else
         here.
@@ -160,7 +160,7 @@ class StealMeter:
     """What the machine's own host took from some of its cores since this was made; nothing on real hardware.
 
     Args:
-        cores: Their numbers; all of them where none is named.
+        cores: Their numbers; all of them if none is named.
         stat: The kernel's table of CPU times, in ticks: the eighth of each line is the stolen one.
     """
 
@@ -170,7 +170,7 @@ class StealMeter:
         self._before = self._ticks()
 
     def seconds(self) -> float | None:
-        """Return the seconds stolen so far, over all these cores; None where the kernel does not tell."""
+        """Return the seconds stolen so far, over all these cores; None if the kernel does not say."""
         now = self._ticks()
         if now is None or self._before is None:
             return None
@@ -193,7 +193,7 @@ class Meter(Protocol):
 
 
 class Sampler:
-    """Reads a meter again and again until it is stopped, in a thread of its own, and keeps a bounded record.
+    """Reads a meter again and again until it is stopped, in its own thread, and keeps a bounded record.
 
     When the record is full every second sample is dropped and the pace is halved, so that it spans the run
     whatever its length.
@@ -225,7 +225,7 @@ class Sampler:
         self._thread.start()
 
     def read(self) -> Reading:
-        """Read now; where the container is already gone, return the last that was known."""
+        """Read now; if the container is already gone, return the last that was known."""
         reading = self._meter.read()
         with self._lock:
             last = self._last
@@ -289,7 +289,7 @@ class Sampler:
 
 
 def _latest(now: _Number | None, before: _Number | None) -> _Number | None:
-    """The counters only grow, and a reading after the end is empty: the higher one is the newer."""
+    """Keep the higher reading: counters only grow, and a reading after the end is empty."""
     if now is None or before is None:
         return now if before is None else before
     return max(now, before)

@@ -22,7 +22,7 @@ CONTEXT_BYTES = 600 * 1000**2  # left for the CUDA context, which torch's own li
 
 
 def find_gpus() -> tuple[Gpu, ...]:
-    """Return this host's GPUs, idle ones first, else in the driver's order; none where there is no driver.
+    """Return this host's GPUs, idle ones first, else in the driver's order; None if there is no driver.
 
     Raises:
         SandboxError: the driver is there and does not answer.
@@ -41,7 +41,7 @@ class Lease:
     baseline_bytes: tuple[int, ...] = ()
 
     def torch_fraction(self, limit_bytes: int) -> float | None:
-        """Return the share of a GPU's memory that torch should keep to; None where it may have all.
+        """Return the share of a GPU's memory that torch should keep to; None if it may have all.
 
         Friendly only: an honest package gets torch's own out-of-memory error, which it can handle, instead
         of being killed. A hostile one ignores it.

@@ -30,7 +30,7 @@ from harness.sandbox.meters.nvml import GpuProcess, GpuReading, Trouble
 LONGEST_GAP_SECONDS = 2.0  # between two readings; beyond it nobody was watching
 STUCK_SECONDS = 15.0  # a driver that does not answer for so long has lost the GPU
 TROUBLES_MAX = 20  # readings in a row that fail for a passing reason
-STRANGER_READINGS = 3  # in a row: a process on its way out is no stranger
+STRANGER_READINGS = 3  # in a row: a process on its way out is not a stranger
 _HOST_PROCESS_IDS = "pid:[4026531836]"  # the kernel's constant for the first namespace of process ids
 
 
@@ -47,14 +47,14 @@ class GpuFacts:
 
 
 class GpuMeter:
-    """Watches the GPUs of one container in a thread of its own, from its start until `stop`.
+    """Watches the GPUs of one container in its own thread, from its start until `stop`.
 
     Args:
         lease: What the container was given.
         container_id: Found in the control groups of its processes.
         limit_bytes: For each GPU.
         end: Ends the container. Called once, from the meter's thread: over the limit, or after a fault.
-        control_group: The container's, as the driver may know it; None where there is no unified one.
+        control_group: The container's, as the driver may know it; None if there is no unified one.
         proc: Where processes are looked up.
     """
 
@@ -184,7 +184,7 @@ class GpuMeter:
     def _attribute(self, reading: GpuReading, baseline: int) -> tuple[int, set[int]]:
         """Return what the container holds of one GPU, and which processes that compute are not its own.
 
-        Where the driver's process ids mean nothing here, or it does not tell a process's share, everything
+        If the driver's process ids mean nothing here, or it does not tell a process's share, everything
         that was not there before counts: the GPU is the container's alone.
         """
         beyond = max(0, reading.used_bytes - baseline)

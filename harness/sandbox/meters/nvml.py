@@ -50,7 +50,7 @@ class GpuProcess:
     """A process with memory on a GPU."""
 
     process_id: int  # in the driver's, that is the host's, numbering
-    memory_bytes: int | None  # its context included; None where the driver does not tell
+    memory_bytes: int | None  # its context included; None if the driver does not say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def read_gpu(uuid: str) -> GpuReading | Trouble:
     """Read one GPU now."""
     try:
         handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        # By their versions: without one, the binding raises what is no NVMLError where the driver is older.
+        # By their versions: without one, the binding raises what is not an NVMLError if the driver is older.
         computing = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
         computing += _offered(pynvml.nvmlDeviceGetMPSComputeRunningProcesses_v3, handle, otherwise=[])
         drawing: list[Any] = _offered(pynvml.nvmlDeviceGetGraphicsRunningProcesses_v3, handle, otherwise=[])
@@ -177,7 +177,7 @@ def _gpu(handle: Any, partition: bool) -> Gpu:
 
 
 def _memory(handle: Any) -> Any:
-    """Ask in the form that keeps what the driver holds for itself out of `used`, where it is known."""
+    """Ask in the form that keeps what the driver holds for itself out of `used`, if it is known."""
     try:
         return pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2)
     except pynvml.NVMLError as error:

@@ -1,4 +1,4 @@
-"""When a decoded picture is to be shown, where a file's two clocks disagree."""
+"""When a decoded picture is to be shown if a file's two clocks disagree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Clock:
         self._last_decoded: int | None = None
 
     def moment(self, shown: int | None, decoded: int | None) -> int | None:
-        """The time of the next picture, in the unit of the arguments; None where neither clock says one."""
+        """Return the time of the next picture, in the unit of the arguments; None if neither clock says it."""
         if decoded is not None:
             self._wrong_decoded += self._last_decoded is not None and decoded <= self._last_decoded
         if shown is not None:

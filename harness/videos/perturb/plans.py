@@ -30,7 +30,7 @@ class Encoding:
     audio_rate: int = 48_000
 
     def with_changes(self, change: FinalEncode | None) -> Encoding:
-        """What a step asks of the final encode, taken in."""
+        """Take in what a step asks of the final encode."""
         if change is None:
             return self
         return replace(

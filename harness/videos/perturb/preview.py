@@ -30,7 +30,7 @@ from harness.videos.probe import VideoInfo, probe, reason, video_stream
 Picture = NDArray[np.uint8]  # (h, w, 3), BGR as OpenCV writes it
 
 CLIP_FRAMES = 10  # of the video are rendered for each cell, less than half a second
-SHOWN = 7  # the frame that is shown, where so many are left
+SHOWN = 7  # the frame that is shown, if so many are left
 LONGEST_SIDE = 480  # of the clip, unless a zoom asks for more: strengths grow and shrink with the picture
 LABEL_WIDTH, HEADER_HEIGHT, GAP = 150, 22, 4
 
@@ -97,7 +97,7 @@ def contact_sheet(
 
 
 def _cut(video: Path, path: Path, side: int) -> Path:
-    """A few frames from the middle of the video, upright, no larger than is shown, coded without loss."""
+    """Cut a few frames from the middle of the video, upright, no larger than shown, coded without loss."""
     info = probe(video)
     scale = min(1.0, side / max(info.upright_width, info.upright_height))
     whole = Canvas.of(info)
@@ -122,7 +122,7 @@ def _cut(video: Path, path: Path, side: int) -> Path:
 
 
 def _from_the_middle(container: av.container.InputContainer, info: VideoInfo, video: Path) -> Frames:
-    """From the key frame before the middle, where there is one; else from the start."""
+    """From the key frame before the middle if there is one, else from the start."""
     stream: VideoStream = video_stream(container, video)
     stream.codec_context.thread_type = "AUTO"
     try:

@@ -51,7 +51,7 @@ class KindRule(_Strict):
 
 
 class EncodeRule(_Strict):
-    """The final encode, where it is not the default."""
+    """The final encode, if it is not the default."""
 
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "ultrafast"
     crf: Annotated[float, Field(ge=0, le=51)] = 23.0
@@ -200,7 +200,7 @@ def draw(recipe: Recipe, rng: Generator) -> tuple[AppliedPerturbation, ...]:
     """Draw kinds and severities from a mixture, in the order in which they are rendered.
 
     Kinds are drawn one after another by weight; what shares a group with, or is excluded by, one already
-    drawn is out. Where nothing is left to draw, there are fewer than the drawn number.
+    drawn is out. If nothing is left to draw, there are fewer than the drawn number.
     """
     if rng.random() < recipe.untouched:
         return ()
@@ -237,7 +237,7 @@ def _clash(recipe: Recipe, one: str, other: str) -> bool:
 
 
 def expected_shares(recipe: Recipe) -> dict[str, float]:
-    """The share of videos that each kind is expected to touch, and "untouched": drawn, not derived.
+    """Return the share of videos that each kind is expected to touch, and "untouched": drawn, not derived.
 
     Drawn 20,000 times with a fixed seed, because exclusions make the closed form a sum over all orders.
     """
@@ -248,7 +248,7 @@ def expected_shares(recipe: Recipe) -> dict[str, float]:
 
 
 def actual_shares(applied: Sequence[Sequence[AppliedPerturbation]]) -> dict[str, float]:
-    """The share of videos that each kind touched, and "untouched", largest first."""
+    """Return the share of videos that each kind touched, and "untouched", largest first."""
     counted = Counter(item.name for items in applied for item in items)
     counted[CONTROL] = sum(not items for items in applied)
     return {name: times / max(1, len(applied)) for name, times in counted.most_common()}

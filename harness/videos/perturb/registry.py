@@ -97,7 +97,7 @@ class Perturbation:
     since: int = 1  # the catalogue's version that had it first
 
     def step(self, severity: int, rng: Generator, canvas: Canvas) -> Step:
-        """What this kind does to a video at a severity.
+        """Return what this kind does to a video at a severity.
 
         Args:
             severity: 1 (mild) to 5 (harsh). 0 is the control, and no step at all.
@@ -175,7 +175,7 @@ def catalogue() -> Mapping[str, Perturbation]:
 
 
 def find(name: str) -> Perturbation:
-    """The kind of that name.
+    """Return the kind of that name.
 
     Raises:
         RecipeError: There is none; the text lists what there is.
@@ -189,16 +189,16 @@ def find(name: str) -> Perturbation:
 
 
 def generator(set_seed: int, video_id: str, purpose: str) -> Generator:
-    """The one way to a random generator: keyed by what it is for, so that order and workers do not matter."""
+    """Make a random generator, keyed by what it is for: order and workers do not matter. The only way."""
     key = hashlib.sha256(f"{set_seed}\0{video_id}\0{purpose}".encode()).digest()[:16]
     return Generator(np.random.Philox(key=np.frombuffer(key, "<u8")))
 
 
 def draw_seed(rng: Generator) -> int:
-    """A seed to put into a step, for what is random from frame to frame. Fits 31 bits, as libav wants."""
+    """Draw a seed for a step, for what is random from frame to frame. It fits 31 bits, as libav wants."""
     return int(rng.integers(2**31 - 1))
 
 
 def frame_generator(seed: int, index: int) -> Generator:
-    """The generator of one frame: frames may be drawn in any order."""
+    """Return the generator of one frame: frames may be drawn in any order."""
     return Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))

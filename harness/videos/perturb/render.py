@@ -83,7 +83,7 @@ _MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
 
 
 def _pictures(reader: _Reader, plan: Plan, info: VideoInfo) -> Frames:
-    """The steps, lazily chained; filters that follow each other share one graph."""
+    """Chain the steps lazily; filters that follow each other share one graph."""
     frames: Frames = upright(reader.frames(), plan.canvas, info, reader.place)
     waiting: tuple[str, ...] = ()
     canvas = plan.canvas
@@ -133,7 +133,7 @@ class _Reader:
         self._audio = Sound(audio[0], output, plan, origin) if audio and plan.expected.has_audio else None
 
     def frames(self) -> Frames:
-        """Decoded pictures with rising timestamps from 0 in `TIME_BASE`; damaged packets are skipped."""
+        """Yield decoded pictures with rising times from 0 in `TIME_BASE`; damaged packets are skipped."""
         last, shift = -1, 0
         for frame in self._decoded():
             moment = self._clock.moment(frame.pts, frame.dts)
@@ -142,7 +142,7 @@ class _Reader:
             if self.frame_count == 0:
                 ticks = max(0, ticks)
             elif ticks < last - 2 * self._nominal or (ticks - last) * TIME_BASE > LONGEST_GAP_SECONDS:
-                # The clock was set anew, as where two recordings were joined: what follows, follows.
+                # The clock was set again, as when two recordings were joined: what follows, follows.
                 shift += last + self._nominal - ticks
                 ticks = last + self._nominal
             elif ticks <= last:  # repeated or falling times
@@ -153,7 +153,7 @@ class _Reader:
             self.seconds = float((ticks + self._nominal) * TIME_BASE)
             yield frame
         if not self.frame_count:
-            raise VideoError("holds no picture that can be decoded", place=self._container.name)
+            raise VideoError("contains no picture that can be decoded", place=self._container.name)
 
     def _decoded(self) -> Frames:
         streams: list[VideoStream | AudioStream] = [self._video]

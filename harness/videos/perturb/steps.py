@@ -34,7 +34,7 @@ class Canvas:
 
     @staticmethod
     def of(info: VideoInfo) -> Canvas:
-        """The canvas a video becomes when it is read: upright, square pixels, even sizes."""
+        """Return the canvas that a video becomes when it is read: upright, square pixels, even sizes."""
         return Canvas(
             width=even(info.upright_width),
             height=even(info.upright_height),
@@ -45,7 +45,7 @@ class Canvas:
 
 
 def even(size: float) -> int:
-    """The nearest even number of pixels not above `size`, at least 2: 4:2:0 halves the colour samples."""
+    """Return the nearest even number not above `size`, at least 2: 4:2:0 halves the colour samples."""
     return max(2, int(size) // 2 * 2)
 
 
@@ -86,28 +86,28 @@ class FinalEncode:
 class Step:
     """What one perturbation does, in this order: filters, then the operation, then generations.
 
-    `canvas` is what the picture and sound are afterwards; None where size, rate, length and audio stay.
+    `canvas` is what the picture and sound are afterwards; None if size, rate, length and audio stay.
     """
 
     video: tuple[str, ...] = ()  # libavfilter filters, each "name=arguments"
     operation: FrameOperation | None = None
     generations: tuple[Generation, ...] = ()
-    audio: tuple[str, ...] = ()  # libavfilter filters; nothing happens where there is no audio
+    audio: tuple[str, ...] = ()  # libavfilter filters; nothing happens if there is no audio
     encode: FinalEncode | None = None
     canvas: Canvas | None = None
 
     def after(self, before: Canvas) -> Canvas:
-        """The canvas that the next step finds."""
+        """Return the canvas that the next step finds."""
         return before if self.canvas is None else self.canvas
 
 
 def resized(canvas: Canvas, *, width: int, height: int) -> Canvas:
-    """The same canvas in another size."""
+    """Return the same canvas in another size."""
     return replace(canvas, width=width, height=height)
 
 
 def to_json(value: Any) -> Any:
-    """A dataclass tree as plain JSON values; each carries its type's name, empty fields are left out."""
+    """Turn a dataclass tree into plain JSON values, each with its type's name, without empty fields."""
     if is_dataclass(value) and not isinstance(value, type):
         content = {
             item.name: to_json(getattr(value, item.name))

@@ -35,7 +35,7 @@ SLICE_UNITS = {1, 5}  # H.264 NAL unit types that carry picture data
 
 
 def apply_step(frames: Frames, step: Step, before: Canvas) -> Frames:
-    """What one step does to the picture, except for its filters: see `filtered`."""
+    """Return what one step does to the picture, except for its filters: see `filtered`."""
     after = step.after(before)
     if step.operation is not None:
         frames = operated(frames, step.operation, after)
@@ -113,7 +113,7 @@ def operated(frames: Frames, operation: FrameOperation, canvas: Canvas) -> Frame
 def upright(frames: Frames, canvas: Canvas, info: VideoInfo, place: Path) -> Frames:
     """Bring decoded frames, whatever they are, to the canvas: turned, square pixels, even, limited 4:2:0.
 
-    A frame that is there already passes untouched. Where a stream changes its format on the way, a new graph
+    A frame that is there already passes untouched. If a stream changes its format on the way, a new graph
     is made for the new format.
     """
     lying, target = info.orientation, info.written_colour
@@ -165,7 +165,7 @@ def _to_canvas(
     *,
     interlaced: bool,
 ) -> tuple[str, ...]:
-    """The filters that a frame of this kind needs; none where it passes untouched."""
+    """Return the filters that a frame of this kind needs; None if it passes untouched."""
     source, target = colours
     plain = frame.format.name == "yuv420p" and (source.tags, source.full_range) == (target.tags, False)
     width, height = (frame.height, frame.width) if lying.swaps_sides else (frame.width, frame.height)

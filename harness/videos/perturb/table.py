@@ -16,14 +16,14 @@ def markdown_table() -> str:
     for family, title in TITLES.items():
         kinds = [kind for kind in catalogue().values() if kind.family is family]
         parts.append(f"\n## {title} ({len(kinds)})\n")
-        parts.append("| kind | imitates | severity 1 to 5 | unit | source of the strengths | sound |")
+        parts.append("| kind | effect | severity 1 to 5 | unit | source of the strengths | sound |")
         parts.append("|---|---|---|---|---|---|")
         parts += [_row(kind) for kind in kinds]
     return "\n".join(parts) + "\n"
 
 
 def strengths(kind: Perturbation) -> str:
-    """The table of strengths on one line."""
+    """Write the table of strengths on one line."""
     rows = [" · ".join(_number(value) for value in row) for row in kind.strengths.values()]
     return "; ".join(rows)
 

@@ -23,7 +23,7 @@ def is_table(text: str) -> bool:
 
 
 def applier(text: str) -> Callable[[Planes], None]:
-    """The filter as a function that changes planes in place."""
+    """Return the filter as a function that changes planes in place."""
     tables = _tables(text)
     plain = np.arange(256, dtype=np.uint8)
 
@@ -37,7 +37,7 @@ def applier(text: str) -> Callable[[Planes], None]:
 
 @cache
 def _tables(text: str) -> tuple[Table, Table, Table]:
-    """What libavfilter makes of every value: it is asked, so that it stays the law."""
+    """Ask libavfilter what it makes of every value, so that it stays the law."""
     ramp = np.arange(256, dtype=np.uint8)
     # 32 x 32 samples of luma and 16 x 16 of each colour: every value is in each plane.
     frame = av.VideoFrame(32, 32, "yuv420p")

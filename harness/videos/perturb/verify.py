@@ -17,7 +17,7 @@ from harness.videos.perturb.plans import Plan
 from harness.videos.perturb.render import Rendered
 from harness.videos.probe import reason
 
-DURATION_TOLERANCE_SECONDS = 0.1  # plus two frames: where a filter rounds to its own clock
+DURATION_TOLERANCE_SECONDS = 0.1  # plus two frames: if a filter rounds to its own clock
 RATE_TOLERANCE = 0.05
 
 
@@ -93,7 +93,7 @@ def _differences(found: Verified, plan: Plan, rendered: Rendered) -> list[str]:
         differences.append(f"{found.duration_seconds:.3f} s instead of {seconds:.3f} s")
     wanted = _expected_frames(plan, rendered, slowed)
     if abs(found.frames - wanted) > 2 + RATE_TOLERANCE * wanted:
-        differences.append(f"{found.frames} frames where the planned rate gives {wanted:.0f}")
+        differences.append(f"{found.frames} frames, but the planned rate gives {wanted:.0f}")
     # A source may announce a sound track of which nothing can be decoded.
     if found.has_audio != (after.has_audio and rendered.has_audio):
         differences.append(f"{'sound' if found.has_audio else 'no sound'} against the plan")
@@ -101,7 +101,7 @@ def _differences(found: Verified, plan: Plan, rendered: Rendered) -> list[str]:
 
 
 def _expected_frames(plan: Plan, rendered: Rendered, slowed: float) -> float:
-    """By the planned rate where a step sets it; else as many as the source had, whatever its clock."""
+    """By the planned rate if a step sets it; else as many as the source had, whatever its clock."""
     if plan.expected.frames_per_second != plan.canvas.frames_per_second:
         return rendered.source_seconds * slowed * plan.expected.frames_per_second
     return rendered.source_frames * slowed

@@ -1,4 +1,4 @@
-"""Answers from a thread of its own when its time is long up."""
+"""Answers from its own thread when its time is long up."""
 
 import time
 

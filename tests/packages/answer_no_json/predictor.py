@@ -1,4 +1,4 @@
-"""Sends a frame that is no JSON."""
+"""Sends a frame that is not JSON."""
 
 import os
 import struct

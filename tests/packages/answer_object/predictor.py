@@ -1,4 +1,4 @@
-"""Answers one video with an object of its own."""
+"""Answers one video with its own object."""
 
 
 class Predictor:

@@ -1,4 +1,4 @@
-"""Sends a reply of a type of its own."""
+"""Sends a reply of its own type."""
 
 import os
 import struct

@@ -1,4 +1,4 @@
-"""Writes what is no probability."""
+"""Writes what is not a probability."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Makes a control group with a release agent of its own."""
+"""Makes a control group with its own release agent."""
 
 import glob
 import os

@@ -1,4 +1,4 @@
-"""Brings a numpy of its own."""
+"""Brings its own numpy."""
 
 
 class Predictor:

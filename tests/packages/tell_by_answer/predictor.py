@@ -1,4 +1,4 @@
-"""Hides data in what is no probability."""
+"""Hides data in what is not a probability."""
 
 import json
 

@@ -63,7 +63,7 @@ def test_a_missing_content_is_named(store: BlobStore, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sha256", ["", "../../etc/passwd", "A" * 64, "0" * 63])
 def test_only_a_hash_is_ever_a_name(store: BlobStore, tmp_path: Path, sha256: str) -> None:
-    with pytest.raises(ValueError, match="is no sha256"):
+    with pytest.raises(ValueError, match="is not a sha256"):
         NodeCache(store, tmp_path / "node").held(Blob(sha256=sha256, size_bytes=1)).__enter__()
 
 

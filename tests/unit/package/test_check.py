@@ -479,7 +479,7 @@ class TestViews:
         assert document["findings"][0] == {
             "code": "P301",
             "severity": "error",
-            "message": "is no valid Python 3.11: invalid syntax",
+            "message": "is not valid Python 3.11: invalid syntax",
             "place": "predictor.py:1",
             "remedy": RULES["P301"].remedy,
             "reached": True,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[3]))  # `sample_videos` is no installed package
+sys.path.insert(0, str(Path(__file__).parents[3]))  # `sample_videos` is not an installed package
 
 from sample_videos.making import blend, compose, encode, geometry, layout, resynthesis, swap, timeline, warp
 from sample_videos.making.fakes import Footage, face_region, make_fake

@@ -179,7 +179,7 @@ def test_uniform_anchor_agrees_with_the_integral(epsilon: float) -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -0.01, 1.01])
 def test_a_number_that_is_no_probability_is_refused(bad: float) -> None:
-    with pytest.raises(ValueError, match="no number in"):
+    with pytest.raises(ValueError, match="not a number in"):
         metric("log_loss").measure(np.array([True, False]), np.array([0.5, bad]), epsilon=1e-15)
 
 

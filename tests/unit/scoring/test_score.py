@@ -301,7 +301,7 @@ def test_a_column_of_the_organiser_s_own_cuts_a_set_into_subgroups() -> None:
     found = score_predictions([predicted(name, 0.6) for name in names], labels)
     cuts = {cut.name: cut for cut in found.slices if cut.kind is SliceKind.SUBGROUP}
     assert {(cut.column, cut.videos) for cut in cuts.values()} == {("skin", 10), ("skin", 20)}
-    assert set(cuts) == {"dark", "light", "medium"}  # a note on each video is no subgroup
+    assert set(cuts) == {"dark", "light", "medium"}  # a note on each video is not a subgroup
     assert cuts["dark"].log_loss == pytest.approx(-math.log(0.4))
 
 

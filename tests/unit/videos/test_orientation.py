@@ -60,7 +60,7 @@ def test_a_turn_that_is_no_quarter_is_refused_by_its_angle(degrees: int) -> None
 
 
 def test_a_slanted_and_a_flat_picture_are_refused() -> None:
-    with pytest.raises(ValueError, match="no quarter turn"):
+    with pytest.raises(ValueError, match="not by a quarter turn"):
         read_display_matrix(matrix(1, 0.5, 0, 1))
     with pytest.raises(ValueError, match="flattens"):
         read_display_matrix(matrix(1, 0, 1, 0))

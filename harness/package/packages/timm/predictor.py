@@ -36,7 +36,7 @@ class Predictor:
 
 
 def read_frames(video: Path, count: int) -> list[torch.Tensor]:
-    """Read `count` frames, (height, width, 3), RGB, evenly spread; raises where none can be decoded."""
+    """Read `count` frames, (height, width, 3), RGB, evenly spread; raises if none can be decoded."""
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"

@@ -16,7 +16,7 @@ FROM_SIGMA = {2: 1.3, 4: 4.0, 8: 8.5}  # below, the straight lines would show
 
 
 def blurred(plane: Plane, sigma: float) -> Plane:
-    """A Gaussian blur of this deviation in pixels; on pictures, within 6 of 255 of the exact one."""
+    """Blur by a Gaussian of this deviation in pixels; on pictures, within 6 of 255 of the exact one."""
     shrink = next((k for k in (8, 4, 2) if sigma >= FROM_SIGMA[k]), 1)
     if shrink == 1 or min(plane.shape) < 4 * shrink:
         return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.uint8)

@@ -16,7 +16,7 @@ from harness.videos.perturb.drawing.planes import Planes
 
 DETECT_EVERY = 5  # frames: a face moves little in a sixth of a second, and a detection costs half an encode
 SEARCH_SIDE = 480  # pixels of the longer side that the detector sees while it looks for a face
-CLOSE_SIDE = 320  # and of the square about a known face: YuNet sees a tilt only where the face is large
+CLOSE_SIDE = 320  # and of the square about a known face: YuNet sees a tilt only if the face is large
 CLOSE_FACES = 1.8  # side of that square in face widths
 MIN_SCORE = 0.7
 FOLLOW = 0.55  # share of the way to the detected place that is gone in each frame: calm, and no visible lag
@@ -60,7 +60,7 @@ class FaceTracker:
         self._seen = 0
 
     def at(self, planes: Planes, index: int) -> FacePlace:
-        """The place in this picture; to be called for every frame in turn."""
+        """Return the place in this picture; call it for every frame in turn."""
         if index % DETECT_EVERY == 0:
             found = self._detect(planes)
             if found is not None:
@@ -98,7 +98,7 @@ class FaceTracker:
     def _largest(
         self, planes: Planes, corner: tuple[int, int], size: tuple[int, ...], seen: tuple[int, int]
     ) -> FacePlace | None:
-        """The largest face in a part of the picture, which the detector sees `seen` pixels large."""
+        """Find the largest face in a part of the picture, which the detector sees `seen` pixels large."""
         parts = []
         for plane, step in zip(planes.all, (1, 2, 2), strict=True):
             x, y, width, height = (value // step for value in (*corner, *size))
@@ -107,7 +107,7 @@ class FaceTracker:
         picture = cv2.cvtColor(cv2.merge([parts[0], parts[2], parts[1]]), cv2.COLOR_YCrCb2BGR)
         self._detector.setInputSize(seen)
         _, faces = self._detector.detect(picture)
-        # On pictures of a few pixels the detector's sizes overflow: such a row is no face.
+        # On pictures of a few pixels the detector's sizes overflow: such a row is not a face.
         rows = [] if faces is None else list(np.asarray(faces))
         sane = [face for face in rows if np.isfinite(face).all() and 0 < face[2] <= 2 * seen[0]]
         if not sane:

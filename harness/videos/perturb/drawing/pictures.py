@@ -81,7 +81,7 @@ def shrink(canvas: Image) -> Image:
 
 
 def blank(height: int, width: int) -> Image:
-    """A transparent oversampled canvas for a picture of this size."""
+    """Make a transparent oversampled canvas for a picture of this size."""
     return np.zeros((max(2, height) * OVERSAMPLE, max(2, width) * OVERSAMPLE, 4), np.uint8)
 
 
@@ -91,7 +91,7 @@ def opaque(colour: Colour) -> tuple[int, int, int, int]:
 
 
 def words(text: str, height: int, colour: Colour, font: int, outline: Colour | None = None) -> Image:
-    """A line of text whose capitals are about `height` pixels high, tight to its box."""
+    """Draw a line of text whose capitals are about `height` pixels high, tight to its box."""
     big = height * OVERSAMPLE
     scale = cv2.getFontScaleFromHeight(font, max(4, big * 2 // 3), max(1, big // 12))
     thickness = max(1, big // 10)
@@ -106,7 +106,7 @@ def words(text: str, height: int, colour: Colour, font: int, outline: Colour | N
 
 
 def shape(kind: str, size: int, colour: Colour) -> Image:
-    """A filled circle, square, triangle or ring."""
+    """Draw a filled circle, square, triangle or ring."""
     canvas = blank(size, size)
     end, fill = canvas.shape[0] - 1, opaque(colour)
     middle = (end // 2, end // 2)
@@ -125,7 +125,7 @@ SHAPES = ("circle", "rectangle", "triangle", "ring")
 
 
 def smiley(size: int) -> Image:
-    """A yellow smiling face."""
+    """Draw a yellow smiling face."""
     canvas = blank(size, size)
     end = canvas.shape[0] - 1
 
@@ -141,7 +141,7 @@ def smiley(size: int) -> Image:
 
 
 def star(size: int) -> Image:
-    """A five-pointed star."""
+    """Draw a five-pointed star."""
     canvas = blank(size, size)
     end = canvas.shape[0] - 1
     angles = np.arange(10) * np.pi / 5 - np.pi / 2
@@ -152,7 +152,7 @@ def star(size: int) -> Image:
 
 
 def heart(size: int) -> Image:
-    """A red heart."""
+    """Draw a red heart."""
     canvas = blank(size, size)
     end = canvas.shape[0] - 1
     t = np.linspace(0, 2 * np.pi, 120)
@@ -164,7 +164,7 @@ def heart(size: int) -> Image:
 
 
 def ball(size: int) -> Image:
-    """A beach ball: something with several colours at once."""
+    """Draw a beach ball: something with several colours at once."""
     canvas = blank(size, size)
     end = canvas.shape[0] - 1
     middle, radius = (end // 2, end // 2), end // 2
@@ -178,7 +178,7 @@ def ball(size: int) -> Image:
 
 
 def postcard(size: int) -> Image:
-    """A small landscape in a white frame: a picture rather than a sign."""
+    """Draw a small landscape in a white frame: a picture rather than a sign."""
     canvas = blank(size * 3 // 4, size)
     height, width = canvas.shape[:2]
     canvas[:] = opaque((250, 250, 250))
@@ -199,5 +199,5 @@ PICTURES: Sequence[Callable[[int], Image]] = (smiley, star, heart, ball, postcar
 
 
 def pick_words(rng: Generator, count: int) -> str:
-    """A few words that mean nothing here."""
+    """Choose a few words that mean nothing here."""
     return " ".join(WORDS[int(index)] for index in rng.integers(len(WORDS), size=count))

@@ -42,7 +42,7 @@ class Planes:
 
     @staticmethod
     def of(frame: av.VideoFrame) -> Planes:
-        """Writable views into a yuv420p frame with even sizes; copies the frame first where it is shared."""
+        """Writable views into a yuv420p frame with even sizes; copies the frame first if it is shared."""
         frame.make_writable()
         width, height = frame.width, frame.height
         y, u, v = frame.planes
@@ -54,7 +54,7 @@ class Planes:
 
     @staticmethod
     def reading(frame: av.VideoFrame) -> Planes:
-        """Views that must not be written to: the decoder may still refer to the frame. Any size."""
+        """Return views that must not be written to: the decoder may still refer to the frame. Any size."""
         width, height = frame.width, frame.height
         y, u, v = frame.planes
         half_width, half_height = (width + 1) // 2, (height + 1) // 2
@@ -66,7 +66,7 @@ class Planes:
 
     @staticmethod
     def blank(width: int, height: int) -> Planes:
-        """A black picture of its own memory."""
+        """Make a black picture in its own memory."""
         return Planes(
             y=np.full((height, width), BLACK, np.uint8),
             u=np.full((height // 2, width // 2), MID, np.uint8),
@@ -74,7 +74,7 @@ class Planes:
         )
 
     def copy(self) -> Planes:
-        """The same picture in memory of its own."""
+        """Copy the picture into its own memory."""
         return Planes(y=self.y.copy(), u=self.u.copy(), v=self.v.copy())
 
     def assign(self, other: Planes) -> None:
@@ -90,7 +90,7 @@ def _view(plane: VideoPlane, width: int, height: int) -> Plane:
 
 
 def yuv(red: float, green: float, blue: float) -> Yuv:
-    """A colour given as RGB in 0..255, in limited-range BT.601 (ITU-R BT.601-7, 2.5.1 and 2.5.2)."""
+    """Convert a colour from RGB in 0..255 to limited-range BT.601 (ITU-R BT.601-7, 2.5.1 and 2.5.2)."""
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     return Yuv(
         round(16 + luma * 219 / 255),

@@ -63,7 +63,7 @@ def _remapper(x: NDArray[np.float64], y: NDArray[np.float64]) -> Mover:
 
 
 def rotated(degrees: float) -> Warp:
-    """A clockwise turn about the centre."""
+    """Return a clockwise turn about the centre."""
     angle = np.deg2rad(degrees)
     cosine, sine = float(np.cos(angle)), float(np.sin(angle))
     return Warp(matrix=(cosine, sine, 0.0, -sine, cosine, 0.0, 0.0, 0.0, 1.0))

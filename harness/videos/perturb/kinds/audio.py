@@ -1,4 +1,4 @@
-"""Sound beyond the contest. Where a video has none, nothing happens."""
+"""Sound beyond the contest. If a video has none, nothing happens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AUGMENTER = Family.AUGMENTER
     amplitude=(0.006, 0.012, 0.025, 0.05, 0.1),
 )
 def audio_noise(canvas: Canvas, rng: Generator, *, amplitude: float) -> Step:
-    """Hiss: a bad microphone, a fan, a bad line."""
+    """Add hiss, as a bad microphone, a fan or a bad line does."""
     seed = draw_seed(rng) % 1_000_000
     channels = "|".join(
         # The expression's own random numbers, their state set once: the first term is always 0.
@@ -40,7 +40,7 @@ def audio_noise(canvas: Canvas, rng: Generator, *, amplitude: float) -> Step:
     hertz=(7000, 4800, 3400, 2000, 1000),
 )
 def audio_low_pass(canvas: Canvas, rng: Generator, *, hertz: int) -> Step:
-    """Sound through a wall or a telephone."""
+    """Muffle the sound, as a wall or a telephone does."""
     return Step(audio=(f"lowpass=f={hertz}", f"lowpass=f={hertz}"))
 
 
@@ -54,7 +54,7 @@ def audio_low_pass(canvas: Canvas, rng: Generator, *, hertz: int) -> Step:
     milliseconds=(60, 130, 250, 450, 800),
 )
 def audio_shift(canvas: Canvas, rng: Generator, *, milliseconds: int) -> Step:
-    """Lips and sound out of step."""
+    """Put lips and sound out of step."""
     shift = min(milliseconds, round(canvas.duration_seconds * 500))
     if rng.random() < 0.5:
         return Step(audio=(f"adelay={shift}:all=1", f"atrim=end={canvas.duration_seconds:.3f}"))
@@ -71,5 +71,5 @@ def audio_shift(canvas: Canvas, rng: Generator, *, milliseconds: int) -> Step:
     rate=(22050, 16000, 11025, 8000, 4000),
 )
 def audio_rate(canvas: Canvas, rng: Generator, *, rate: int) -> Step:
-    """Sound that was stored at a low rate on its way."""
+    """Store the sound at a low rate."""
     return Step(audio=(f"aresample={rate}",))

@@ -24,7 +24,7 @@ AUGMENTER = Family.AUGMENTER
     sigma=(1.0, 2.0, 3.5, 5.0, 7.0),
 )
 def gaussian_blur(canvas: Canvas, rng: Generator, *, sigma: float) -> Step:
-    """A lens slightly out of focus, or a picture enlarged from a small one."""
+    """Blur, as a lens slightly out of focus does, or a picture enlarged from a small one."""
     return Step(operation=SoftBlur(sigma=round(max(0.4, sigma * canvas.unit), 3)))
 
 
@@ -38,7 +38,7 @@ def gaussian_blur(canvas: Canvas, rng: Generator, *, sigma: float) -> Step:
     level=(0.06, 0.12, 0.18, 0.24, 0.30),
 )
 def brighter(canvas: Canvas, rng: Generator, *, level: float) -> Step:
-    """Overexposure, or a video editor's brightness slider pushed up."""
+    """Overexpose, as a camera does, or a video editor's brightness slider pushed up."""
     return Step(video=(f"lutyuv=y='clip(val+{level * 219:.2f},16,235)'",))
 
 
@@ -52,7 +52,7 @@ def brighter(canvas: Canvas, rng: Generator, *, level: float) -> Step:
     level=(0.05, 0.10, 0.15, 0.20, 0.25),
 )
 def darker(canvas: Canvas, rng: Generator, *, level: float) -> Step:
-    """Underexposure, or a brightness slider pulled down."""
+    """Underexpose, as a camera does, or a brightness slider pulled down."""
     return Step(video=(f"lutyuv=y='clip(val-{level * 219:.2f},16,235)'",))
 
 
@@ -71,7 +71,7 @@ def _contrast(factor: float) -> Step:
     factor=(1.15, 1.3, 1.55, 1.85, 2.2),
 )
 def more_contrast(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
-    """A hard, clipped picture: a cheap camera or an editor's slider."""
+    """Harden and clip the picture, as a cheap camera or an editor's slider does."""
     return _contrast(factor)
 
 
@@ -85,7 +85,7 @@ def more_contrast(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
     factor=(0.85, 0.725, 0.6, 0.475, 0.35),
 )
 def less_contrast(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
-    """Haze, a washed-out display, or a flat colour profile."""
+    """Wash the picture out, as haze, a poor display or a flat colour profile does."""
     return _contrast(factor)
 
 
@@ -99,8 +99,8 @@ def less_contrast(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
     rate=(20.0, 15.0, 12.0, 8.0, 5.0),
 )
 def frame_rate(canvas: Canvas, rng: Generator, *, rate: float) -> Step:
-    """A lower frame rate: a webcam in the dark, a video call. At least a quarter of the frames go, even from
-    a slow video.
+    """Lower the frame rate, as a webcam in the dark or a video call does.
+    At least a quarter of the frames go, even from a slow video.
     """  # noqa: D205  (one paragraph is the text of the table)
     lowered = min(rate, canvas.frames_per_second * 0.75)
     return Step(
@@ -118,7 +118,7 @@ def frame_rate(canvas: Canvas, rng: Generator, *, rate: float) -> Step:
     removed=(0.6, 0.7, 0.8, 0.9, 1.0),
 )
 def grayscale(canvas: Canvas, rng: Generator, *, removed: float) -> Step:
-    """A black-and-white filter; below severity 5 a tint of colour is left."""
+    """Make the picture black and white; below severity 5 a tint of colour is left."""
     chroma = f"(val-128)*{1 - removed:.2f}+128"
     return Step(video=(f"lutyuv=u='{chroma}':v='{chroma}'",))
 
@@ -133,7 +133,7 @@ def grayscale(canvas: Canvas, rng: Generator, *, removed: float) -> Step:
     share=(0.2, 0.4, 0.6, 0.8, 1.0),
 )
 def horizontal_flip(canvas: Canvas, rng: Generator, *, share: float) -> Step:
-    """The mirrored picture of a front camera; below severity 5 only from some time on."""
+    """Mirror the picture, as a front camera does; below severity 5 only from some time on."""
     if share == 1.0:
         return Step(video=("hflip",))
     frames = canvas.duration_seconds * canvas.frames_per_second
@@ -151,7 +151,7 @@ def horizontal_flip(canvas: Canvas, rng: Generator, *, share: float) -> Step:
     removed=(1.0, 1.0, 1.0, 1.0, 1.0),
 )
 def audio_removal(canvas: Canvas, rng: Generator, *, removed: float) -> Step:
-    """A muted upload: no sound track at all."""
+    """Mute the upload: leave no sound track at all."""
     return Step(canvas=replace(canvas, has_audio=False))
 
 
@@ -165,7 +165,7 @@ def audio_removal(canvas: Canvas, rng: Generator, *, removed: float) -> Step:
     strength=(8, 16, 26, 38, 55),
 )
 def noise(canvas: Canvas, rng: Generator, *, strength: int) -> Step:
-    """A sensor in the dark: noise that changes from frame to frame."""
+    """Add the noise of a sensor in the dark, which changes from frame to frame."""
     seed = draw_seed(rng)
     colour = f"c1s={strength // 2}:c1f=t:c2s={strength // 2}:c2f=t"
     return Step(video=(f"noise=all_seed={seed}:c0s={strength}:c0f=t:{colour}",))
@@ -181,7 +181,7 @@ def noise(canvas: Canvas, rng: Generator, *, strength: int) -> Step:
     crf=(29.0, 33.0, 37.0, 41.0, 45.0),
 )
 def encoding_quality(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
-    """A hard-compressed upload: blocks and lost texture, made by the one final encode itself."""
+    """Compress hard, as an upload is: blocks and lost texture, made by the one final encode itself."""
     return Step(encode=FinalEncode(crf=crf))
 
 
@@ -195,7 +195,7 @@ def encoding_quality(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
     scale=(0.75, 0.6, 0.45, 0.33, 0.25),
 )
 def resolution(canvas: Canvas, rng: Generator, *, scale: float) -> Step:
-    """A smaller video, as messengers send; never below 64 pixels on the shorter side."""
+    """Make the video smaller, as messengers do; never below 64 pixels on the shorter side."""
     factor = max(scale, min(1.0, 64 / min(canvas.width, canvas.height)))
     width, height = even(canvas.width * factor), even(canvas.height * factor)
     return Step(
@@ -213,5 +213,5 @@ def resolution(canvas: Canvas, rng: Generator, *, scale: float) -> Step:
     degrees=(4.0, 9.0, 15.0, 25.0, 40.0),
 )
 def rotation(canvas: Canvas, rng: Generator, *, degrees: float) -> Step:
-    """A phone held askew; what turns in from outside is black."""
+    """Turn the picture, as a phone held askew does; what turns in from outside is black."""
     return Step(operation=rotated(degrees if rng.random() < 0.5 else -degrees))

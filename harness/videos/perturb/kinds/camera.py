@@ -55,7 +55,7 @@ class ExposurePump:
     stops=(0.35, 0.6, 0.9, 1.3, 1.8),
 )
 def exposure_pumping(canvas: Canvas, rng: Generator, *, stops: float) -> Step:
-    """An automatic exposure that hunts: the picture grows lighter and darker every few seconds."""
+    """Hunt as an automatic exposure does: the picture grows lighter and darker every few seconds."""
     seconds, phase = round(float(rng.uniform(1.2, 2.4)), 3), round(float(rng.uniform(0, 6.28)), 3)
     return Step(operation=ExposurePump(stops=stops, seconds=seconds, phase=phase))
 
@@ -69,7 +69,7 @@ class WhiteDrift:
     phase: float
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """A shift of both chroma planes."""
+        """Shift both chroma planes."""
 
         def edit(planes: Planes, index: int) -> None:
             turn = 2 * np.pi * index / canvas.frames_per_second / self.seconds + self.phase
@@ -90,7 +90,7 @@ class WhiteDrift:
     reach=(7.0, 11.0, 16.0, 22.0, 30.0),
 )
 def white_balance_drift(canvas: Canvas, rng: Generator, *, reach: float) -> Step:
-    """An automatic white balance that cannot decide: skin turns warm, then cold."""
+    """Waver as an automatic white balance that cannot decide: skin turns warm, then cold."""
     seconds, phase = round(float(rng.uniform(2.0, 4.0)), 3), round(float(rng.uniform(0, 6.28)), 3)
     return Step(operation=WhiteDrift(reach=reach, seconds=seconds, phase=phase))
 
@@ -105,7 +105,7 @@ def white_balance_drift(canvas: Canvas, rng: Generator, *, reach: float) -> Step
     strength=(0.05, 0.1, 0.16, 0.23, 0.32),
 )
 def lens_distortion(canvas: Canvas, rng: Generator, *, strength: float) -> Step:
-    """A wide lens: straight lines bend outwards or inwards, faces at the border are stretched."""
+    """Distort as a wide lens does: straight lines bend, faces at the border are stretched."""
     return Step(operation=Lens(strength=strength if rng.random() < 0.6 else -strength))
 
 
@@ -157,7 +157,7 @@ def _shift_rows(plane: NDArray[np.uint8], shifts: NDArray[np.int64]) -> None:
     reach=(4.0, 7.0, 11.0, 16.0, 23.0),
 )
 def rolling_shutter(canvas: Canvas, rng: Generator, *, reach: float) -> Step:
-    """A shaken phone whose shutter rolls down the picture: everything upright wobbles like jelly."""
+    """Shake as a phone with a rolling shutter does: everything upright wobbles like jelly."""
     return Step(
         operation=Wobble(
             reach=round(max(2.0, reach * canvas.unit), 3),
@@ -204,7 +204,7 @@ class SteadyCrop:
     margin=(0.05, 0.09, 0.14, 0.2, 0.28),
 )
 def stabilisation_crop(canvas: Canvas, rng: Generator, *, margin: float) -> Step:
-    """An electronic stabiliser: a smaller cut-out that swims over the picture, enlarged again."""
+    """Stabilise electronically: a smaller cut-out swims over the picture, enlarged again."""
     return Step(operation=SteadyCrop(margin=margin, seed=draw_seed(rng)))
 
 
@@ -216,7 +216,7 @@ class JitteryTime:
     seed: int
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """Keeps `depth` pictures."""
+        """Keep `depth` pictures."""
         past: deque[Planes] = deque(maxlen=self.depth + 1)
         lag = [0]
 
@@ -241,5 +241,5 @@ class JitteryTime:
     depth=(1, 2, 3, 5, 8),
 )
 def temporal_jitter(canvas: Canvas, rng: Generator, *, depth: int) -> Step:
-    """A stream through an uneven network: pictures are held and caught up, the sound goes on."""
+    """Stream through an uneven network: pictures are held and caught up, the sound goes on."""
     return Step(operation=JitteryTime(depth=depth, seed=draw_seed(rng)))

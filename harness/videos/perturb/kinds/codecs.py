@@ -30,7 +30,7 @@ def h264(crf: float, **options: str) -> Generation:
     crf=(30.0, 33.0, 36.0, 39.0, 42.0),
 )
 def hevc(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
-    """A phone's HEVC recording at low quality, converted to H.264 later."""
+    """Code as a phone's HEVC recording at low quality, converted to H.264 later."""
     quiet = "pools=none:frame-threads=1:log-level=none"
     return _crf("libx265", crf, preset="ultrafast", **{"x265-params": quiet})
 
@@ -44,7 +44,7 @@ def hevc(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
     crf=(42.0, 48.0, 54.0, 59.0, 63.0),
 )
 def vp9(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
-    """A video from a web platform that serves VP9."""
+    """Code as a web platform does that serves VP9."""
     fast = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "b": "0", "threads": "1"}
     return _crf("libvpx-vp9", crf, **fast)
 
@@ -58,7 +58,7 @@ def vp9(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
     crf=(45.0, 51.0, 56.0, 60.0, 63.0),
 )
 def av1(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
-    """A video from a platform that serves AV1: smeared rather than blocky."""
+    """Code as a platform does that serves AV1: smeared rather than blocky."""
     return _crf("libsvtav1", crf, preset="11", **{"svtav1-params": "lp=1:pred-struct=1:rtc=1"})
 
 
@@ -71,7 +71,7 @@ def av1(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
     quantiser=(7, 11, 16, 23, 31),
 )
 def mpeg4(canvas: Canvas, rng: Generator, *, quantiser: int) -> Step:
-    """An old camera's or an old website's MPEG-4, with no filter against blocks."""
+    """Code as the MPEG-4 of an old camera or website, with no filter against blocks."""
     scale = str(quantiser)
     return Step(generations=(Generation(codec="mpeg4", options={"qmin": scale, "qmax": scale}),))
 
@@ -86,7 +86,7 @@ def mpeg4(canvas: Canvas, rng: Generator, *, quantiser: int) -> Step:
     crf=(30.0, 32.0, 34.0, 36.0, 38.0),
 )
 def recompression(canvas: Canvas, rng: Generator, *, generations: int, crf: float) -> Step:
-    """A video that was downloaded and uploaded again, several times."""
+    """Code several times, as a video that was downloaded and uploaded again."""
     # Key frames fall elsewhere in each generation, as they do when every service cuts its own.
     coded = tuple(h264(crf, g=str(29 + 8 * turn)) for turn in range(generations))
     return Step(generations=coded)
@@ -101,7 +101,7 @@ def recompression(canvas: Canvas, rng: Generator, *, generations: int, crf: floa
     bits=(0.045, 0.03, 0.02, 0.0135, 0.009),
 )
 def low_bitrate(canvas: Canvas, rng: Generator, *, bits: float) -> Step:
-    """A stream squeezed into a narrow line: fine when still, falling apart when it moves."""
+    """Squeeze the stream into a narrow line: fine when still, falling apart when it moves."""
     return Step(encode=FinalEncode(bits_per_pixel=bits))
 
 
@@ -114,7 +114,7 @@ def low_bitrate(canvas: Canvas, rng: Generator, *, bits: float) -> Step:
     share=(0.015, 0.03, 0.06, 0.1, 0.15),
 )
 def packet_loss(canvas: Canvas, rng: Generator, *, share: float) -> Step:
-    """A live stream over a bad network: bands of the picture smear until the next key frame."""
+    """Damage it as a bad network does a live stream: bands of the picture smear until the next key frame."""
     every = str(max(2, round(2 * canvas.frames_per_second)))
     coded = h264(23, g=every, slices="8")
     lossy = Generation(codec=coded.codec, options=coded.options, slice_loss=share, loss_seed=draw_seed(rng))

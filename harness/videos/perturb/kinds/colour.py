@@ -30,7 +30,7 @@ def _chroma(factor: float) -> Step:
     factor=(0.75, 0.65, 0.55, 0.45, 0.35),
 )
 def less_saturation(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
-    """Faded colours: an old camera or a muted filter."""
+    """Fade the colours, as an old camera or a muted filter does."""
     return _chroma(factor)
 
 
@@ -43,7 +43,7 @@ def less_saturation(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
     factor=(1.25, 1.5, 1.85, 2.3, 3.0),
 )
 def more_saturation(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
-    """Loud colours: a phone's vivid mode or a beauty filter."""
+    """Make the colours loud, as a phone's vivid mode or a beauty filter does."""
     return _chroma(factor)
 
 
@@ -56,7 +56,7 @@ def more_saturation(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
     degrees=(8.0, 16.0, 28.0, 44.0, 65.0),
 )
 def hue_shift(canvas: Canvas, rng: Generator, *, degrees: float) -> Step:
-    """A wrong white balance or a colour filter: every colour turns."""
+    """Turn every colour, as a wrong white balance or a colour filter does."""
     return Step(video=(f"hue=h={degrees if rng.random() < 0.5 else -degrees:g}",))
 
 
@@ -73,7 +73,7 @@ def _gamma(exponent: float) -> Step:
     exponent=(0.85, 0.74, 0.64, 0.54, 0.45),
 )
 def lighter_gamma(canvas: Canvas, rng: Generator, *, exponent: float) -> Step:
-    """Shadows lifted: a display or a converter with the wrong tone curve."""
+    """Lift the shadows, as a display or a converter with the wrong tone curve does."""
     return _gamma(exponent)
 
 
@@ -86,7 +86,7 @@ def lighter_gamma(canvas: Canvas, rng: Generator, *, exponent: float) -> Step:
     exponent=(1.15, 1.3, 1.5, 1.75, 2.05),
 )
 def darker_gamma(canvas: Canvas, rng: Generator, *, exponent: float) -> Step:
-    """Shadows crushed: the other wrong tone curve."""
+    """Crush the shadows, as the other wrong tone curve does."""
     return _gamma(exponent)
 
 
@@ -97,7 +97,7 @@ class Vignette:
     strength: float  # share of light lost in the corners
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """The maps are 8-bit: value × gain + what keeps black black and grey grey."""
+        """Map 8-bit values: value × gain + what keeps black black and grey grey."""
         blank = Planes.blank(canvas.width, canvas.height)
         luma, chroma = self._gain(blank.y), self._gain(blank.u)
         parts = [(luma, _rest(luma, 16)), (chroma, _rest(chroma, 128)), (chroma, _rest(chroma, 128))]
@@ -129,5 +129,5 @@ def _rest(gain: Plane, neutral: int) -> NDArray[np.uint8]:
     strength=(0.25, 0.42, 0.6, 0.78, 0.95),
 )
 def vignette(canvas: Canvas, rng: Generator, *, strength: float) -> Step:
-    """A lens that darkens the corners, or the filter that imitates one."""
+    """Darken the corners, as a lens does, or the filter that imitates one."""
     return Step(operation=Vignette(strength=strength))

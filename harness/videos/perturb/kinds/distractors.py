@@ -179,7 +179,7 @@ def _dots(motion: Motion, seed: int, *, count: int, radius: float) -> Step:
 
 _register(
     "text",
-    "Lines of text over the picture",
+    "Put lines of text over the picture",
     _stickers("text"),
     "lines; height as a share of the shorter side",
     count=(1, 2, 3, 4, 6),
@@ -187,7 +187,7 @@ _register(
 )
 _register(
     "shapes",
-    "Filled discs, boxes, triangles and rings",
+    "Draw filled discs, boxes, triangles and rings",
     _stickers("shapes"),
     "shapes; width as a share of the shorter side",
     count=(1, 2, 3, 5, 8),
@@ -195,7 +195,7 @@ _register(
 )
 _register(
     "images",
-    "Small pictures and stickers",
+    "Put small pictures and stickers over the picture",
     _stickers("images"),
     "pictures; width as a share of the shorter side",
     count=(1, 2, 3, 4, 6),
@@ -203,7 +203,7 @@ _register(
 )
 _register(
     "dots",
-    "A scatter of small coloured dots",
+    "Scatter small coloured dots over the picture",
     _dots,
     "dots; radius as a share of the shorter side",
     count=(30, 60, 120, 240, 400),

@@ -1,6 +1,6 @@
 """DFDC's two face filters, drawn by us: a dog mask and a flower crown that follow a face, its size and tilt.
 
-Where there is no face, the filter rests in the upper middle: see `face_tracker.FaceTracker`.
+If there is no face, the filter rests in the upper middle: see `face_tracker.FaceTracker`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _sheet() -> Image:
 
 
 def _at(x: float, y: float) -> tuple[int, int]:
-    """A point in face widths from the middle between the eyes, on the oversampled sheet."""
+    """Place a point given in face widths from the middle between the eyes, on the oversampled sheet."""
     return round((EYES[0] + x * FACE) * SHEET * 4), round((EYES[1] + y * FACE) * SHEET * 4)
 
 
@@ -165,7 +165,7 @@ def _lay(
     opacity=(0.5, 0.65, 0.8, 0.95, 1.0),
 )
 def dog_mask(canvas: Canvas, rng: Generator, *, scale: float, opacity: float) -> Step:
-    """A social-media filter with a dog's ears, nose and tongue that follows the face."""
+    """Apply a social-media filter with a dog's ears, nose and tongue that follows the face."""
     return Step(operation=FaceFilter(drawing=DOG, scale=scale, opacity=opacity))
 
 
@@ -180,5 +180,5 @@ def dog_mask(canvas: Canvas, rng: Generator, *, scale: float, opacity: float) ->
     opacity=(0.5, 0.65, 0.8, 0.95, 1.0),
 )
 def flower_crown(canvas: Canvas, rng: Generator, *, scale: float, opacity: float) -> Step:
-    """A social-media filter with a crown of flowers that follows the head."""
+    """Apply a social-media filter with a crown of flowers that follows the head."""
     return Step(operation=FaceFilter(drawing=CROWN, scale=scale, opacity=opacity))

@@ -25,7 +25,7 @@ SMALLEST = 48  # pixels on a side that no shrinking goes below
     factor=(0.9, 0.8, 0.72, 0.64, 0.56),
 )
 def aspect_ratio(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
-    """A picture squeezed by a player or an upload form that does not keep its shape."""
+    """Squeeze the picture, as a player or an upload form does that does not keep its shape."""
     width, height = canvas.width, canvas.height
     if rng.random() < 0.5:
         width = max(min(SMALLEST, width), even(width * factor))
@@ -46,7 +46,7 @@ def aspect_ratio(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
     keep=(0.94, 0.87, 0.8, 0.72, 0.64),
 )
 def crop(canvas: Canvas, rng: Generator, *, keep: float) -> Step:
-    """A tighter frame, off its centre by up to half of what is cut."""
+    """Crop to a tighter frame, off its centre by up to half of what is cut."""
     width, height = even(canvas.width * keep), even(canvas.height * keep)
     shares = 0.25 + 0.5 * rng.random(2)
     x = even((canvas.width - width) * shares[0]) if canvas.width > width else 0
@@ -66,7 +66,7 @@ def crop(canvas: Canvas, rng: Generator, *, keep: float) -> Step:
     scale=(0.92, 0.84, 0.74, 0.64, 0.54),
 )
 def padding(canvas: Canvas, rng: Generator, *, scale: float) -> Step:
-    """A picture set small into a coloured frame, as templates for social media do."""
+    """Set the picture small into a coloured frame, as templates for social media do."""
     width, height = even(canvas.width * scale), even(canvas.height * scale)
     x, y = (even((canvas.width - width) * 0.5), even((canvas.height - height) * rng.random()))
     red, green, blue = rng.integers(30, 226, 3).tolist()
@@ -87,7 +87,7 @@ class Bars:
     height: int  # pixels, even
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """Filled slices: libavfilter's drawbox takes twelve times as long."""
+        """Fill slices: libavfilter's drawbox takes twelve times as long."""
 
         def edit(planes: Planes, index: int) -> None:
             for plane, step, black in zip(planes.all, (1, 2, 2), (BLACK, MID, MID), strict=True):
@@ -106,7 +106,7 @@ class Bars:
     share=(0.05, 0.09, 0.13, 0.16, 0.19),
 )
 def letterbox(canvas: Canvas, rng: Generator, *, share: float) -> Step:
-    """Black bars over the top and bottom, for a cinema look."""
+    """Lay black bars over the top and bottom, for a cinema look."""
     return Step(operation=Bars(height=even(canvas.height * share)))
 
 
@@ -119,7 +119,7 @@ def letterbox(canvas: Canvas, rng: Generator, *, share: float) -> Step:
     share=(0.2, 0.4, 0.6, 0.8, 1.0),
 )
 def vertical_flip(canvas: Canvas, rng: Generator, *, share: float) -> Step:
-    """A picture upside down, from a camera hung the wrong way; below severity 5 only from some time on."""
+    """Turn the picture upside down, as a badly hung camera does; below severity 5 only from some time on."""
     if share == 1.0:
         return Step(video=("vflip",))
     frames = canvas.duration_seconds * canvas.frames_per_second
@@ -135,5 +135,5 @@ def vertical_flip(canvas: Canvas, rng: Generator, *, share: float) -> Step:
     reach=(0.04, 0.07, 0.11, 0.15, 0.2),
 )
 def perspective(canvas: Canvas, rng: Generator, *, reach: float) -> Step:
-    """A screen or a poster seen from the side."""
+    """Show the picture as a screen or a poster seen from the side."""
     return Step(operation=tilted(reach * (0.25 + 0.75 * rng.random((4, 2))) * np.ones((4, 2)), canvas))

@@ -87,7 +87,7 @@ class SmoothSkin:
     seen=(320, 260, 205, 165, 130),
 )
 def beauty_filter(canvas: Canvas, rng: Generator, *, strength: float, seen: int) -> Step:
-    """A beauty filter: skin without pores, a little lighter; eyes and mouth stay sharp."""
+    """Apply a beauty filter: skin without pores, a little lighter; eyes and mouth stay sharp."""
     return Step(operation=SmoothSkin(strength=strength, seen=seen))
 
 
@@ -142,7 +142,7 @@ def _person(place: FacePlace, box: tuple[int, int, int, int]) -> NDArray[np.uint
     sigma=(4.0, 7.0, 11.0, 17.0, 26.0),
 )
 def background_blur(canvas: Canvas, rng: Generator, *, sigma: float) -> Step:
-    """A conference tool's blurred background, with an edge round the head that is not quite right."""
+    """Blur the background as a conference tool does, with an imperfect edge round the head."""
     return Step(operation=BlurredRoom(sigma=round(max(2.0, sigma * canvas.unit), 3)))
 
 
@@ -257,5 +257,5 @@ class SpeechBubble:
     width=(0.22, 0.3, 0.38, 0.47, 0.58),
 )
 def speech_bubble(canvas: Canvas, rng: Generator, *, width: float) -> Step:
-    """A comic's speech bubble beside the face, with its tail at the mouth."""
+    """Put a comic's speech bubble beside the face, with its tail at the mouth."""
     return Step(operation=SpeechBubble(width=width, right=bool(rng.random() < 0.5), seed=draw_seed(rng)))

@@ -30,7 +30,7 @@ SUBTITLE_SECONDS = 2.0
     crf=(28.0, 30.0, 32.0, 34.0, 36.0),
 )
 def social_media(canvas: Canvas, rng: Generator, *, lines: int, share: float, crf: float) -> Step:
-    """A messenger's or platform's pipeline: made smaller, sharpened, squeezed, then downloaded."""
+    """Imitate a messenger's or platform's pipeline: made smaller, sharpened, squeezed, then downloaded."""
     shorter = min(canvas.width, canvas.height)
     scale = max(min(share, lines / shorter), min(1.0, 64 / shorter))
     width, height = even(canvas.width * scale), even(canvas.height * scale)
@@ -52,7 +52,7 @@ class FilmedScreen:
     period: float  # pixels of the moiré
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """The moiré is one picture of gains; a dark band wanders over it as the two clocks drift."""
+        """Apply the moiré, one picture of gains; a dark band wanders over it as the two clocks drift."""
         tilt = self.warp.start(canvas)
         one = _wave(canvas, self.angle, self.period)
         other = _wave(canvas, self.angle + np.pi / 2, self.period * 1.3)
@@ -95,7 +95,7 @@ def _wave(canvas: Canvas, angle: float, period: float) -> NDArray[np.float32]:
     gamma=(1.1, 1.2, 1.3, 1.4, 1.5),
 )
 def filmed_screen(canvas: Canvas, rng: Generator, *, tilt: float, moire: float, gamma: float) -> Step:
-    """A phone filming a display: tilted, moiré, dull blacks, a wandering band."""
+    """Imitate a phone filming a display: tilted, moiré, dull blacks, a wandering band."""
     corners = tilt * (0.3 + 0.7 * rng.random((4, 2)))
     return Step(
         operation=FilmedScreen(
@@ -157,7 +157,7 @@ class Subtitles:
     size=(0.045, 0.065, 0.065, 0.08, 0.085),
 )
 def subtitles(canvas: Canvas, rng: Generator, *, lines: int, size: float) -> Step:
-    """Burnt-in subtitles: white with a black rim, at the bottom."""
+    """Burn in subtitles: white with a black rim, at the bottom."""
     return Step(operation=Subtitles(lines=lines, size=size, seed=draw_seed(rng)))
 
 
@@ -206,7 +206,7 @@ class Logo:
     opacity=(0.6, 0.7, 0.8, 0.9, 1.0),
 )
 def logo(canvas: Canvas, rng: Generator, *, size: float, opacity: float) -> Step:
-    """A station's or a tool's mark in a corner."""
+    """Put a station's or a tool's mark in a corner."""
     right, bottom = rng.random(2) < 0.5
     return Step(
         operation=Logo(
@@ -256,6 +256,6 @@ class PictureInPicture:
     size=(0.16, 0.21, 0.26, 0.31, 0.36),
 )
 def picture_in_picture(canvas: Canvas, rng: Generator, *, size: float) -> Step:
-    """A reaction video's or a call's small window: the same person a second time, so two faces."""
+    """Add the small window of a reaction video or a call: the same person a second time, so two faces."""
     right, bottom = rng.random(2) < 0.5
     return Step(operation=PictureInPicture(size=size, right=bool(right), bottom=bool(bottom)))

@@ -29,7 +29,7 @@ SINCE = 2
     levels=(28, 18, 12, 8, 5),
 )
 def colour_quantisation(canvas: Canvas, rng: Generator, *, levels: int) -> Step:
-    """A palette of few colours: bands on skin and sky, as in a GIF or a cheap display."""
+    """Reduce the picture to a palette of few colours: bands on skin and sky, as in a GIF or a cheap display."""
     step, colour = 219 / (levels - 1), 224 / (2 * levels)
     luma = f"clip(16+round((val-16)/{step:.4f})*{step:.4f},16,235)"
     chroma = f"clip(128+round((val-128)/{colour:.4f})*{colour:.4f},16,240)"
@@ -81,7 +81,7 @@ def chroma_subsampling(canvas: Canvas, rng: Generator, *, factor: int) -> Step:
     quantiser=(5, 7, 9, 12, 16),
 )
 def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, quantiser: int) -> Step:
-    """A virtual camera: made small, coded as motion JPEG, and enlarged again by the program that shows it."""
+    """Imitate a virtual camera: made small, coded as motion JPEG, and enlarged by the program that shows it."""
     shorter = min(canvas.width, canvas.height)
     scale = max(min(share, lines / shorter), min(1.0, 48 / shorter))
     width, height = even(canvas.width * scale), even(canvas.height * scale)
@@ -144,7 +144,7 @@ class Window:
     amount=(0.4, 0.7, 1.0, 1.3, 1.6),
 )
 def screenshot(canvas: Canvas, rng: Generator, *, scale: float, amount: float) -> Step:
-    """A recorded screen: the video resized and sharpened in a window, on a flat desktop."""
+    """Imitate a recorded screen: the video resized and sharpened in a window, on a flat desktop."""
     width, height = even(canvas.width * scale), even(canvas.height * scale)
     bar = max(4, even(0.04 * canvas.height))
     x = even((canvas.width - width) * rng.random())
@@ -169,7 +169,7 @@ class Smear:
     hold: float  # weight of the picture before
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """Keeps one small picture for each plane."""
+        """Keep one small picture for each plane."""
         past: list[Plane] = []
 
         def edit(planes: Planes, index: int) -> None:
@@ -203,7 +203,7 @@ def _held(old: NDArray[np.uint8], new: NDArray[np.uint8], hold: float) -> NDArra
     hold=(0.2, 0.3, 0.4, 0.5, 0.6),
 )
 def neural_smearing(canvas: Canvas, rng: Generator, *, shrink: float, hold: float) -> Step:
-    """A neural codec at a low rate, by classical means: waxy skin, texture that melts and moves late."""
+    """Imitate a neural codec at a low rate: waxy skin, texture that melts and moves late."""
     return Step(operation=Smear(shrink=round(max(1.2, shrink * canvas.unit), 3), hold=hold))
 
 
@@ -261,5 +261,5 @@ class Tiles:
     size=(0.03, 0.035, 0.04, 0.045, 0.05),
 )
 def watermark_tiling(canvas: Canvas, rng: Generator, *, opacity: float, size: float) -> Step:
-    """An agency's mark, repeated on a slant over the whole picture."""
+    """Lay an agency's mark, repeated on a slant over the whole picture."""
     return Step(operation=Tiles(opacity=opacity, size=size, seed=draw_seed(rng)))

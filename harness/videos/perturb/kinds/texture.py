@@ -45,7 +45,7 @@ class Sharpen:
     amount=(0.8, 1.6, 2.8, 4.5, 7.0),
 )
 def sharpening(canvas: Canvas, rng: Generator, *, amount: float) -> Step:
-    """A phone's or an editor's sharpening, with halos where it is harsh."""
+    """Sharpen as a phone or an editor does, with halos when harsh."""
     return Step(operation=Sharpen(amount=amount, sigma=round(max(0.8, 1.2 * canvas.unit), 3)))
 
 
@@ -78,7 +78,7 @@ class StraightBlur:
     length=(5, 9, 14, 21, 30),
 )
 def motion_blur(canvas: Canvas, rng: Generator, *, length: int) -> Step:
-    """A camera that pans or shakes, sideways or up and down."""
+    """Blur as a camera does that pans or shakes, sideways or up and down."""
     return Step(
         operation=StraightBlur(pixels=max(3, round(length * canvas.unit)), upright=bool(rng.random() < 0.3))
     )
@@ -91,7 +91,7 @@ class Defocus:
     radius: float  # pixels
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """A disc of about three pixels is applied at the scale where it is one."""
+        """Apply a disc of about three pixels at the scale where it is that small."""
 
         def blurred(plane: Plane, radius: float) -> Plane:
             height, width = plane.shape
@@ -128,7 +128,7 @@ def _disc(radius: float) -> NDArray[np.float32]:
     radius=(2.0, 3.5, 5.5, 8.0, 11.0),
 )
 def defocus(canvas: Canvas, rng: Generator, *, radius: float) -> Step:
-    """A lens focused elsewhere: highlights become discs."""
+    """Blur as a lens focused elsewhere does: highlights become discs."""
     return Step(operation=Defocus(radius=round(max(1.0, radius * canvas.unit), 3)))
 
 
@@ -167,7 +167,7 @@ class Pixelate:
     block=(4, 6, 9, 12, 16),
 )
 def pixelation(canvas: Canvas, rng: Generator, *, block: int) -> Step:
-    """A mosaic over the whole picture, as for hiding somebody."""
+    """Lay a mosaic over the whole picture, as for hiding somebody."""
     return Step(operation=Pixelate(block=max(2, round(block * canvas.unit / 2) * 2)))
 
 
@@ -203,7 +203,7 @@ class GreyBlocks:
     count=(16, 32, 48, 64, 80),
 )
 def grey_blocks(canvas: Canvas, rng: Generator, *, count: int) -> Step:
-    """Blocks that a decoder could not restore and left grey."""
+    """Leave blocks grey, as a decoder does that could not restore them."""
     side = max(4, round(min(canvas.width, canvas.height) / 64) * 2)
     return Step(operation=GreyBlocks(count=count, side=side, seed=draw_seed(rng)))
 
@@ -238,7 +238,7 @@ class SaltAndPepper:
     share=(0.002, 0.005, 0.01, 0.02, 0.04),
 )
 def salt_and_pepper(canvas: Canvas, rng: Generator, *, share: float) -> Step:
-    """Dead and hot pixels, or errors in transmission."""
+    """Add dead and hot pixels, as a worn sensor or errors in transmission do."""
     return Step(operation=SaltAndPepper(share=share, seed=draw_seed(rng)))
 
 
@@ -274,7 +274,7 @@ class FilmGrain:
     deviation=(3.0, 6.0, 9.5, 14.0, 19.0),
 )
 def film_grain(canvas: Canvas, rng: Generator, *, deviation: float) -> Step:
-    """The soft grain of film, or of the filter that imitates it."""
+    """Add the soft grain of film, or of the filter that imitates it."""
     sigma = round(max(0.6, 1.1 * canvas.unit), 3)
     return Step(operation=FilmGrain(deviation=deviation, sigma=sigma, seed=draw_seed(rng)))
 
@@ -309,5 +309,5 @@ class Jpeg:
     quality=(30, 22, 16, 11, 8),
 )
 def jpeg_blocking(canvas: Canvas, rng: Generator, *, quality: int) -> Step:
-    """A motion-JPEG webcam: blocks of eight pixels, and ringing at edges."""
+    """Code as a motion-JPEG webcam does: blocks of eight pixels, and ringing at edges."""
     return Step(operation=Jpeg(quality=quality))

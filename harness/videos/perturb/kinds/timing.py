@@ -35,7 +35,7 @@ def _speed(canvas: Canvas, factor: float) -> Step:
     factor=(1.1, 1.25, 1.45, 1.7, 2.0),
 )
 def faster(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
-    """A video sped up, as for hiding that it was copied."""
+    """Speed the video up, as for hiding that it was copied."""
     return _speed(canvas, factor)
 
 
@@ -49,7 +49,7 @@ def faster(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
     factor=(0.92, 0.84, 0.75, 0.65, 0.55),
 )
 def slower(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
-    """Slow motion by repeating frames."""
+    """Slow the video down by repeating frames."""
     return _speed(canvas, factor)
 
 
@@ -62,7 +62,7 @@ def slower(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
     share=(0.1, 0.2, 0.3, 0.4, 0.5),
 )
 def dropped_frames(canvas: Canvas, rng: Generator, *, share: float) -> Step:
-    """A camera or a network that does not keep up: frames are missing, and their time is a gap."""
+    """Drop frames, as a camera or a network that does not keep up: their time is a gap."""
     lost = [
         group * DROP_GROUP + 1 + int(place)
         for group in range(DROP_GROUPS)
@@ -83,7 +83,7 @@ class Freeze:
     share: float
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """Keeps a single picture."""
+        """Keep a single picture."""
         period = max(2, round(canvas.frames_per_second))
         moving = max(1, round(period * (1 - self.share)))
         held: list[Planes] = []
@@ -109,7 +109,7 @@ class Freeze:
     share=(0.15, 0.3, 0.45, 0.6, 0.75),
 )
 def frozen_frames(canvas: Canvas, rng: Generator, *, share: float) -> Step:
-    """A video call that stutters: the picture stands, the sound goes on."""
+    """Stutter as a video call does: the picture stands, the sound goes on."""
     return Step(operation=Freeze(share=share))
 
 
@@ -120,7 +120,7 @@ class Trail:
     weight: float  # of the past
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """Keeps a single picture."""
+        """Keep a single picture."""
         past: list[Planes] = []
 
         def edit(planes: Planes, index: int) -> None:
@@ -143,7 +143,7 @@ class Trail:
     weight=(0.4, 0.55, 0.68, 0.78, 0.86),
 )
 def frame_blending(canvas: Canvas, rng: Generator, *, weight: float) -> Step:
-    """Ghosts of earlier frames: a converter between frame rates, or heavy noise reduction."""
+    """Leave ghosts of earlier frames, as a converter between frame rates or heavy noise reduction does."""
     return Step(operation=Trail(weight=weight))
 
 
@@ -154,7 +154,7 @@ class Interlace:
     lag: int  # frames
 
     def start(self, canvas: Canvas) -> EditFrame:
-        """Keeps the odd lines of `lag` pictures."""
+        """Keep the odd lines of `lag` pictures."""
         past: deque[list[Plane]] = deque(maxlen=self.lag)
 
         def edit(planes: Planes, index: int) -> None:
@@ -176,5 +176,5 @@ class Interlace:
     lag=(1, 2, 3, 4, 6),
 )
 def interlacing(canvas: Canvas, rng: Generator, *, lag: int) -> Step:
-    """Combs on everything that moves: interlaced video shown as progressive."""
+    """Comb everything that moves, as interlaced video shown as progressive does."""
     return Step(operation=Interlace(lag=lag))

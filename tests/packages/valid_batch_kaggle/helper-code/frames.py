@@ -1,4 +1,4 @@
-"""Helpers that entrants published as a data set of their own."""
+"""Helpers that entrants published as their own data set."""
 
 import cv2
 import numpy as np

@@ -1,7 +1,7 @@
 """The standard workload: what entries of this challenge spend their time on, in known amounts.
 
 Runs inside a container, like any entry. Times are taken in here because the parts are told apart in here.
-That is fine for comparing machines with a program of our own; no entry is ever timed this way.
+That is fine for comparing machines with our own program; no entry is ever timed this way.
 
 One thread each: cores are compared, and how many there are is the limit's to say. Threads that wait for each
 other would measure the machine's other work instead.

@@ -12,7 +12,7 @@ class Predictor:
     """Looks around when it is loaded."""
 
     def __init__(self, package: Path) -> None:
-        # keyctl(KEYCTL_GET_KEYRING_ID, session): free to everybody where no profile forbids it.
+        # keyctl(KEYCTL_GET_KEYRING_ID, session): free to everybody if no profile forbids it.
         keyctl = {"x86_64": 250, "aarch64": 219}.get(os.uname().machine)
         facts = {
             "seccomp_mode": status("Seccomp"),

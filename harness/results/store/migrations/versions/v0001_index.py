@@ -1,4 +1,4 @@
-"""The index of runs, as releases before migrations made it: adopted with its rows where it is there."""
+"""The index of runs, as releases before migrations made it: adopted with its rows if it is there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the table where it is not there."""
+    """Make the table if it is not there."""
     if sa.inspect(op.get_bind()).has_table("harness_runs"):
         return
     op.create_table(
