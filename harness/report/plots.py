@@ -18,6 +18,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import TightLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.core.limits import seconds_in_words
@@ -43,6 +44,7 @@ _VARIABLES = {
 }
 SET_COLOURS = {"public": PUBLIC, "private": PRIVATE, "control": CONTROL}
 _WIDTH = 5.2  # inches of 72 units: 374 units, about what a phone has
+_MARGIN = 0.35  # around a picture, in heights of its text
 _VECTOR_POINTS_MAX = 3000  # above it points are drawn as a picture, so that the page stays small
 
 
@@ -86,11 +88,12 @@ def dots(
             color=LIMIT,
             fontsize=9,
         )
-        if any(row.note for row in rows):
-            right = axes.secondary_yaxis("right")
-            right.set_yticks(range(len(rows)), [row.note for row in rows])
-            right.tick_params(axis="y", length=0)
-            right.spines["right"].set_visible(False)
+        for place, row in enumerate(rows):
+            if row.note:
+                axes.annotate(
+                    row.note, (1.0, place), xycoords=("axes fraction", "data"), xytext=(4, 0),
+                    textcoords="offset points", va="center_baseline", color=MUTED,
+                )  # fmt: skip
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
         axes.set_xlabel(axis)
@@ -223,7 +226,8 @@ def drawing() -> AbstractContextManager[None]:
 
 def figure_of(height: float) -> tuple[Figure, Axes]:
     """Return an empty figure as wide as a phone shows it, `height` inches high."""
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    # the constrained layout measures every text twice and solves for what one pair of axes does not need
+    figure = Figure(figsize=(_WIDTH, height), layout=TightLayoutEngine(pad=_MARGIN))
     FigureCanvasSVG(figure)
     return figure, figure.add_subplot()
 
@@ -243,9 +247,11 @@ def svg_of(figure: Figure, title: str) -> Markup:
     """Render deterministically, strip what a page does not need, and hand the colours to the page."""
     stream = io.BytesIO()
     salt = re.sub(r"[^a-z0-9]+", "-", title.lower())
+    assert isinstance(figure.canvas, FigureCanvasSVG)
     with mpl.rc_context({"svg.hashsalt": salt, "svg.id": salt}):
-        figure.savefig(
-            stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        # not `savefig`, which draws everything once before it draws it
+        figure.canvas.print_svg(
+            stream, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
     text = stream.getvalue().decode()
     body = text[text.index("<svg") :]

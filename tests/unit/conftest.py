@@ -1,6 +1,6 @@
 """What unit tests share: an empty database of each kind, PostgreSQL's a real server of the tests' own.
 
-Needs Debian's `postgresql`; fails without it.
+Needs Debian's `postgresql`; fails without it. A finished run to look at, made once.
 """
 
 from __future__ import annotations
@@ -12,9 +12,26 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+
+if TYPE_CHECKING:  # where no test asks for a run, what makes one is not loaded
+    from harness.core.types import SetName
+    from harness.report import SetData
+    from harness.results.result import Result
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Result, dict[SetName, SetData]]:
+    """A finished run without pages: its folder, which stays as it is, its result, and what each set left."""
+    from example_run import example_result
+
+    folder = tmp_path_factory.mktemp("example") / "20300102-example"
+    return folder, *example_result(folder)
 
 
 @pytest.fixture(scope="session")

@@ -65,16 +65,30 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, dict[SetName, SetData]]:
-    folder = tmp_path_factory.mktemp("runs") / "20300102-example"
-    result = example_run(folder)
-    return result, example_data(folder / "clips")
+def run(
+    finished_run: tuple[Path, Result, dict[SetName, SetData]],
+) -> tuple[Result, dict[SetName, SetData]]:
+    return finished_run[1:]
+
+
+@pytest.fixture(scope="module")
+def bare(run: tuple[Result, dict[SetName, SetData]]) -> Result:
+    """The run without slices, and so almost without plots: for tests that are about words."""
+    return without_slices(run[0])
 
 
 @pytest.fixture(scope="module")
 def pages(run: tuple[Result, dict[SetName, SetData]]) -> dict[str, str]:
     result, data = run
     return {which: page_of(which, result, data) for which in ("organiser", "contestant")}
+
+
+def without_slices(result: Result) -> Result:
+    sets = {
+        name: one.model_copy(update={"score": replace(one.score, slices=())})
+        for name, one in result.sets.items()
+    }
+    return result.model_copy(update={"sets": sets})
 
 
 def page_of(which: str, result: Result, data: dict[SetName, SetData]) -> str:
@@ -87,7 +101,10 @@ def hostile(result: Result, data: dict[SetName, SetData], text: str) -> tuple[Re
     """Put a text wherever a package can put one."""
     sets = {
         name: one.model_copy(
-            update={"detail": text, "score": replace(one.score, reason=text, scored=False, metrics={})}
+            update={
+                "detail": text,
+                "score": replace(one.score, reason=text, scored=False, metrics={}, slices=()),
+            }
         )
         for name, one in result.sets.items()
     }
@@ -201,17 +218,18 @@ def test_a_run_that_was_not_scored_says_why(run: tuple[Result, dict[SetName, Set
     reason = "strict: any failure spoils the run"
     score = replace(one.score, scored=False, reason=reason, rule=FailureRule.STRICT, metrics={}, slices=())
     private = one.model_copy(update={"score": score, "verdict": Verdict.TIME_LIMIT})
-    sets = {**result.sets}
+    sets = {**without_slices(result).sets}
     sets[SetName.PRIVATE] = private
-    text = Page(organiser_page(result.model_copy(update={"sets": sets, "gaps": ()}), data)).text
+    changed = result.model_copy(update={"sets": sets, "gaps": ()})
+    text = Page(organiser_page(changed, {SetName.PRIVATE: data[SetName.PRIVATE]})).text
     assert "strict: any failure spoils the run" in text
     assert words.VERDICT_WORDS[Verdict.TIME_LIMIT] in text
     assert "not a valid run" in text
 
 
-def test_no_isolation_is_said_on_both_pages(run: tuple[Result, dict[SetName, SetData]]) -> None:
+def test_no_isolation_is_said_on_both_pages(bare: Result) -> None:
     for which in ("organiser", "contestant"):
-        page = page_of(which, run[0].model_copy(update={"isolation": "none"}), {})
+        page = page_of(which, bare.model_copy(update={"isolation": "none"}), {})
         assert "No isolation" in Page(page).text
 
 
@@ -227,9 +245,9 @@ def test_every_verdict_and_outcome_has_words() -> None:
     assert set(words.SET_WORDS) == set(SetName)
 
 
-def test_the_gpu_level_is_not_overstated(run: tuple[Result, dict[SetName, SetData]]) -> None:
+def test_the_gpu_level_is_not_overstated(bare: Result) -> None:
     for level in GpuLevel:
-        page = organiser_page(run[0].model_copy(update={"gpu_level": level}), {})
+        page = organiser_page(bare.model_copy(update={"gpu_level": level}), {})
         assert f"memory limit {level.value}" in Page(page).text
 
 
@@ -338,8 +356,8 @@ def failing(result: Result, failed: int) -> Result:
 
 
 @pytest.mark.parametrize("failed", [0, 6, 7, 59, 60])
-def test_nothing_is_green_that_is_not(run: tuple[Result, dict[SetName, SetData]], failed: int) -> None:
-    result, counts = failing(run[0], failed), failed <= 6
+def test_nothing_is_green_that_is_not(bare: Result, failed: int) -> None:
+    result, counts = failing(bare, failed), failed <= 6
     contestant, organiser = contestant_page(result, None), organiser_page(result, {})
     for page in (contestant, organiser, printed(result, 100)):
         assert (f"{60 - failed} of 60 answered" in page) or not failed
@@ -370,9 +388,8 @@ def test_a_card_of_the_contestants_page_has_the_colour_of_its_fate_and_of_nothin
     ],
 )
 def test_a_comparison_says_no_more_than_its_interval(
-    run: tuple[Result, dict[SetName, SetData]], low: float | None, high: float | None, said: str
+    bare: Result, low: float | None, high: float | None, said: str
 ) -> None:
-    result = run[0]
     interval = None if low is None or high is None else Interval(low=low, high=high)
     sets = {
         name: one.model_copy(
@@ -386,9 +403,9 @@ def test_a_comparison_says_no_more_than_its_interval(
                 )
             }
         )
-        for name, one in result.sets.items()
+        for name, one in bare.sets.items()
     }
-    changed = result.model_copy(update={"sets": sets})
+    changed = bare.model_copy(update={"sets": sets})
     others = {"better than a constant", "worse than a constant", "not distinguishable from a constant"}
     others -= {said.removesuffix(" 0.5")}
     for page in (contestant_page(changed, None), organiser_page(changed, {}), printed(changed, 100)):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_run import example_run
 
 from harness.core.errors import ResultError
 from harness.core.types import Outcome, OutcomeKind, SetName
@@ -26,10 +25,8 @@ SCHEMA = Path(__file__).parents[3] / "docs" / "result.schema.json"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "20300102-example"
-    example_run(folder)
-    return folder
+def run(finished_run: tuple[Path, Result, object]) -> Path:
+    return finished_run[0]
 
 
 @pytest.fixture

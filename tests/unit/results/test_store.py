@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from example_run import example_run
 
 from harness.core.errors import ConfigError, ResultError, StoreError
 from harness.core.types import SetName
@@ -32,8 +31,8 @@ def store(url: str) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    return example_run(tmp_path_factory.mktemp("example") / "run")
+def example(finished_run: tuple[Path, Result, object]) -> Result:
+    return finished_run[1]
 
 
 @pytest.fixture
