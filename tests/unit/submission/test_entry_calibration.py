@@ -35,7 +35,7 @@ def test_logits_that_say_nothing_or_the_contrary_are_not_believed() -> None:
     labels = np.array([0.0, 1.0] * 50)
     assert slope_of(-(2 * labels - 1), labels, np.ones(100)) == pytest.approx(0, abs=1e-6)
     noise = np.random.default_rng(2).normal(0, 1, 4000)
-    assert slope_of(noise, np.arange(4000) % 2.0, np.ones(4000)) < 0.1
+    assert slope_of(noise, np.asarray(np.arange(4000) % 2, np.float64), np.ones(4000)) < 0.1
 
 
 def test_perfectly_separated_clips_do_not_drive_the_slope_to_infinity() -> None:
