@@ -250,7 +250,7 @@ def svg_of(figure: Figure, title: str) -> Markup:
     assert isinstance(figure.canvas, FigureCanvasSVG)
     with mpl.rc_context({"svg.hashsalt": salt, "svg.id": salt}):
         # not `savefig`, which draws everything once before it draws it
-        figure.canvas.print_svg(
+        figure.canvas.print_svg(  # type: ignore[no-untyped-call]  # public, and without types
             stream, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
     text = stream.getvalue().decode()
