@@ -20,6 +20,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+# Before numpy: the threads of a small matrix product wait for each other, and each test process has a core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import docker
 import pytest
 from hypothesis import HealthCheck, settings

@@ -228,7 +228,6 @@ def figure_of(height: float) -> tuple[Figure, Axes]:
     """Return an empty figure as wide as a phone shows it, `height` inches high."""
     # the constrained layout measures every text twice and solves for what one pair of axes does not need
     figure = Figure(figsize=(_WIDTH, height), layout=TightLayoutEngine(pad=_MARGIN))
-    FigureCanvasSVG(figure)
     return figure, figure.add_subplot()
 
 
@@ -247,10 +246,9 @@ def svg_of(figure: Figure, title: str) -> Markup:
     """Render deterministically, strip what a page does not need, and hand the colours to the page."""
     stream = io.BytesIO()
     salt = re.sub(r"[^a-z0-9]+", "-", title.lower())
-    assert isinstance(figure.canvas, FigureCanvasSVG)
     with mpl.rc_context({"svg.hashsalt": salt, "svg.id": salt}):
         # not `savefig`, which draws everything once before it draws it
-        figure.canvas.print_svg(
+        FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]  # public, and without types
             stream, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
     text = stream.getvalue().decode()

@@ -91,9 +91,9 @@ def pairs() -> list[tuple[Clip, Clip]]:
 def luma(path: Path, count: int) -> list[npt.NDArray[np.uint8]]:
     """`count` frames spread over a clip, as grey pictures."""
     with av.open(str(path)) as container:
-        frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+        frames = list(container.decode(video=0))
     chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
-    return [np.asarray(frames[index], dtype=np.uint8) for index in chosen]
+    return [np.asarray(frames[index].to_ndarray(format="gray"), dtype=np.uint8) for index in chosen]
 
 
 def test_labels_name_every_video_and_no_other() -> None:
@@ -212,8 +212,9 @@ def test_no_encoder_or_tool_left_its_settings_in_a_file() -> None:
 def test_a_face_detector_finds_the_face(name: str) -> None:
     for clip in (clip for clip in clips() if clip.set_name == name):
         with av.open(str(clip.path)) as container:
-            frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
-        chosen = [frames[index] for index in np.linspace(0, len(frames) - 1, 4).astype(int)]
+            frames = list(container.decode(video=0))
+        places = np.linspace(0, len(frames) - 1, 4).astype(int)
+        chosen = [frames[index].to_ndarray(format="bgr24") for index in places]
         scale = 360 / max(chosen[0].shape[:2])
         found = 0
         for frame in chosen:

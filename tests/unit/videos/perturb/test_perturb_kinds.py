@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 from collections.abc import Iterator
@@ -40,12 +41,13 @@ def info(source: Path) -> VideoInfo:
 
 
 class Output:
-    """A rendered and verified file, read back."""
+    """A rendered and verified file, read back; each thing of it once."""
 
     def __init__(self, path: Path, plan: Plan, verified: Verified) -> None:
         self.path, self.plan, self.verified = path, plan, verified
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
 
+    @functools.cached_property
     def frames(self) -> list[NDArray[np.uint8]]:
         """(h, w, 3) RGB of every frame."""
         with av.open(str(self.path)) as container:
@@ -53,10 +55,12 @@ class Output:
                 np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)
             ]
 
+    @functools.cached_property
     def times(self) -> list[float]:
         with av.open(str(self.path)) as container:
             return [float(frame.time) for frame in container.decode(video=0)]
 
+    @functools.cached_property
     def sound(self) -> NDArray[np.float32]:
         """(samples,) of the left channel; empty without sound."""
         with av.open(str(self.path)) as container:
@@ -101,7 +105,7 @@ def distance(one: Output, other: Output) -> float:
 def picture_distance(one: Output, other: Output) -> float:
     pairs = list(_at_equal_times(one, other))
     pixels = np.mean([np.abs(a - b).mean() for a, b in pairs])
-    frames = 100 * abs(len(one.times()) - len(other.times())) / len(other.times())
+    frames = 100 * abs(len(one.times) - len(other.times)) / len(other.times)
     ours, theirs = one.verified, other.verified
     squeezed = abs(np.log(ours.width / ours.height * theirs.height / theirs.width))
     return float(pixels + frames + 20 * squeezed)
@@ -110,8 +114,8 @@ def picture_distance(one: Output, other: Output) -> float:
 def _at_equal_times(one: Output, other: Output) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     import cv2
 
-    ours, theirs = one.frames(), other.frames()
-    our_times, their_times = np.array(one.times()), np.array(other.times())
+    ours, theirs = one.frames, other.frames
+    our_times, their_times = np.array(one.times), np.array(other.times)
     height, width = theirs[0].shape[:2]
     for index, time in enumerate(their_times):
         frame = ours[max(0, int(np.searchsorted(our_times, time + 1e-3)) - 1)]
@@ -121,7 +125,7 @@ def _at_equal_times(one: Output, other: Output) -> Iterator[tuple[NDArray[np.flo
 
 
 def sound_distance(one: Output, other: Output) -> float:
-    ours, theirs = one.sound(), other.sound()
+    ours, theirs = one.sound, other.sound
     length = max(len(ours), len(theirs))
     padded = [np.pad(item, (0, length - len(item))) for item in (ours, theirs)]
     if not length or not (len(ours) and len(theirs)):
@@ -182,7 +186,7 @@ def test_a_kind_keeps_every_promise(
     for output in (mild, harsh):
         expected = output.plan.expected
         assert (output.verified.width, output.verified.height) == (expected.width, expected.height)
-        times = output.times()
+        times = output.times
         assert times[0] == 0
         assert all(later > earlier for earlier, later in itertools.pairwise(times))
     assert distance(mild, control) > 0.15, "severity 1 changes nothing that can be seen or heard"
@@ -210,7 +214,7 @@ def test_another_seed_gives_another_video(name: str, source: Path, info: VideoIn
 def test_the_control_is_the_source_again(control: Output, source: Path, info: VideoInfo) -> None:
     with av.open(str(source)) as container:
         before = [frame.to_ndarray(format="rgb24").astype(float) for frame in container.decode(video=0)]
-    after = control.frames()
+    after = control.frames
     assert len(before) == len(after)
     pairs = list(zip(before, after, strict=True))
     assert np.mean([np.abs(a - b).mean() for a, b in pairs]) < 5
