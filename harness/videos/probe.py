@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -200,7 +201,7 @@ def orientation(frame: VideoFrame, path: Path) -> Orientation:
         VideoError: Its display matrix asks for what is not a quarter turn.
     """
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")  # a buffer, which its stubs do not say
         return Orientation() if matrix is None else read_display_matrix(bytes(matrix))
     except ValueError as error:
         raise VideoError(

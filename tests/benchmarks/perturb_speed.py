@@ -15,6 +15,8 @@ own control. Prints JSON:
   augly         (c) AugLy's transform, where it has one and --augly-python is given
   numpy_rgb     (d) PyAV, to RGB, NumPy or OpenCV, and back, for some kinds
   control       our own re-encoding without a perturbation
+  codings       decoding and every encode of a kind that codes twice, without anything else
+  shares        of our time: decode, filter and encode
   goals         each goal, the kinds that meet it and those that miss it
 """
 
@@ -47,7 +49,8 @@ from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Encoding, Plan, build_plan
 from harness.videos.perturb.registry import catalogue
 from harness.videos.perturb.render import encoder_options, render
-from harness.videos.perturb.steps import Canvas
+from harness.videos.perturb.steps import Canvas, Generation
+from harness.videos.perturb.streams import open_encoder
 from harness.videos.perturb.verify import verify
 from harness.videos.probe import VideoInfo, probe
 
@@ -75,7 +78,7 @@ HARDER = {  # the picture that comes out is harder to encode than the one that w
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--clip", type=Path, help="a 1080p video; one is made where not given")
-    parser.add_argument("--frames", type=int, default=150, help="of the clip that is made")
+    parser.add_argument("--frames", type=int, default=300, help="of the clip that is made")
     parser.add_argument("--kinds", default="", help="comma-separated; all where not given")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ffmpeg", default="ffmpeg")
@@ -164,6 +167,9 @@ def compare(clip: Path, names: list[str], arguments: argparse.Namespace, work: P
             keep_best(row, "bare", program(bare))
             keep_best(row, CONTROL, ours(clip, info, CONTROL, out))
             keep_best(row, "ours", ours(clip, info, name, out))
+            keep_best(row, "decode", timed(resource.RUSAGE_SELF, lambda: decode_only(clip)))
+            if generations := [one for item in plan_for(name, info).steps for one in item.step.generations]:
+                keep_best(row, "codings", codings(clip, info, generations, row[CONTROL]))
             command = commands[name]
             if command is not None:
                 keep_best(row, "filter", program(command))
@@ -193,7 +199,24 @@ def with_ratios(row: dict[str, dict[str, float]], frames: int) -> dict[str, Any]
     speeds = {who: round(frames / cost["cpu_seconds"], 1) for who, cost in row.items()}
     walls = {who: round(frames / cost["wall_seconds"], 1) for who, cost in row.items()}
     ratios = {who: round(speeds["ours"] / speed, 2) for who, speed in speeds.items() if who != "ours"}
-    return {"frames_per_cpu_second": speeds, "frames_per_wall_second": walls, "ours_over": ratios}
+    return {
+        "frames_per_cpu_second": speeds,
+        "frames_per_wall_second": walls,
+        "ours_over": ratios,
+        "shares": shares(row),
+    }
+
+
+def shares(row: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Which share of our CPU time decoding takes, the operation, and the encoder.
+
+    The operation is what is beyond the control, so it holds what a harder or an easier picture costs the
+    encoder as well: it can be negative.
+    """
+    whole, control = row["ours"]["cpu_seconds"], row[CONTROL]["cpu_seconds"]
+    decode = row["decode"]["cpu_seconds"]
+    parts = {"decode": decode, "filter": whole - control, "encode": control - decode}
+    return {name: round(seconds / whole, 3) for name, seconds in parts.items()}
 
 
 def goals(rows: dict[str, Any]) -> dict[str, Any]:
@@ -214,6 +237,7 @@ def goals(rows: dict[str, Any]) -> dict[str, Any]:
     return {
         "bare transcode, where the picture gets no harder": judge("bare", 0.9, everything - HARDER),
         "our own control, where the picture gets no harder": judge(CONTROL, 0.9, everything - HARDER),
+        "decode and every encode, for kinds that code twice": judge("codings", 0.9, everything),
         "equivalent ffmpeg filter": judge("filter", 0.95, everything),
         "never slower than AugLy": judge("augly", 1.0, everything),
         "AugLy's text, dots and shapes": judge("augly", 4.0, drawn),
@@ -235,6 +259,39 @@ def timed(who: int, action: Callable[[], object]) -> dict[str, float]:
 def ours(clip: Path, info: VideoInfo, name: str, out: Path) -> dict[str, float]:
     plan = plan_for(name, info)
     return timed(resource.RUSAGE_SELF, lambda: render(clip, info, plan, out))
+
+
+def decode_only(clip: Path) -> None:
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        for _ in container.decode(stream):
+            pass
+
+
+def codings(
+    clip: Path, info: VideoInfo, generations: list[Generation], control: dict[str, float]
+) -> dict[str, float]:
+    """Decoding once and every encode that the kind asks for, and nothing else: what cannot be saved."""
+    canvas, total = Canvas.of(info), dict(control)
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        frames = [frame for frame, _ in zip(container.decode(stream), range(30), strict=False)]
+    for generation in generations:
+        cost = timed(resource.RUSAGE_SELF, partial(encode_only, frames, generation, canvas))
+        for key, seconds in cost.items():
+            total[key] += seconds * (info.frame_count or 0) / len(frames)
+    return total
+
+
+def encode_only(frames: list[av.VideoFrame], generation: Generation, canvas: Canvas) -> None:
+    encoder = open_encoder(generation, canvas)
+    for index, frame in enumerate(frames):
+        shaped = frame.reformat(format=generation.pixel_format)
+        shaped.pts, shaped.time_base, shaped.pict_type = index, encoder.time_base, 0
+        encoder.encode(shaped)
+    encoder.encode(None)
 
 
 def program(command: list[str]) -> dict[str, float]:

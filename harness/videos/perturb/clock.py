@@ -18,7 +18,7 @@ class Clock:
         self._last_decoded: int | None = None
 
     def moment(self, shown: int | None, decoded: int | None) -> int | None:
-        """Return the time of the next picture, in the unit of the arguments; None if neither clock says it."""
+        """Return the next picture's time, in the unit of the arguments; None if neither clock says it."""
         if decoded is not None:
             self._wrong_decoded += self._last_decoded is not None and decoded <= self._last_decoded
         if shown is not None:

@@ -137,7 +137,8 @@ class _Reader:
         last, shift = -1, 0
         for frame in self._decoded():
             moment = self._clock.moment(frame.pts, frame.dts)
-            time = None if moment is None or frame.time_base is None else float(moment * frame.time_base)
+            base = frame.time_base or self._video.time_base  # PyAV leaves it out of the last pictures
+            time = None if moment is None or base is None else float(moment * base)
             ticks = last + self._nominal if time is None else round((time - self._origin) / TIME_BASE) + shift
             if self.frame_count == 0:
                 ticks = max(0, ticks)

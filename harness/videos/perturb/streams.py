@@ -189,7 +189,7 @@ def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
         cropped = (f"crop={canvas.width}:{canvas.height}:0:0",)
         yield from filtered(recoded(padded, generation, wide), cropped)
         return
-    encoder = _encoder(generation, canvas)
+    encoder = open_encoder(generation, canvas)
     decoder: VideoCodecContext | None = None
     times: deque[int | None] = deque()
     given = 0
@@ -232,7 +232,8 @@ def _timed(frame: av.VideoFrame, times: deque[int | None]) -> av.VideoFrame:
     return frame
 
 
-def _encoder(generation: Generation, canvas: Canvas) -> VideoCodecContext:
+def open_encoder(generation: Generation, canvas: Canvas) -> VideoCodecContext:
+    """Open the encoder of a generation, with one thread."""
     context = av.CodecContext.create(generation.codec, "w")
     if not isinstance(context, VideoCodecContext):
         raise TypeError(f"{generation.codec} encodes no video")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache
 
 import av
@@ -48,7 +49,7 @@ def _tables(text: str) -> tuple[Table, Table, Table]:
     graph = Graph()
     name, _, arguments = text.partition("=")
     nodes = [
-        graph.add_buffer(width=32, height=32, format="yuv420p", time_base="1/25"),
+        graph.add_buffer(width=32, height=32, format=frame.format, time_base=Fraction(1, 25)),
         graph.add(name, arguments),
         graph.add("buffersink"),
     ]

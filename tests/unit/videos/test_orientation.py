@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from harness.videos.orientation import Orientation, read_display_matrix
 
-EIGHT = {
+Do = Callable[[np.ndarray], np.ndarray]
+EIGHT: dict[tuple[int, int, int, int], Do] = {
     (1, 0, 0, 1): lambda picture: picture,
     (0, 1, -1, 0): lambda picture: np.rot90(picture, -1),
     (-1, 0, 0, -1): lambda picture: np.rot90(picture, 2),
@@ -17,7 +19,7 @@ EIGHT = {
     (0, 1, 1, 0): np.transpose,
     (0, -1, -1, 0): lambda picture: np.rot90(picture, 2).T,
 }
-AS_FILTERS = {
+AS_FILTERS: dict[str, Do] = {
     "hflip": np.fliplr,
     "vflip": np.flipud,
     "transpose=clock": lambda picture: np.rot90(picture, -1),

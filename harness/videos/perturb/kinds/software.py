@@ -29,7 +29,7 @@ SINCE = 2
     levels=(28, 18, 12, 8, 5),
 )
 def colour_quantisation(canvas: Canvas, rng: Generator, *, levels: int) -> Step:
-    """Reduce the picture to a palette of few colours: bands on skin and sky, as in a GIF or a cheap display."""
+    """Reduce the picture to few colours: bands on skin and sky, as in a GIF or a cheap display."""
     step, colour = 219 / (levels - 1), 224 / (2 * levels)
     luma = f"clip(16+round((val-16)/{step:.4f})*{step:.4f},16,235)"
     chroma = f"clip(128+round((val-128)/{colour:.4f})*{colour:.4f},16,240)"
@@ -81,7 +81,7 @@ def chroma_subsampling(canvas: Canvas, rng: Generator, *, factor: int) -> Step:
     quantiser=(5, 7, 9, 12, 16),
 )
 def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, quantiser: int) -> Step:
-    """Imitate a virtual camera: made small, coded as motion JPEG, and enlarged by the program that shows it."""
+    """Imitate a virtual camera: made small, coded as motion JPEG, and enlarged again."""
     shorter = min(canvas.width, canvas.height)
     scale = max(min(share, lines / shorter), min(1.0, 48 / shorter))
     width, height = even(canvas.width * scale), even(canvas.height * scale)
