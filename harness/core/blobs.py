@@ -164,8 +164,8 @@ def blob_of(path: Path) -> Blob:
 class NodeCache:
     """What a node has fetched of a store: each content once, the longest unused removed over a limit.
 
-    Contents that somebody holds are never removed. Whoever holds some has written down which in a file that is
-    locked meanwhile: the lock goes with the process, however it ends.
+    Contents that somebody holds are never removed. Whoever holds some has written down which, in a file that
+    is locked meanwhile: the lock goes with the process, however it ends.
 
     Args:
         store: Where contents come from.

@@ -52,9 +52,7 @@ class EarlyStopping(BaseModel):
     model_config = _STRICT
 
     rule: StopRule = Field(description="certain, or sequential: with a stated probability of error")
-    prizes: Annotated[int, Field(ge=1, le=1000)] = Field(
-        description="how many places there are to be reached"
-    )
+    prizes: Annotated[int, Field(ge=1, le=1000)] = Field(description="how many places are to be reached")
     error: Annotated[float, Field(gt=0, le=0.1)] = Field(
         default=0.001, description="of the sequential rule, for each entry over all looks"
     )
@@ -100,8 +98,7 @@ class ContestRules(BaseModel):
     )
     public_scores: PublicScores = PublicScores()
     early_stopping: EarlyStopping | None = Field(
-        default=None,
-        description="stop entries without a chance of a prize place; if not given, all are run to the end",
+        default=None, description="stop entries without a chance of a prize; none: all are run to the end"
     )
 
     @model_validator(mode="before")

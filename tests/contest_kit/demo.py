@@ -2,8 +2,9 @@
 
     python -m tests.contest_kit.demo [FOLDER]
 
-Six entries of different kinds: a good one, a slow one, one that guesses, one that crashes now and then, one that
-cannot start and one that is no package. All in real containers. Ends with the board, the costs and a forecast.
+Six entries of different kinds: a good one, a slow one, one that guesses, one that crashes now and then, one
+that cannot start and one that is no package. All in real containers. Ends with the board, the costs and a
+forecast.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def kill_a_node(nodes: RayNodes, runs: Path, done: threading.Event) -> None:
 
 
 def main() -> int:
-    folder = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="contest-demo-"))
+    given = sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="contest-demo-")
+    folder = Path(given).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     challenge = write_contest(folder)
     store = ["--store", f"sqlite:///{folder / 'index.db'}"]

@@ -123,5 +123,5 @@ def test_a_set_prepared_on_the_cluster_is_the_one_prepared_here(engine: RayEngin
 
 
 def test_no_cluster_is_named_with_its_remedy() -> None:
-    with pytest.raises((EngineUnavailableError, ConfigError), match="127.0.0.1:1"):
+    with pytest.raises((EngineUnavailableError, ConfigError), match=r"127\.0\.0\.1:1"):
         RayEngine("127.0.0.1:1")

@@ -1,8 +1,8 @@
 """The harness's own work on a Ray cluster of the organiser's trusted nodes: extra `cluster`.
 
-Ray decides which node has room; there is no queue of our own. Only as many jobs are handed over as the cluster
-can hold at the moment, so that nodes may come and go. What a job needs is claimed from Ray, and a node is
-trusted to have said truly what it has (`harness contest node`).
+Ray decides which node has room; there is no queue of our own. Only as many jobs are handed over as the
+cluster can hold at the moment, so that nodes may come and go. What a job needs is claimed from Ray, and a
+node is trusted to have said truly what it has (`harness contest node`).
 
 What it does not do: run a contestant's code. A worker starts a container on its node's own container engine.
 """
@@ -102,10 +102,11 @@ class RayEngine:
                     **({} if address else {"include_dashboard": False}),
                 )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise EngineUnavailableError(
-                f"no Ray cluster answers: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+                f"no Ray cluster answers: {why}",
                 place=address or "this machine",
-                remedy="Start one with `harness contest node --head`, and name its address; see docs/cluster.md.",
+                remedy="Start one with `harness contest node`, and name its address; see docs/cluster.md.",
             ) from error
 
     def close(self) -> None:
