@@ -291,9 +291,9 @@ def _file_system(scheme: str, url: str, options: dict[str, Any]) -> tuple[Any, s
 def _checked_sftp() -> Any:
     """Return fsspec's SFTP, made to refuse a server whose key is not known, as `ssh` does."""
     paramiko = import_module("paramiko")
-    base = import_module("fsspec.implementations.sftp").SFTPFileSystem
+    base: Any = import_module("fsspec.implementations.sftp").SFTPFileSystem
 
-    class CheckedSFTP(base):  # type: ignore[misc]  # fsspec has no types
+    class CheckedSFTP(base):  # type: ignore[misc,valid-type]  # fsspec has no types
         def _connect(self) -> None:
             options = dict(self.ssh_kwargs)
             known_hosts = options.pop("known_hosts", None)

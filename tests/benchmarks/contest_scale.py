@@ -115,7 +115,7 @@ def growth(*, sizes: tuple[int, ...]) -> dict[str, Any]:
 
 
 def simulate(*, entries: int, videos: int) -> dict[str, Any]:
-    """Play a large contest event by event: places that are free claim, the driver serves one after the other."""
+    """Play a large contest event by event: free places claim, the driver serves one after the other."""
     rows = []
     for nodes in (10, 100, 1000):
         places, driver, concluder = nodes * PLACES_OF_A_NODE, 0.0, 0.0

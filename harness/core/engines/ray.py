@@ -152,7 +152,7 @@ class RayEngine:
                 done, _ = self._ray.wait(list(flying), timeout=POLL_SECONDS)
                 for reference in done:
                     job, tries = flying.pop(reference)
-                    result = self._collect(reference, job)
+                    result: Result[Job, Value] = self._collect(reference, job)
                     if result.worker_died and tries < self._retries:
                         flying[remote.remote(payload, job)] = (job, tries + 1)
                     else:
@@ -272,7 +272,8 @@ def _few_words() -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.ERROR)
     with contextlib.suppress(AttributeError, ImportError):  # no public switch: it prints to standard output
-        import_module("ray._private.worker").print_to_stdstream = lambda *_, **__: None
+        worker: Any = import_module("ray._private.worker")
+        worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield
     finally:
