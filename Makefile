@@ -14,7 +14,8 @@ TRAIN_STAMP := $(VENV)/.installed-train
 DOCS_STAMP := $(VENV)/.installed-docs
 
 # What the tests need beyond Python: a browser for the reports, PostgreSQL for the index of runs, a compiler for
-# the stand-in of a GPU's driver, OpenSSH's server for files over SFTP. Root on Debian or
+# the stand-in of a GPU's driver, the ffmpeg program as a second opinion on videos, OpenSSH's server for
+# files over SFTP. Root on Debian or
 # Ubuntu gets it installed; elsewhere, where it is missing, those tests fail and say so.
 TEST_PACKAGES = $(strip \
 	$(if $(shell command -v gcc),,gcc libc6-dev) \
@@ -31,7 +32,7 @@ MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-submission check pack image doctor audit contest-demo test-engines self-check test unit coverage lint format types benchmark train clean clean-images
+.PHONY: help setup run-submission check pack image doctor audit contest-demo test-engines self-check test torture unit coverage lint format types docs benchmark baselines train clean clean-images
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
