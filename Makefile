@@ -26,7 +26,7 @@ TEST_PACKAGES = $(strip \
 	$(if $(shell command -v initdb)$(wildcard /usr/lib/postgresql/*/bin/initdb),,postgresql))
 # Other container engines and walls, for `make test-engines`.
 ENGINE_PACKAGES = $(strip \
-	$(if $(shell command -v podman),,podman crun fuse-overlayfs slirp4netns uidmap) \
+	$(if $(shell command -v podman),,podman runc catatonit) \
 	$(if $(shell command -v runsc),,runsc))
 MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends

@@ -114,7 +114,7 @@ def in_words(found: Plan) -> str:
     """Say a plan in a few lines."""
     unknown = ""
     if found.unknown:
-        unknown = f" ({found.unknown} of them never ran: the others' median stands for them)"
+        unknown = f" ({found.unknown} of them never ran: the others' median is used for them)"
     return (
         f"{found.entries} entries{unknown}, {found.shards} shards\n"
         f"{found.place_hours:.4g} hours of a place; {found.machine_hours:.4g} machine-hours,"

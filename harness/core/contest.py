@@ -98,7 +98,8 @@ class ContestRules(BaseModel):
     )
     public_scores: PublicScores = PublicScores()
     early_stopping: EarlyStopping | None = Field(
-        default=None, description="stop entries without a chance of a prize; none: all are run to the end"
+        default=None,
+        description="stop entries without a chance of a prize place; if not given, all are run to the end",
     )
 
     @model_validator(mode="before")

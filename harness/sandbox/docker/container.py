@@ -210,7 +210,7 @@ class ContainerProcess:
         return announced
 
     def _refuse_a_kill_from_outside(self, final: SandboxFacts) -> None:
-        """A package cannot reach the engine: a kill by the engine that we did not ask for is not its doing.
+        """Blame ourselves for a kill by the engine that we did not request: no package can reach it.
 
         Raises:
             SandboxError: somebody else had the engine kill it.
