@@ -2,8 +2,8 @@
 
     python -m tests.engines [podman] [gvisor] [--contract]
 
-Each engine is started here, with storage and a socket of its own, and ended afterwards; the machine's own Docker
-is left alone. Prints a line for each engine and suite; what cannot be started says why, and fails.
+Each engine is started here, with storage and a socket of its own, and ended afterwards; the machine's own
+Docker is left alone. Prints a line for each engine and suite; what cannot be started says why, and fails.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ cgroup_manager = "cgroupfs"
 
 @contextlib.contextmanager
 def podman(folder: Path) -> Iterator[str]:
-    """Podman's service for Docker's API, as root, on runc: crun refuses a machine with both kinds of cgroups."""
+    """Podman's service for Docker's API, as root, on runc: crun refuses both kinds of cgroups at once."""
     init = shutil.which("catatonit") or "/usr/libexec/podman/catatonit"
     (folder / "containers.conf").write_text(PODMAN.format(init=init))
     command = [
