@@ -12,7 +12,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -37,13 +36,17 @@ def write_contest(folder: Path) -> Path:
     return challenge
 
 
-def kill_a_node(nodes: RayNodes, runs: Path, done: threading.Event) -> None:
-    """Once the first shard is in, end a node without a word; a fresh one joins."""
-    while not list(runs.glob("*/sets/*/shards/*.json")):
-        if done.wait(0.2):
-            return
-    nodes.kill(0)
-    sys.stderr.write("-- a node was killed, and a fresh one has joined\n")
+def run_and_kill(command: list[str], nodes: RayNodes, runs: Path) -> int:
+    """Run the contest; once the first shard is in, end a node without a word. A fresh one joins."""
+    with subprocess.Popen(command) as driver:
+        killed = False
+        while driver.poll() is None:
+            if not killed and list(runs.glob("*/sets/*/shards/*.json")):
+                killed = True
+                nodes.kill(0)
+                sys.stderr.write("-- a node was killed, and a fresh one has joined\n")
+            time.sleep(0.2)
+        return driver.returncode
 
 
 def main() -> int:
@@ -53,9 +56,7 @@ def main() -> int:
     challenge = write_contest(folder)
     store = ["--store", f"sqlite:///{folder / 'index.db'}"]
     began = time.monotonic()
-    nodes, done = RayNodes(folder, nodes=2), threading.Event()
-    killer = threading.Thread(target=kill_a_node, args=(nodes, folder / "runs", done))
-    killer.start()
+    nodes = RayNodes(folder, nodes=2)
     try:
         command = [
             *(HARNESS, "contest", "run", str(challenge), "--entries", str(folder / "entries"), *store),
@@ -63,10 +64,8 @@ def main() -> int:
             *("--engine", "ray", "--address", nodes.address, "--blobs", str(folder / "blobs")),
             *("--shard-videos", str(SHARD_VIDEOS), "--price-per-hour", PRICE_PER_HOUR, "--no-reports"),
         ]
-        code = subprocess.run(command, check=False).returncode
+        code = run_and_kill(command, nodes, folder / "runs")
     finally:
-        done.set()
-        killer.join()
         nodes.close()
     for after in (
         ["contest", "status", str(challenge), *store, "--price-per-hour", PRICE_PER_HOUR],
