@@ -14,19 +14,25 @@ TRAIN_STAMP := $(VENV)/.installed-train
 DOCS_STAMP := $(VENV)/.installed-docs
 
 # What the tests need beyond Python: a browser for the reports, PostgreSQL for the index of runs, a compiler for
-# the stand-in of a GPU's driver, the ffmpeg program as a second opinion on videos. Root on Debian or
+# the stand-in of a GPU's driver, the ffmpeg program as a second opinion on videos, OpenSSH's server for
+# files over SFTP. Root on Debian or
 # Ubuntu gets it installed; elsewhere, where it is missing, those tests fail and say so.
 TEST_PACKAGES = $(strip \
 	$(if $(shell command -v gcc),,gcc libc6-dev) \
 	$(if $(shell command -v ffmpeg),,ffmpeg) \
 	$(if $(shell command -v chromium),,chromium) \
 	$(if $(shell command -v chromedriver),,chromium-driver) \
+	$(if $(shell command -v sshd)$(wildcard /usr/sbin/sshd),,openssh-server) \
 	$(if $(shell command -v initdb)$(wildcard /usr/lib/postgresql/*/bin/initdb),,postgresql))
+# Other container engines and walls, for `make test-engines`.
+ENGINE_PACKAGES = $(strip \
+	$(if $(shell command -v podman),,podman runc catatonit) \
+	$(if $(shell command -v runsc),,runsc))
 MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-submission check pack image doctor audit self-check test torture unit coverage lint format types docs benchmark baselines train clean clean-images
+.PHONY: help setup run-submission check pack image doctor audit contest-demo test-engines self-check test torture unit coverage lint format types docs benchmark baselines train clean clean-images
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +58,15 @@ doctor: $(STAMP) ## Look whether this machine is fit to run packages
 
 audit: $(STAMP) ## Ask whether anything but the picture predicts the labels of CHALLENGE
 	@$(BIN)/harness audit "$(CHALLENGE)" $(ARGS)
+
+contest-demo: $(STAMP) ## Run a small made contest on two Ray nodes, one of which is killed on the way
+	@$(BIN)/harness image
+	@$(BIN)/python -m tests.contest_kit.demo $(ARGS)
+
+test-engines: $(STAMP) ## Run the contract and hostile suites on Podman and gVisor, as far as this machine can
+	@$(if $(ENGINE_PACKAGES),$(if $(MAY_INSTALL),echo "Installing: $(ENGINE_PACKAGES)" && \
+		apt-get update -qq && $(APT_INSTALL) $(ENGINE_PACKAGES) >/dev/null </dev/null,:),:)
+	@$(BIN)/python -m tests.engines $(ARGS)
 
 self-check: $(STAMP) ## Attack this machine's sandbox with the core of the hostile suite
 	@$(BIN)/harness self-check $(ARGS)

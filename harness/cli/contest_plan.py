@@ -1,4 +1,4 @@
-"""`harness contest plan` and `harness contest node`: what a contest will cost, and a node that joins a cluster."""
+"""`harness contest plan` and `… node`: what a contest will cost, and a node that joins a cluster."""
 
 from __future__ import annotations
 
@@ -105,16 +105,16 @@ def node(
 
 
 def measured_speed() -> float:
-    """Return this machine's speed against the reference, as `harness calibrate` measured it; 0: not measured."""
+    """Return this machine's speed against the reference, as `harness calibrate` measured it; 0: unknown."""
     own = kept(cache_folder(None))
     return _speed(own) if own is not None else 0.0
 
 
 def in_words(found: Plan) -> str:
     """Say a plan in a few lines."""
-    unknown = (
-        f" ({found.unknown} of them never ran: the others' median is used for them)" if found.unknown else ""
-    )
+    unknown = ""
+    if found.unknown:
+        unknown = f" ({found.unknown} of them never ran: the others' median is used for them)"
     return (
         f"{found.entries} entries{unknown}, {found.shards} shards\n"
         f"{found.place_hours:.4g} hours of a place; {found.machine_hours:.4g} machine-hours,"

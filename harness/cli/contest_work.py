@@ -153,9 +153,7 @@ def run(
     finally:
         index.close()
     if sandbox is SandboxKind.DOCKER:
-        reap(
-            connect()
-        )  # what a killed worker of this machine left; the next shard on another node clears that
+        reap(connect())  # what a killed worker of this machine left; elsewhere the next shard clears that
         reap_stages()
     failed = left.count("failed")
     _say(f"{left.count('done')} runs done, {failed} given up, {left.count('cancelled')} cancelled")
@@ -236,9 +234,8 @@ class _ledger:  # noqa: N801  (used as a function, in a with statement)
 
     def __init__(self, challenge: Path, store: str) -> None:
         self._store = open_store(store)
-        self._ledger = ShardLedger(
-            self._store, load_challenge(challenge).name, say=_say, patience_seconds=5.0
-        )
+        name = load_challenge(challenge).name
+        self._ledger = ShardLedger(self._store, name, say=_say, patience_seconds=5.0)
 
     def __enter__(self) -> ShardLedger:
         return self._ledger

@@ -29,9 +29,8 @@ def _pace(shards: list[Accepted]) -> Pace | None:
     videos = sum(one.videos for one in shards)
     if not videos:
         return None
-    billed, startups = (
-        sum(getattr(one, name) for one in shards) for name in ("billed_seconds", "startup_seconds")
-    )
+    billed = sum(one.billed_seconds for one in shards)
+    startups = sum(one.startup_seconds for one in shards)
     rest = sum(one.seconds for one in shards) - billed - startups
     return Pace(
         video_seconds=billed / videos,

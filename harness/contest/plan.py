@@ -1,4 +1,4 @@
-"""What a contest costs before it starts: machine-hours, days and money, from what is known of its entries. Pure.
+"""What a contest costs before it starts: machine-hours, days and money, by what is known of it. Pure.
 
 An entry that has a public run is expected to take on the rest what it took there, video by video and start-up
 by start-up; one without is expected to take what the median of the others takes, or without any, the whole
@@ -12,6 +12,7 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -152,7 +153,7 @@ def tasks_of(asked: Asked) -> list[float]:
                 one.startup_seconds
                 + one.overhead_seconds
                 + (after - before) * (one.video_seconds + VIDEO_SECONDS)
-                for before, after in zip(bounds[:-1], bounds[1:], strict=True)
+                for before, after in pairwise(bounds)
             ]
     return tasks
 

@@ -1,4 +1,4 @@
-"""What a worker on a node does: fetch a package and a shard's videos, run them in containers, bring back a run.
+"""What a worker on a node does: fetch a package and a shard's videos, run them, bring back a run.
 
 The worker trusts what its job names by sha256 and nothing else. It knows no label. The contestant's code runs
 in containers of the node's own container engine, never in this process.

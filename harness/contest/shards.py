@@ -87,8 +87,8 @@ def shards_of(videos: int, *, mode: Mode, shard_videos: int | None) -> int:
 def together(parts: Mapping[int, SetRun], shards: Sequence[Shard], *, terms: Terms) -> SetRun:
     """Judge the parts of a set as a whole: outcomes in the order of the set, verdict rules over all of it.
 
-    Beyond `merged`, which adds up what is counted, the limit on replaced containers holds for the whole: parts
-    that each stayed below it may not exceed it together.
+    Beyond `merged`, which adds up what is counted, the limit on replaced containers holds for the whole:
+    parts that each stayed below it may not exceed it together.
 
     Args:
         parts: The run of each shard, by number.

@@ -59,8 +59,8 @@ class Stopper:
         self.saved_seconds += saved
         last = sorted(rivals)[self.rule.prizes - 1]
         why = (
-            f"stopped early by the {self.rule.rule} rule: after {bound.seen} of {bound.videos} private videos its"
-            f" log loss is at least {bound.at_least:.4f}, and the last prize place has {last:.4f};"
+            f"stopped early by the {self.rule.rule} rule: after {bound.seen} of {bound.videos} private videos"
+            f" its log loss is at least {bound.at_least:.4f}, and the last prize place has {last:.4f};"
             f" {saved / 3600:.3g} hours of a place saved"
         )
         document = asdict(bound) | {"rule": self.rule.model_dump(mode="json"), "why": why}

@@ -164,8 +164,8 @@ def blob_of(path: Path) -> Blob:
 class NodeCache:
     """What a node has fetched of a store: each content once, the longest unused removed over a limit.
 
-    Contents that somebody holds are never removed. Whoever holds some has written down which in a file that is
-    locked meanwhile: the lock goes with the process, however it ends.
+    Contents that somebody holds are never removed. Whoever holds some has written down which, in a file that
+    is locked meanwhile: the lock goes with the process, however it ends.
 
     Args:
         store: Where contents come from.
@@ -291,9 +291,9 @@ def _file_system(scheme: str, url: str, options: dict[str, Any]) -> tuple[Any, s
 def _checked_sftp() -> Any:
     """Return fsspec's SFTP, made to refuse a server whose key is not known, as `ssh` does."""
     paramiko = import_module("paramiko")
-    base = import_module("fsspec.implementations.sftp").SFTPFileSystem
+    base: Any = import_module("fsspec.implementations.sftp").SFTPFileSystem
 
-    class CheckedSFTP(base):  # type: ignore[misc]  # fsspec has no types
+    class CheckedSFTP(base):  # type: ignore[misc,valid-type]  # fsspec has no types
         def _connect(self) -> None:
             options = dict(self.ssh_kwargs)
             known_hosts = options.pop("known_hosts", None)

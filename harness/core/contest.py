@@ -52,9 +52,7 @@ class EarlyStopping(BaseModel):
     model_config = _STRICT
 
     rule: StopRule = Field(description="certain, or sequential: with a stated probability of error")
-    prizes: Annotated[int, Field(ge=1, le=1000)] = Field(
-        description="how many places there are to be reached"
-    )
+    prizes: Annotated[int, Field(ge=1, le=1000)] = Field(description="how many places are to be reached")
     error: Annotated[float, Field(gt=0, le=0.1)] = Field(
         default=0.001, description="of the sequential rule, for each entry over all looks"
     )

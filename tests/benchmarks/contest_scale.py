@@ -1,8 +1,8 @@
 """How a contest scales: efficiency on four nodes, growth with a set's size, and a large contest on paper.
 
-    python tests/benchmarks/contest_scale.py efficiency   # 2,000 videos of 0.2 s on 4 Ray nodes, against the ideal
-    python tests/benchmarks/contest_scale.py growth       # one run of 500, 2,000 and 10,000 videos
-    python tests/benchmarks/contest_scale.py simulate     # 4,000 entries x 14,000 videos on 10, 100, 1,000 nodes
+    efficiency  2,000 videos of 0.2 s on 4 Ray nodes, against the ideal
+    growth      one run of 500, 2,000 and 10,000 videos
+    simulate    4,000 entries x 14,000 videos on 10, 100, 1,000 nodes
 
 Each prints one JSON object with the load average. Without a word, all three run at a tenth of their size.
 """
@@ -115,7 +115,7 @@ def growth(*, sizes: tuple[int, ...]) -> dict[str, Any]:
 
 
 def simulate(*, entries: int, videos: int) -> dict[str, Any]:
-    """Play a large contest event by event: places that are free claim, the driver serves one after the other."""
+    """Play a large contest event by event: free places claim, the driver serves one after the other."""
     rows = []
     for nodes in (10, 100, 1000):
         places, driver, concluder = nodes * PLACES_OF_A_NODE, 0.0, 0.0

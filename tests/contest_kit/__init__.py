@@ -1,4 +1,4 @@
-"""A small made contest: a challenge of tiny clips, entries of several kinds, and a driver in a process of its own.
+"""A small made contest: a challenge of tiny clips, and entries of several kinds.
 
 Used by the tests, the benchmarks and `make contest-demo`. Answers hang on a video's content alone, so that a
 disturbed contest must come to what an undisturbed one comes to.

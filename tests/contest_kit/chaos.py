@@ -1,4 +1,4 @@
-"""A contest whose driver, nodes, containers and database are killed at random, by a seed, until it is done."""
+"""A contest whose driver, nodes, containers and database are killed at random, by a seed."""
 
 from __future__ import annotations
 
@@ -50,14 +50,8 @@ class Contest:
     def start_driver(self) -> None:
         command = [
             *(str(Path(sys.executable).with_name("harness")), "contest", "run", str(self.challenge)),
-            *(
-                "--entries",
-                str(self.entries),
-                "--runs",
-                str(self.runs),
-                "--cache",
-                str(self.folder / "cache"),
-            ),
+            *("--entries", str(self.entries), "--runs", str(self.runs)),
+            *("--cache", str(self.folder / "cache")),
             *("--store", self.database.url, "--engine", "ray", "--address", self.nodes.address),
             *("--blobs", str(self.folder / "blobs"), "--shard-videos", str(self.shard_videos)),
             *("--image", self.image, "--no-reports", "--attempts", "1000"),

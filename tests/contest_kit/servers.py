@@ -1,4 +1,4 @@
-"""Servers that a test may kill: a PostgreSQL of its own, and a Ray cluster of several nodes on this machine."""
+"""Servers that a test may kill: a PostgreSQL of its own, and a Ray cluster of several nodes."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_two_writers_of_one_content_do_not_hinder_each_other(place: Place, tmp_p
 
 
 def test_a_place_that_does_not_answer_is_our_fault_and_named(tmp_path: Path) -> None:
-    with pytest.raises(InfrastructureError, match="127.0.0.1"):
+    with pytest.raises(InfrastructureError, match=r"127\.0\.0\.1"):
         BlobStore(f"sftp://me@127.0.0.1:{free_port()}/blobs")
 
 

@@ -136,7 +136,7 @@ def test_shards_come_to_what_a_run_without_shards_comes_to(tmp_path: Path, chall
         cache=tmp_path / "cache",
         isolation="none",
     )
-    alone = evaluate(asked, backend=lambda: _backend(), observer=_Silent())
+    alone = evaluate(asked, backend=_backend, observer=_Silent())
     (folder,) = bench.runs().values()
     for name in challenge.sets:
         assert outcomes(folder, name) == outcomes(alone.folder, name)

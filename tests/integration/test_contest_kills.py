@@ -1,4 +1,4 @@
-"""A contest on four nodes comes to the same results whatever is killed: driver, nodes, containers, database."""
+"""A contest on four nodes comes to the same results, whatever of it is killed meanwhile."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ SECONDS = 40.0 if KILLS == 10 else 4.0 * KILLS  # over which the kills are sprea
 
 @pytest.fixture
 def contest(tmp_path: Path, light_image: str) -> Iterator[Contest]:
-    challenge = write_challenge(
-        tmp_path / "challenge", name=f"kills{os.getpid()}", public=VIDEOS, private=VIDEOS
-    )
+    name = f"kills{os.getpid()}"
+    challenge = write_challenge(tmp_path / "challenge", name=name, public=VIDEOS, private=VIDEOS)
     for number in range(ENTRIES - 2):
         write_entry(tmp_path / "entries", team=f"team{number % 12}", name=f"entry{number}", sleep=0.05)
     write_entry(tmp_path / "entries", team="crashes", module=CRASHES)

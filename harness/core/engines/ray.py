@@ -1,8 +1,8 @@
 """The harness's own work on a Ray cluster of the organiser's trusted nodes: extra `cluster`.
 
-Ray decides which node has room; there is no queue of our own. Only as many jobs are handed over as the cluster
-can hold at the moment, so that nodes may come and go. What a job needs is claimed from Ray, and a node is
-trusted to have said truly what it has (`harness contest node`).
+Ray decides which node has room; there is no queue of our own. Only as many jobs are handed over as the
+cluster can hold at the moment, so that nodes may come and go. What a job needs is claimed from Ray, and a
+node is trusted to have said truly what it has (`harness contest node`).
 
 What it does not do: run a contestant's code. A worker starts a container on its node's own container engine.
 """
@@ -102,10 +102,11 @@ class RayEngine:
                     **({} if address else {"include_dashboard": False}),
                 )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise EngineUnavailableError(
-                f"no Ray cluster answers: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+                f"no Ray cluster answers: {why}",
                 place=address or "this machine",
-                remedy="Start one with `harness contest node --head`, and name its address; see docs/cluster.md.",
+                remedy="Start one with `harness contest node`, and name its address; see docs/cluster.md.",
             ) from error
 
     def close(self) -> None:
@@ -151,7 +152,7 @@ class RayEngine:
                 done, _ = self._ray.wait(list(flying), timeout=POLL_SECONDS)
                 for reference in done:
                     job, tries = flying.pop(reference)
-                    result = self._collect(reference, job)
+                    result: Result[Job, Value] = self._collect(reference, job)
                     if result.worker_died and tries < self._retries:
                         flying[remote.remote(payload, job)] = (job, tries + 1)
                     else:
@@ -271,7 +272,8 @@ def _few_words() -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.ERROR)
     with contextlib.suppress(AttributeError, ImportError):  # no public switch: it prints to standard output
-        import_module("ray._private.worker").print_to_stdstream = lambda *_, **__: None
+        worker: Any = import_module("ray._private.worker")
+        worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """Who works through a contest: one driver at a time, with a fencing token, and what the organiser wishes.
 
-A driver that died, or that nobody has heard of for a while, is followed by the next one, whose token is higher;
-what the earlier one still tries, with the lower token, changes nothing.
+A driver that died, or that nobody has heard of for a while, is followed by the next one, whose token is
+higher; what the earlier one still tries, with the lower token, changes nothing.
 """
 
 from __future__ import annotations

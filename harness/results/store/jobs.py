@@ -4,8 +4,8 @@ A job is one shard of one set of one run. Whoever claims it gets an attempt and 
 these can it be kept, finished or given back. A lease that ran out puts it back with the next attempt, and
 what the late worker then delivers is not accepted: for every (run, set, shard) one outcome, once.
 
-States go one way: waiting → claimed → done, failed or cancelled; claimed → waiting only as the next attempt, and failed or
-cancelled → waiting only because the organiser says so (`requeue`).
+States go one way: waiting → claimed → done, failed or cancelled; claimed → waiting only as the next attempt,
+and failed or cancelled → waiting only because the organiser says so (`requeue`).
 """
 
 from __future__ import annotations
@@ -121,13 +121,8 @@ def claim(
         query = query.where(JOBS.c.challenge == challenge)
     if run_id is not None:
         query = query.where(JOBS.c.run_id == run_id)
-    order = (
-        JOBS.c.turn,
-        JOBS.c.enqueued,
-        JOBS.c.run_id,
-        JOBS.c.set_name.desc(),
-        JOBS.c.shard,
-    )  # public first
+    public_first = JOBS.c.set_name.desc()
+    order = (JOBS.c.turn, JOBS.c.enqueued, JOBS.c.run_id, public_first, JOBS.c.shard)
     found = connection.execute(query.order_by(*order).limit(1).with_for_update(skip_locked=True)).first()
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""A set cut into shards: every video once, in parts of one size, in an order of its own, and judged as a whole."""
+"""A set cut into shards: every video once, in orders of their own, and judged as a whole."""
 
 from __future__ import annotations
 

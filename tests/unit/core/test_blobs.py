@@ -1,4 +1,4 @@
-"""Files by content, over a folder: put once, checked on every way out, fetched once by a node, evicted by a limit."""
+"""Files by content, over a folder: put once, checked on every way out, fetched once, evicted by a limit."""
 
 from __future__ import annotations
 
