@@ -1,9 +1,9 @@
 """How fast every run of a contest is scored again; prints JSON.
 
-Made-up runs of one set: journals as the harness writes them (a few different ones, linked into the others'
-folders), their columns, and a result each. The baseline of the ratio is reading the JSON lines of the journals
-with `json` and taking the mean log loss, nothing else, in one process; it is measured on a few runs and
-multiplied.
+Made-up runs of one set: journals as the harness writes them (a few different ones, linked into the
+others' folders), their columns, and a result each. The baseline of the ratio is reading the JSON lines of the
+journals with `json` and taking the mean log loss, nothing else, in one process; it is measured on a few runs
+and multiplied.
 
     python tests/benchmarks/regrade_speed.py --runs 4200 --videos 10000
 """
@@ -110,7 +110,7 @@ def make_runs(root: Path, runs: int, ids: tuple[str, ...], fake: np.ndarray) -> 
     """Make the folders; journals are linked, not copied: 4,200 of them would be 8 GB."""
     rng = np.random.default_rng(0)
     template = one_set_result(root / "template")
-    folders = []
+    folders: list[RunFolder] = []
     for number in range(runs):
         folder = RunFolder(path=root / f"20300101-000000-{number:06x}")
         journal = folder.journal(SetName.PRIVATE)

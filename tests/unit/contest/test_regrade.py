@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.report.example import example_run
+from example_run import example_run
 
 from harness.contest.regrade import columns as cols
 from harness.contest.regrade.columns import columns_path, read_columns
@@ -78,7 +78,7 @@ def outcomes(seed: int, *, failed: int = 3, wrong: tuple[int, ...] = ()) -> list
     for number in range(failed):
         index = VIDEOS - 1 - number
         found[index] = Outcome(video_id=IDS[index], kind=OutcomeKind.VIDEO_TIMEOUT)
-    rng.shuffle(found)  # type: ignore[arg-type]  # journals are in the order of serving
+    rng.shuffle(found)  # journals are in the order of serving
     return found
 
 

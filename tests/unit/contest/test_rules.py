@@ -253,13 +253,19 @@ def test_merged_teams_share_one_quota_and_may_not_have_had_more_than_one() -> No
 def test_a_team_asks_only_for_what_is_its_own() -> None:
     contest = Contest()
     contest.submit("e1")
-    for command in (submission("e2"), cm.CancelEntry(entry="e1"), cm.SelectFinals(team="us", entries=())):
+    of_others: tuple[Command, ...] = (
+        submission("e2"),
+        cm.CancelEntry(entry="e1"),
+        cm.SelectFinals(team="us", entries=()),
+    )
+    for command in of_others:
         assert contest.refused(command, team_actor("them")).rule is Rule.ROLE
-    for command in (
+    of_nobody: tuple[Command, ...] = (
         cm.GrantTries(team="us", tries=1, reason="x"),
         score("e1"),
         cm.MergeTeams(into="us", other="them"),
-    ):
+    )
+    for command in of_nobody:
         assert contest.refused(command, team_actor("us")).rule is Rule.ROLE
 
 

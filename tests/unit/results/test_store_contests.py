@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,9 +78,11 @@ def test_an_index_of_the_releases_before_migrations_keeps_its_rows(url: str) -> 
             "INSERT INTO harness_store VALUES (1)",
             "CREATE TABLE harness_runs (run_id VARCHAR(128) PRIMARY KEY, created VARCHAR(40) NOT NULL,"
             " challenge VARCHAR(64) NOT NULL, challenge_sha256 VARCHAR(64) NOT NULL, package TEXT NOT NULL,"
-            " package_sha256 VARCHAR(64) NOT NULL, image_digest TEXT NOT NULL, isolation VARCHAR(40) NOT NULL,"
+            " package_sha256 VARCHAR(64) NOT NULL, image_digest TEXT NOT NULL,"
+            " isolation VARCHAR(40) NOT NULL,"
             " public_verdict VARCHAR(40), private_verdict VARCHAR(40), public_log_loss DOUBLE PRECISION,"
-            " private_log_loss DOUBLE PRECISION, eligible BOOLEAN NOT NULL, team TEXT, submitted VARCHAR(40))",
+            " private_log_loss DOUBLE PRECISION, eligible BOOLEAN NOT NULL, team TEXT,"
+            " submitted VARCHAR(40))",
             "CREATE INDEX ix_harness_runs_challenge_sha256 ON harness_runs (challenge_sha256)",
             "CREATE INDEX ix_harness_runs_team ON harness_runs (team)",
             f"INSERT INTO harness_runs VALUES ('r1', '2020', 'c', '{SHA}', 'p', '{SHA}', 'i', 'docker', 'OK',"
@@ -100,7 +103,7 @@ def test_whoever_decided_on_too_few_events_writes_nothing(store: Store) -> None:
     store.write(lambda connection: events.append(connection, "c", [{"a": 1}, {"a": 2}], after=0))
     for after in (0, 1, 3):
         with pytest.raises(OthersWereFaster):
-            store.write(lambda connection, after=after: events.append(connection, "c", [{}], after=after))
+            store.write(partial(events.append, challenge="c", documents=[{}], after=after))
     with store.read() as connection:
         found = events.read(connection, "c")
     assert [one.document for one in found] == [{"a": 1}, {"a": 2}]
@@ -219,9 +222,9 @@ def _work(url: str, worker: int) -> list[str]:
             )
         ) is not None:
             accepted = store.write(
-                lambda connection, job=job: jobs.complete(
-                    connection,
-                    job.key,
+                partial(
+                    jobs.complete,
+                    key=job.key,
                     attempt=job.attempt,
                     token=job.token,
                     now=NOON,
@@ -319,9 +322,9 @@ def test_a_job_that_is_given_back_too_often_has_failed(store: Store) -> None:
         job = _job(store)
         states.append(
             store.write(
-                lambda one, job=job: jobs.give_back(
-                    one,
-                    job.key,
+                partial(
+                    jobs.give_back,
+                    key=job.key,
                     attempt=job.attempt,
                     token=job.token,
                     now=NOON,
