@@ -7,7 +7,6 @@ accepted by compare-and-set. Everything else can be lost and is done again.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.contest.admission import Entry, Prepared, admit, jobs_of, shards
-from harness.contest.conclusion import Conclusion, conclude, keep
+from harness.contest.concluder import Concluder
+from harness.contest.conclusion import Conclusion, keep
 from harness.contest.entries import Waiting, in_turn
 from harness.contest.shard_job import BackendMaker, CancelledError, Places, ShardDone, ShardJob, run_shard
 from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
 from harness.contest.stopper import Stopper
 from harness.core.engines import Engine, Result
-from harness.core.engines.local import LocalEngine
-from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.errors import HarnessError
 from harness.core.types import SetName
 from harness.results.result import read_result
 from harness.results.seal import Key
@@ -92,7 +91,7 @@ class Driver:
         self._hand = _InHand()
         self._entries: dict[str, Entry] = {}
         self._todo: list[tuple[int, Waiting]] = []
-        self._concluder = _Concluder(self._concluded)
+        self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
         rules = contest.common.challenge.contest
         self._stopper = Stopper(common=contest.common, rule=rules.early_stopping if rules else None)
@@ -295,44 +294,6 @@ class _Feed(Iterator[ShardJob]):
         if job is None:
             raise StopIteration
         return job
-
-
-class _Concluder(threading.Thread):
-    """Scores and reports finished entries in its own process, so that shards do not wait for it."""
-
-    def __init__(self, then: Callable[[Result[Conclusion, object]], None]) -> None:
-        super().__init__(name="concluder", daemon=True)
-        self._then = then
-        self._queue: queue.SimpleQueue[Conclusion | None] = queue.SimpleQueue()
-        self._seen: set[str] = set()
-        self._fault: BaseException | None = None
-
-    def put(self, asked: Conclusion) -> None:
-        """Have an entry concluded; twice is once."""
-        if asked.entry.run_id not in self._seen:
-            self._seen.add(asked.entry.run_id)
-            self._queue.put(asked)
-
-    def finish(self) -> None:
-        """Wait until all is concluded. May be called twice.
-
-        Raises:
-            InfrastructureError: it could not be recorded.
-        """
-        if self.is_alive():
-            self._queue.put(None)
-            self.join()
-        fault, self._fault = self._fault, None
-        if fault is not None:
-            raise InfrastructureError(f"a result could not be recorded: {fault}") from fault
-
-    def run(self) -> None:
-        """See `threading.Thread.run`."""
-        try:
-            for result in LocalEngine(1).map(conclude, iter(self._queue.get, None)):
-                self._then(result)  # type: ignore[arg-type]  # the queue's end is none, and is not handed on
-        except Exception as error:  # noqa: BLE001  (a thread's exception is told by whoever waits for it)
-            self._fault = error
 
 
 def _why(result: Result[ShardJob, ShardDone]) -> str:

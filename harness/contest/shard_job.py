@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.contest.disturbance import Disturbance, Listener
-from harness.core.blobs import Blob, BlobStore, NodeCache
+from harness.core.blobs import Blob, BlobStore
 from harness.core.errors import InfrastructureError
 from harness.core.locks import exclusive
+from harness.core.node_cache import NodeCache
 from harness.core.types import PreparedVideo, SetName, Terms
 from harness.gateway.journal import Line, read_journal
 from harness.gateway.run_package import run_package

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from harness.core.blobs import BlobStore, NodeCache
+from harness.core.blobs import BlobStore
 from harness.core.errors import InfrastructureError
+from harness.core.node_cache import NodeCache
 
 READY_SECONDS = 60.0
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.blobs import Blob, BlobStore, NodeCache, blob_of
+from harness.core.blobs import Blob, BlobStore, blob_of
 from harness.core.errors import ConfigError, InfrastructureError
+from harness.core.node_cache import NodeCache
 
 
 @pytest.fixture
