@@ -208,7 +208,7 @@ def _checked_sftp() -> Any:
     paramiko = import_module("paramiko")
     base: Any = import_module("fsspec.implementations.sftp").SFTPFileSystem
 
-    class CheckedSFTP(base):  # type: ignore[misc,valid-type]  # fsspec has no types
+    class CheckedSFTP(base):  # type: ignore[misc]  # fsspec has no types
         def _connect(self) -> None:
             options = dict(self.ssh_kwargs)
             known_hosts = options.pop("known_hosts", None)
