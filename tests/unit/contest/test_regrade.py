@@ -103,7 +103,6 @@ def finished(root: Path, template: Result, number: int, found: list[Outcome]) ->
         labels=labels(),
         rule=FailureRule.LENIENT,
     )
-    kinds = {one.kind for one in found}
     private = template.sets[SetName.PRIVATE].model_copy(
         update={
             "prepared_sha256": PREPARED,
