@@ -109,7 +109,7 @@ def measure(root: Path, *, runs: int, videos: int, workers: int) -> dict[str, ob
 def make_runs(root: Path, runs: int, ids: tuple[str, ...], fake: np.ndarray) -> list[RunFolder]:
     """Make the folders; journals are linked, not copied: 4,200 of them would be 8 GB."""
     rng = np.random.default_rng(0)
-    template = one_set_result(root / "template")
+    template = one_set_result(root / "template", len(ids))
     folders: list[RunFolder] = []
     for number in range(runs):
         folder = RunFolder(path=root / f"20300101-000000-{number:06x}")
@@ -125,11 +125,13 @@ def make_runs(root: Path, runs: int, ids: tuple[str, ...], fake: np.ndarray) -> 
     return folders
 
 
-def one_set_result(folder: Path) -> Result:
+def one_set_result(folder: Path, videos: int) -> Result:
     """Return a result of the private set alone, as large as real ones are."""
     whole = example_run(folder)
     (folder / "result.json").unlink()
-    private = whole.sets[SetName.PRIVATE].model_copy(update={"prepared_sha256": PREPARED})
+    private = whole.sets[SetName.PRIVATE].model_copy(
+        update={"prepared_sha256": PREPARED, "outcomes": {OutcomeKind.PREDICTED: videos}}
+    )
     private = private.model_copy(update={"verdict": Verdict.OK, "score": replace(private.score, scored=True)})
     challenge = whole.challenge.model_copy(update={"name": "example"})
     return whole.model_copy(update={"sets": {SetName.PRIVATE: private}, "gaps": (), "challenge": challenge})

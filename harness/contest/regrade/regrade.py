@@ -16,7 +16,9 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from harness.contest.regrade.columns import read_columns
+import numpy as np
+
+from harness.contest.regrade.columns import KINDS, Columns, read_columns
 from harness.contest.regrade.corrections import Correction, SetFrame
 from harness.contest.regrade.rescore import Effects, rescore
 from harness.core.engines.local import LocalEngine
@@ -138,6 +140,9 @@ def grade(folder: RunFolder, plan: Plan) -> Graded | str:
             name: read_columns(folder, name, plan.frames[name].video_ids, anew=plan.anew)
             for name in before.sets
         }
+        wrong = _disagree(before, columns, folder)
+        if wrong:
+            return wrong
         team = read_row(folder).team if (folder.path / "entry.json").exists() else None
     except InfrastructureError:
         raise
@@ -170,10 +175,21 @@ def _unfit(before: Result, folder: RunFolder, plan: Plan) -> str:
         return f"{folder.run_id}: holds the result of {before.run_id}"
     if before.challenge.name != plan.challenge:
         return f"{folder.run_id}: is of the challenge {before.challenge.name}"
+    missing = [name for name in before.sets if name not in plan.frames]
+    return f"{folder.run_id}: the challenge has no {missing[0]} set" if missing else ""
+
+
+def _disagree(before: Result, columns: Mapping[SetName, Columns], folder: RunFolder) -> str:
+    """Compare what the journals say with what the result counted.
+
+    A set that another release of the harness prepared may differ in its bytes; its videos have the same ids,
+    and what the ids stand for is all that scoring needs. With another seed or other sources ids differ.
+    """
     for name, one in before.sets.items():
-        frame = plan.frames.get(name)
-        if frame is None or frame.prepared_sha256 != one.prepared_sha256:
-            return f"{folder.run_id}: its {name} set was prepared otherwise, or is another"
+        counts = np.bincount(columns[name].kind, minlength=len(KINDS))
+        found = {kind: int(count) for kind, count in zip(KINDS, counts, strict=True) if count}
+        if found != {kind: count for kind, count in one.outcomes.items() if count}:
+            return f"{folder.run_id}: its {name} journal and its result do not agree, or the set is another"
     return ""
 
 
