@@ -63,6 +63,8 @@ def read_display_matrix(content: bytes) -> Orientation:
     quarter = round(angle / 90) * 90
     across = float(np.rad2deg(np.arctan2(b, a))) - (180 if a * d - b * c < 0 else 0)
     skew = abs((across - angle + 180) % 360 - 180)
-    if abs(angle - quarter) > QUARTER_TOLERANCE_DEGREES or skew > QUARTER_TOLERANCE_DEGREES:
+    if skew > QUARTER_TOLERANCE_DEGREES:
+        raise ValueError("its display matrix slants the picture")
+    if abs(angle - quarter) > QUARTER_TOLERANCE_DEGREES:
         raise ValueError(f"its display matrix turns the picture by {angle:.1f}°, not by a quarter turn")
     return Orientation(mirrored=a * d - b * c < 0, degrees=quarter % 360)

@@ -239,7 +239,7 @@ def sizes() -> Iterator[Clip]:
                 check_colour=False,
                 spoil=damage.Appended(size=other),
                 # Concatenated streams start their clock again: the second half follows on the first.
-                times=tuple(index / 25 for index in range(19 if codec == "mpeg2" else 20)),
+                times=tuple(index / 25 for index in range(20) if codec != "mpeg2" or index != 9),
             )
 
 
@@ -282,7 +282,7 @@ def orientations() -> Iterator[Clip]:
     yield Clip(
         name="turned-10", group=group, matrix=(0.9848, 0.1736, -0.1736, 0.9848), refused="10.0°.*quarter"
     )
-    yield Clip(name="slanted", group=group, matrix=(1, 0.5, 0, 1), refused="quarter turn")
+    yield Clip(name="slanted", group=group, matrix=(1, 0.5, 0, 1), refused="slants")
     yield Clip(name="flattened", group=group, matrix=(1, 0, 1, 0), refused="flattens")
     for degrees, way in ((90, "clock"), (180, ""), (270, "cclock")):
         turned = (f"transpose={way}",) if way else ("hflip", "vflip")

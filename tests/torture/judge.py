@@ -154,8 +154,7 @@ def _frames(clip: Clip, found: Decoded) -> list[str]:
     if numbers != clip.wanted_numbers:
         return [f"frames {_short(numbers)} instead of {_short(clip.wanted_numbers)}"]
     half = 0.5 / float(_rate(clip))
-    # Beside sound the picture must start where it did; alone, only distances can be seen.
-    first = 0.0 if clip.wanted_tones or not found.times else found.times[0]
+    first = found.times[0] if found.times else 0.0  # pictures and sound are both measured from the first one
     late = [
         f"{number} at {time:.3f} instead of {wanted:.3f}"
         for number, time, wanted in zip(numbers, found.times, clip.wanted_times, strict=True)
@@ -184,7 +183,13 @@ def _damaged_frames(clip: Clip, found: Decoded, reference: Decoded) -> list[str]
     wanted = dict(zip(clip.wanted_numbers, clip.wanted_times, strict=True))
     shift = float(np.median([time - wanted[number] for number, time in places]))
     half = 0.5 / _rate(clip) + 1e-3
-    right = {number for number, time in places if abs(time - wanted[number] - shift) <= half}
+    # Where the damage took frames out of a file that has no times, the reference moves up like us.
+    shown = {one.number: time for one, time in zip(reference.readings, reference.times, strict=False)}
+    right = {
+        number
+        for number, time in places
+        if abs(time - wanted[number] - shift) <= half or abs(time - shown.get(number, -1.0)) <= half
+    }
     if len(right & readable) < clip.part * len(readable):
         return [f"{len(right & readable)} frames right of {len(readable)} that the reference reads"]
     return []
@@ -217,13 +222,13 @@ def _reference_filter(clip: Clip) -> str:
 
 
 def _sound(clip: Clip, found: Decoded) -> list[str]:
-    wanted = clip.wanted_tones
+    wanted, first = clip.wanted_tones, found.times[0] if found.times else 0.0
     if len(found.tones) != len(wanted):
         return [f"{len(found.tones)} tones instead of {len(wanted)}"]
     return [
-        f"tone at {heard:.3f} instead of {time:.3f}"
+        f"tone at {heard - first:.3f} instead of {time:.3f}"
         for heard, time in zip(found.tones, wanted, strict=True)
-        if abs(heard - time) > SOUND_TOLERANCE_SECONDS + 0.002
+        if abs(heard - first - time) > SOUND_TOLERANCE_SECONDS + 0.002  # as finely as `tones` measures
     ][:1]
 
 
