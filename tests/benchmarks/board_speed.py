@@ -61,7 +61,7 @@ def loop_seconds(given: BoardInput) -> float:
         sums = given.sampling.sums(losses[:, entry : entry + 1])[:, 0]
         for counts in given.sampling.counts(given.bootstrap):
             (counts @ sums) / (counts @ sizes)
-    return (time.perf_counter() - begun) / min(LOOPED, losses.shape[1]) * len(given.entries)
+    return float((time.perf_counter() - begun) / min(LOOPED, losses.shape[1]) * len(given.entries))
 
 
 def main() -> None:

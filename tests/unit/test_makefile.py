@@ -81,6 +81,8 @@ def test_every_direct_dependency_is_constrained_to_its_own_pin() -> None:
         *project["dependencies"],
         *(line for extra in project["optional-dependencies"].values() for line in extra),
     ]
+    ours = f"{project['name']}["  # an extra that takes in another one, whose lines are here already
+    direct = [requirement for requirement in direct if not requirement.startswith(ours)]
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().splitlines()
     for requirement in direct:
         pin = re.sub(r"\[.*?\]", "", requirement).lower()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import struct
 import threading
@@ -18,6 +17,7 @@ from harness.core.errors import ProcessEnded, SandboxError
 from harness.core.types import SandboxFacts, SandboxSpec
 from harness.core.usage import Usage
 from harness.sandbox.docker.engine_errors import engine_errors
+from harness.sandbox.docker.line import receive_exactly, receive_some, send_all
 from harness.sandbox.inbox import Inbox, frame_cap
 from harness.sandbox.meters.cgroup import CgroupMeter, EngineMeter, Sampler, StealMeter
 from harness.sandbox.meters.gpu import Lease
@@ -100,19 +100,9 @@ class ContainerProcess:
 
     def send(self, payload: bytes) -> None:
         """See `SandboxProcess.send`."""
-        rest = memoryview(frame(payload))
-        deadline = time.monotonic() + SEND_SECONDS
-        while rest and (remaining := deadline - time.monotonic()) > 0:
-            if self._socket.fileno() < 0:
-                return
-            if not _wait(self._socket, select.POLLOUT, remaining):
-                return
-            try:
-                rest = rest[self._socket.send(rest) :]
-            except BlockingIOError:
-                continue
-            except OSError:
-                return  # gone: the next receive says so
+        send_all(
+            self._socket, frame(payload), timeout_seconds=SEND_SECONDS
+        )  # if gone, the next receive says so
 
     def receive(self, timeout_seconds: float) -> bytes:
         """See `SandboxProcess.receive`.
@@ -293,10 +283,10 @@ class ContainerProcess:
     def _read(self) -> None:
         """Take the engine's stream apart until it ends: 8 bytes of header, then bytes of one pipe."""
         try:
-            while header := self._exactly(8):
+            while header := receive_exactly(self._socket, 8):
                 kind, length = struct.unpack(">BxxxL", header)
                 while length > 0:
-                    data = self._some(min(length, CHUNK_BYTES))
+                    data = receive_some(self._socket, min(length, CHUNK_BYTES))
                     if not data:
                         return
                     length -= len(data)
@@ -316,27 +306,3 @@ class ContainerProcess:
         # Best effort, at once: whoever waits for a frame kills again, and hears of errors.
         with contextlib.suppress(docker.errors.DockerException, OSError):
             self._signal()
-
-    def _exactly(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            more = self._some(count - len(data))
-            if not more:
-                return b""
-            data += more
-        return data
-
-    def _some(self, count: int) -> bytes:
-        while True:
-            try:
-                return cast("bytes", self._socket.recv(count))
-            except BlockingIOError:
-                _wait(self._socket, select.POLLIN, None)
-            except (OSError, ValueError):
-                return b""  # closed, by the engine or by us
-
-
-def _wait(connection: Any, event: int, timeout_seconds: float | None) -> bool:
-    poll = select.poll()
-    poll.register(connection, event)
-    return bool(poll.poll(None if timeout_seconds is None else max(1, round(timeout_seconds * 1000))))

@@ -132,7 +132,7 @@ def test_a_challenge_from_real_and_fake_keeps_clips_of_one_name_apart(clips: Pat
 
 def test_a_folder_without_a_class_is_refused_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "clips" / "real").mkdir(parents=True)
-    with pytest.raises(ConfigError, match=r"real/ and fake/|holds no videos"):
+    with pytest.raises(ConfigError, match=r"real/ and fake/|contains no videos"):
         new_challenge(tmp_path / "clips", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -31,7 +31,7 @@ from harness.diagnose.audit.stats import (
     fisher_exact,
     standardised_ranks,
 )
-from harness.scoring.intervals import Unit
+from harness.scoring.clusters import Unit
 
 
 def singles(count: int) -> Integers:

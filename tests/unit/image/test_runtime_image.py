@@ -13,6 +13,8 @@ from harness.image.runtime_image import RUNTIME_FOLDER, packages_tag, runtime_ta
 
 ROOT = Path(__file__).parents[3]
 BASE = "sha256:" + "0" * 64
+MOUNTED = "predict_here.py"  # by `harness predict`, into a container; it is not in the image
+HELD_BACK = {"python-dateutil"}  # on the host by botocore, which takes none from 3 on; no picture passes it
 
 
 @pytest.fixture
@@ -56,7 +58,8 @@ def test_another_base_or_variant_is_another_image() -> None:
 
 def test_every_file_of_the_runtime_folder_is_in_one_of_the_names(runtime: Path) -> None:
     before = runtime_tag(BASE, "cpu", runtime)
-    for path in sorted(path for path in runtime.iterdir() if path.is_file()):
+    assert MOUNTED not in (runtime / "Dockerfile").read_text(encoding="utf-8")
+    for path in sorted(path for path in runtime.iterdir() if path.is_file() and path.name != MOUNTED):
         content = path.read_bytes()
         path.write_bytes(content + b"\n")
         assert runtime_tag(BASE, "cpu", runtime) != before, f"{path.name} may change without a new image"
@@ -88,4 +91,6 @@ def test_what_runs_on_both_sides_is_the_same_release() -> None:
     inside = pins(RUNTIME_FOLDER / "requirements.txt")
     shared = host.keys() & inside.keys()
     assert {"numpy", "av", "opencv-python-headless", "torch", "timm"} <= shared
-    assert {name: host[name] for name in shared} == {name: inside[name] for name in shared}
+    same = shared - HELD_BACK
+    assert all(host[name] != inside[name] for name in HELD_BACK), "no longer held back: take it off the list"
+    assert {name: host[name] for name in same} == {name: inside[name] for name in same}

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from harness.core.errors import ConfigError, ResultError, StoreError
-from harness.core.types import SetName
+from harness.core.types import SetName, Verdict
 from harness.results.leaderboard import Choice
 from harness.results.result import Eligibility, Result, read_result, write_result
 from harness.results.run_folder import RunFolder
@@ -89,6 +89,8 @@ def board(store: Store, **how: object) -> list[tuple[int, str, float]]:
 
 
 def test_a_run_is_indexed_as_its_folder_has_it(store: Store, root: Path, example: Result) -> None:
+    failed = example.sets[SetName.PRIVATE].model_copy(update={"verdict": Verdict.RUNTIME_ERROR})
+    example = example.model_copy(update={"sets": {**example.sets, SetName.PRIVATE: failed}})
     folder = finished(root, example, "r1", public=0.123456789012345, private=None)
     store.record(folder)
     store.record(folder)  # twice is once
@@ -100,7 +102,7 @@ def test_a_run_is_indexed_as_its_folder_has_it(store: Store, root: Path, example
         None,
     )
     assert row.package_sha256 == example.package.sha256
-    assert row.private_verdict == "RUNTIME_ERROR"
+    assert (row.public_verdict, row.private_verdict) == ("OK", "RUNTIME_ERROR")
 
 
 def test_the_lowest_log_loss_is_first(store: Store, root: Path, example: Result) -> None:
