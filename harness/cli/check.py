@@ -76,7 +76,7 @@ def check(
                 from harness.cli.trial import projections_of, trial  # noqa: PLC0415
 
                 with trial(loaded, videos=videos, quick=quick) as (inside, runs):
-                    # What a run shows is worth more than what the text does: an error there does not hide it.
+                    # A run shows more than the text: an error in the text does not suppress it.
                     report = admitted.report(modules=inside.modules, more=inside.smoke(admitted.package))
                 projections = projections_of(runs, loaded.limits)
         finally:

@@ -1,4 +1,4 @@
-"""Files by the hash of their content, in one place by URL: a folder, SFTP, S3, or what else fsspec knows.
+"""Files by the hash of their content, at one URL: a folder, SFTP, S3, or anything else that fsspec knows.
 
 A file is put once and never changed, so every reader can check what it got, no place has to be trusted to
 keep bytes as they were, and a node fetches each file once. Extra `cluster` for anything but a folder.
@@ -43,7 +43,7 @@ class BlobStore:
         options: For fsspec's file system: keys and endpoints. Never part of the URL, which is printed.
 
     Raises:
-        ConfigError: nothing of this kind is known, the URL holds a password, or a package is missing.
+        ConfigError: the kind of URL is unknown, the URL contains a password, or a package is missing.
         InfrastructureError: it cannot be reached.
     """
 
@@ -51,7 +51,7 @@ class BlobStore:
         parts = urlsplit(url)
         if parts.password is not None:
             raise ConfigError(
-                "holds a password",
+                "contains a password",
                 place=url.replace(parts.password, "…"),
                 remedy="Use a key file, or give it in the options (HARNESS_BLOBS_OPTIONS).",
             )
@@ -66,11 +66,11 @@ class BlobStore:
             self._files, self._root = _file_system(parts.scheme, url, self._options)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Travel to a worker as what it was made from; the worker opens its own line."""
+        """Pickle as the arguments it was made from; the worker opens its own connection."""
         return _open_store, (self.url, self._options)
 
     def put(self, path: Path) -> Blob:
-        """Keep a file's content; twice is once.
+        """Keep a file's content; keeping it twice changes nothing.
 
         Raises:
             InfrastructureError: the file cannot be read or the store not be written.
@@ -81,7 +81,7 @@ class BlobStore:
         return blob
 
     def has(self, blob: Blob) -> bool:
-        """Tell whether a content is there, whole."""
+        """Tell whether a content is there and complete."""
         with _our_errors(self.url):
             if self.folder is not None:
                 place = self.folder / _name(blob)
@@ -95,7 +95,7 @@ class BlobStore:
         """Write a content to a file, checked, beside its place and renamed.
 
         Raises:
-            InfrastructureError: it is not there, or not what its name says.
+            InfrastructureError: it is missing, or its content does not fit its name.
         """
         beside = target.with_name(f".{target.name}{_IN_WORK}{secrets.token_hex(4)}")
         digest = hashlib.sha256()
@@ -108,9 +108,9 @@ class BlobStore:
                 os.fsync(sink.fileno())
             if digest.hexdigest() != blob.sha256:
                 raise InfrastructureError(
-                    f"its content is not what its name says: sha256 {digest.hexdigest()}",
+                    f"its content does not fit its name: sha256 {digest.hexdigest()}",
                     place=f"{self.url}: {blob.sha256}",
-                    remedy="Remove it there and put it again; look for who changed it.",
+                    remedy="Remove it there and upload it again. Find out who changed it.",
                 )
             beside.replace(target)
         finally:
@@ -162,7 +162,7 @@ def blob_of(path: Path) -> Blob:
 
 
 class NodeCache:
-    """What a node has fetched of a store: each content once, the longest unused removed over a limit.
+    """What a node has fetched from a store: each content once. Over a limit, the longest unused is removed.
 
     Contents that somebody holds are never removed. Whoever holds some has written down which, in a file that
     is locked meanwhile: the lock goes with the process, however it ends.
@@ -170,7 +170,7 @@ class NodeCache:
     Args:
         store: Where contents come from.
         folder: On this node's own disk.
-        limit_bytes: What is kept in all; what is held may exceed it.
+        limit_bytes: How much is kept in all; what is held may exceed it.
     """
 
     def __init__(self, store: BlobStore, folder: Path, *, limit_bytes: int = 50_000_000_000) -> None:

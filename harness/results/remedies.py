@@ -57,7 +57,7 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
     (
         r"(URLError|Name or service not known|Temporary failure in name resolution|Network is unreachable"
         r"|ConnectionError|NameResolutionError)",
-        "There is no network: bring every file in the package.",
+        "There is no network: put every file into the package.",
     ),
     (
         r"(Read-only file system|PermissionError: \[Errno 13\])",
