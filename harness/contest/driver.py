@@ -212,7 +212,7 @@ class Driver:
         )
 
     def _take(self, result: Result[ShardJob, ShardDone]) -> None:
-        """Offer what came of a shard to the database, which accepts it once or not at all."""
+        """Offer the outcome of a shard to the database, which accepts it once or not at all."""
         key = result.job.key
         with self._hand.lock:
             job = self._hand.jobs.pop(key)
@@ -308,7 +308,7 @@ class _Concluder(threading.Thread):
         self._fault: BaseException | None = None
 
     def put(self, asked: Conclusion) -> None:
-        """Have an entry concluded; twice is once."""
+        """Have an entry concluded; doing it twice changes nothing."""
         if asked.entry.run_id not in self._seen:
             self._seen.add(asked.entry.run_id)
             self._queue.put(asked)

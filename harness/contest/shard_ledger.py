@@ -193,7 +193,7 @@ class ShardLedger:
         return job
 
     def accept(self, job: Job, outcome: Accepted) -> bool:
-        """Accept what came of a shard; false if it is not this attempt's to deliver: nothing changed."""
+        """Accept the outcome of a shard; false if it is not this attempt's to deliver: nothing changed."""
         return self._patiently(
             lambda connection: jobs.complete(
                 connection,

@@ -5,8 +5,8 @@ however it ends: nothing is left to clear up after a kill. Two claims conflict w
 its threads and its sandboxes get their own cores.
 
 Other claims are not seen: those of other programs, of a harness in a container with its own
-`/tmp`, or of one on another machine that uses the same engine. `HARNESS_CLAIMS` names another folder, for such
-harnesses to share or for a test to be alone.
+`/tmp`, or of one on another machine that uses the same engine. `HARNESS_CLAIMS` names another folder, which
+such harnesses may share.
 """
 
 from __future__ import annotations
