@@ -220,7 +220,7 @@ class ShardLedger:
         )
 
     def record(self, folder: RunFolder, team: str) -> None:
-        """Enter a finished run under its team; twice is once."""
+        """Enter a finished run under its team; doing it twice changes nothing."""
         enter(folder, team=team)
         self._patiently(lambda connection: runs.record(connection, folder))
 

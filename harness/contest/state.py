@@ -46,7 +46,7 @@ class Entry:
     day: date  # in the contest's time zone
     phase: ContestPhase  # in which it was submitted
     paid_by: Purse
-    number: int  # the how-manieth of the contest
+    number: int  # within the contest
     external_data: tuple[str, ...] | None = None
     status: EntryStatus = EntryStatus.WAITING
     attempt: int = 1

@@ -34,7 +34,7 @@ TRIES_MAX = 10_000
 def create(asking: Asking, command: CreateContest) -> Decided:
     """Once."""
     if asking.state.rules is not None:
-        return Refusal(rule=Rule.CONTEST_EXISTS, message=f"{asking.state.challenge} is a contest already")
+        return Refusal(rule=Rule.CONTEST_EXISTS, message=f"{asking.state.challenge} is already a contest")
     return (
         ContestCreated(
             **asking.stamp,

@@ -41,7 +41,7 @@ def test_a_changed_content_is_never_handed_out(store: BlobStore, tmp_path: Path)
     assert store.folder is not None
     place = store.folder / blob.sha256[:2] / blob.sha256
     place.write_bytes(b"abd")
-    with pytest.raises(InfrastructureError, match="not what its name says"):
+    with pytest.raises(InfrastructureError, match="does not fit its name"):
         store.fetch(blob, tmp_path / "two")
     assert {path.name for path in tmp_path.iterdir()} == {"one", "store"}
 

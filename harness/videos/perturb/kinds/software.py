@@ -102,7 +102,7 @@ def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """Sharpen what lies in a window, and draw a title bar over it."""
+    """Sharpen what is in a window, and draw a title bar over it."""
 
     left: int
     top: int
