@@ -109,7 +109,7 @@ def team_add(
 @team_app.command("merge")
 def team_merge(
     into: Annotated[str, typer.Argument(help="The id of the team that stays.")],
-    other: Annotated[str, typer.Argument(help="The id of the team that goes up in it.")],
+    other: Annotated[str, typer.Argument(help="The id of the team that joins it.")],
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
@@ -127,7 +127,7 @@ def submit(
     store: StoreOption = DEFAULT_STORE,
     packages: Annotated[Path, typer.Option(help="Where packages are kept.")] = DEFAULT_PACKAGES,
     no_external_data: Annotated[
-        bool, typer.Option("--no-external-data", help="Declare that it was trained on no further data.")
+        bool, typer.Option("--no-external-data", help="Declare that it was not trained on further data.")
     ] = False,
 ) -> None:
     """Hand in a package: checked at once without starting it, kept, and put in the queue."""
@@ -255,7 +255,7 @@ def reinstate(
 def finals(
     team: TeamArgument,
     entries: Annotated[
-        list[str] | None, typer.Argument(help="Ids of entries. None: its best by public score.")
+        list[str] | None, typer.Argument(help="Ids of entries. Default: its best by public score.")
     ] = None,
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,

@@ -101,7 +101,7 @@ class TeamRegistered(Event):
 @_event
 @dataclass(frozen=True, kw_only=True)
 class TeamsMerged(Event):
-    """`other` went up in `into`, with its entries, grants and shown scores."""
+    """`other` was merged into `into`, with its entries, grants and shown scores."""
 
     into: str
     other: str

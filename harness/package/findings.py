@@ -155,7 +155,7 @@ RULES: Mapping[str, Rule] = {
                 "Let the error out: it is then counted and shown with its line, and scores the same.",
             ),
             "P317": (
-                "needs a GPU if the challenge gives none",
+                "needs a GPU, but the challenge gives none",
                 'Choose: `device = "cuda" if torch.cuda.is_available() else "cpu"`.',
             ),
             "P402": ("pickled weights", "Save weights as safetensors: safe to open, and faster to load."),

@@ -133,7 +133,7 @@ class RegisterTeam(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class MergeTeams(Command):
-    """Let `other` go up in `into`."""
+    """Merge `other` into `into`."""
 
     into: str
     other: str

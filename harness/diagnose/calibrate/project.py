@@ -1,8 +1,8 @@
 """What a package would need for a whole challenge on the organiser's machine, and whether that fits.
 
 A package's time is an unknown mixture of the standard workload's parts, and each part has its own ratio
-between the two machines. So every bootstrap replicate draws the package's times again, with replacement, and a
-mixture, all mixtures being equally likely (a Dirichlet distribution with ones). The interval holds the middle
+between the two machines. So every bootstrap replicate draws the package's times again, with replacement, and
+a mixture, all mixtures being equally likely (a Dirichlet distribution with ones). The interval is the middle
 95%.
 
 What it does not know: how videos of the hidden set differ from those that were timed (longer ones take

@@ -25,7 +25,9 @@ def made(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-def test_what_is_put_comes_back_and_twice_is_once(store: BlobStore, tmp_path: Path) -> None:
+def test_what_is_put_comes_back_and_putting_it_twice_changes_nothing(
+    store: BlobStore, tmp_path: Path
+) -> None:
     source = made(tmp_path, "one", b"abc" * 700_000)
     blob = store.put(source)
     assert blob == Blob(sha256=hashlib.sha256(source.read_bytes()).hexdigest(), size_bytes=2_100_000)
