@@ -114,8 +114,8 @@ def team_merge(
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Let one team go up in another, with its entries."""
-    ask(challenge, store, MergeTeams(into=into, other=other), say=lambda _done: f"{other} went up in {into}")
+    """Merge one team into another, with its entries."""
+    ask(challenge, store, MergeTeams(into=into, other=other), say=lambda _done: f"{other} joined {into}")
 
 
 @app.command()
@@ -187,7 +187,7 @@ def requeue(
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Let an entry wait again that was spoiled by our fault (HARNESS_ERROR)."""
+    """Queue an entry again that our own fault (HARNESS_ERROR) spoiled."""
     ask(challenge, store, RequeueEntry(entry=entry, reason=reason), say=lambda _done: f"{entry} waits again")
 
 

@@ -1,4 +1,4 @@
-"""`harness contest plan` and `… node`: what a contest will cost, and a node that joins a cluster."""
+"""`harness contest plan` and `… node`: what a contest costs, and how a node joins."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ RULES: Mapping[str, Rule] = {
             "P105": ("unpacks to far more than it holds (zip bomb)", _REPACK),
             "P106": ("an unsafe path", "Use relative names of printable characters, without `..` and `\\`."),
             "P107": ("a link", "Replace the link by the file itself, or exclude it in submission.toml."),
-            "P108": ("is is neither a file nor a folder", "Remove it, or exclude it in submission.toml."),
+            "P108": ("is neither a file nor a folder", "Remove it, or exclude it in submission.toml."),
             "P109": (
                 "two names that are the same on some systems",
                 "Rename one: names must differ in more than case or the encoding of accents.",
