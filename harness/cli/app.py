@@ -1,4 +1,4 @@
-"""The command line: its commands, each loaded when it is used, and what becomes of an exception.
+"""The command line: its commands, each loaded when it is used, and how an exception ends it.
 
 Exit codes: 0 all is well · 1 what was looked at is not well: a verdict other than OK, an error found ·
 2 wrong usage, or the organiser's files are wrong · 3 our fault or the host's (HARNESS_ERROR): nothing was
@@ -50,7 +50,7 @@ COMMANDS = {
     ),
     "score-folder": Later(
         target="harness.cli.start:score_folder",
-        help="Score a package on one's own clips as they are: log loss, AUC, and the worst videos.",
+        help="Score a package on your own clips as they are: log loss, AUC, and the worst videos.",
     ),
     "pack": Later(
         target="harness.cli.check:pack_command",
@@ -95,7 +95,7 @@ COMMANDS = {
     ),
     "doctor": Later(
         target="harness.cli.machine:doctor",
-        help="Look whether this machine is fit: engine, walls, limits, disk, memory, clock, GPU. Changes "
+        help="Check whether this machine is fit: engine, walls, limits, disk, memory, clock, GPU. Changes "
         "nothing.",
     ),
     "verify": Later(
@@ -140,7 +140,7 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         sys.stdout.write(f"{__version__}\n")

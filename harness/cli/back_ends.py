@@ -45,7 +45,7 @@ def made_ready(
     """Make a back end ready, and remove what dead harnesses left. See `harness.sandbox.Wanted`.
 
     Raises:
-        ConfigError: a GPU is claimed by another harness, and is not to be waited for.
+        ConfigError: a GPU is claimed by another harness, and waiting is not allowed.
         InfrastructureError: there is no engine, or no image, or a GPU driver that does not answer.
     """
     for path in reap_stages():

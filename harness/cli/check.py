@@ -48,7 +48,7 @@ def check(
         bool,
         typer.Option(
             "--watch",
-            help="Check again at every save, with a container ready beforehand. For one package of your own.",
+            help="Check again at every save, with a container ready beforehand. For your own package only.",
         ),
     ] = False,
     everything: Annotated[
@@ -76,7 +76,7 @@ def check(
                 from harness.cli.trial import projections_of, trial  # noqa: PLC0415
 
                 with trial(loaded, videos=videos, quick=quick) as (inside, runs):
-                    # What a run shows is worth more than what the text does: an error there does not hide it.
+                    # A run shows more than the text: an error in the text does not suppress it.
                     report = admitted.report(modules=inside.modules, more=inside.smoke(admitted.package))
                 projections = projections_of(runs, loaded.limits)
         finally:
@@ -99,7 +99,7 @@ def pack_command(
     folder: Annotated[Path, typer.Argument(help="The package's folder, or a zip of it.")],
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: the folder's name with .zip.")
     ] = None,
@@ -107,7 +107,7 @@ def pack_command(
     """Make a zip of a package; the same files give the same bytes, on any machine."""
     target = output or Path(f"{folder.resolve().name.removesuffix('.zip')}.zip")
     if target.exists() and not force:
-        raise ConfigError("is there already", place=target, remedy="Give --force, or another --output.")
+        raise ConfigError("already exists", place=target, remedy="Give --force, or another --output.")
     loaded = find_challenge(challenge)
     checked = check_for(folder, loaded)
     if not checked.ok:

@@ -109,13 +109,13 @@ def team_add(
 @team_app.command("merge")
 def team_merge(
     into: Annotated[str, typer.Argument(help="The id of the team that stays.")],
-    other: Annotated[str, typer.Argument(help="The id of the team that goes up in it.")],
+    other: Annotated[str, typer.Argument(help="The id of the team that joins it.")],
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Let one team go up in another, with its entries."""
-    ask(challenge, store, MergeTeams(into=into, other=other), say=lambda _done: f"{other} went up in {into}")
+    """Merge one team into another, with its entries."""
+    ask(challenge, store, MergeTeams(into=into, other=other), say=lambda _done: f"{other} joined {into}")
 
 
 @app.command()
@@ -127,7 +127,7 @@ def submit(
     store: StoreOption = DEFAULT_STORE,
     packages: Annotated[Path, typer.Option(help="Where packages are kept.")] = DEFAULT_PACKAGES,
     no_external_data: Annotated[
-        bool, typer.Option("--no-external-data", help="Declare that it was trained on no further data.")
+        bool, typer.Option("--no-external-data", help="Declare that it was not trained on further data.")
     ] = False,
 ) -> None:
     """Hand in a package: checked at once without starting it, kept, and put in the queue."""
@@ -187,7 +187,7 @@ def requeue(
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Let an entry wait again that was spoiled by our fault (HARNESS_ERROR)."""
+    """Queue an entry again that our own fault (HARNESS_ERROR) spoiled."""
     ask(challenge, store, RequeueEntry(entry=entry, reason=reason), say=lambda _done: f"{entry} waits again")
 
 
@@ -255,7 +255,7 @@ def reinstate(
 def finals(
     team: TeamArgument,
     entries: Annotated[
-        list[str] | None, typer.Argument(help="Ids of entries. None: its best by public score.")
+        list[str] | None, typer.Argument(help="Ids of entries. Default: its best by public score.")
     ] = None,
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,

@@ -83,5 +83,7 @@ def _read_log(path: Path) -> tuple[Record, ...]:
         return tuple(Record(**json.loads(line)) for line in lines)
     except (OSError, ValueError, TypeError) as error:
         raise ResultError(
-            f"is no log of a contest: {error}", place=path, remedy="Export it with `harness contest log -o`."
+            f"is not a log of a contest: {error}",
+            place=path,
+            remedy="Export it with `harness contest log -o`.",
         ) from error

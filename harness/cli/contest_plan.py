@@ -1,4 +1,4 @@
-"""`harness contest plan` and `… node`: what a contest will cost, and a node that joins a cluster."""
+"""`harness contest plan` and `… node`: what a contest costs, and how a node joins."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def plan(
     *,
     prices: Annotated[
         Path | None,
-        typer.Option(help="A TOML table of nodes and prices. Default: this machine, for nothing."),
+        typer.Option(help="A TOML table of nodes and prices. Default: this machine, free of charge."),
     ] = None,
     store: StoreOption = DEFAULT_STORE,
     shard_videos: Annotated[int | None, typer.Option(min=1, help="Videos in a shard at most.")] = None,
@@ -68,14 +68,14 @@ def plan(
 
 def node(
     address: Annotated[
-        str | None, typer.Argument(help="HOST:PORT of the cluster's head. None: this node is the head.")
+        str | None, typer.Argument(help="HOST:PORT of the cluster's head. Default: this node is the head.")
     ] = None,
     *,
     spare_cores: Annotated[
         int, typer.Option(min=0, help="Cores that are kept for the harness and the system.")
     ] = 1,
     gpus: Annotated[int, typer.Option(min=0, help="GPUs that packages may use.")] = 0,
-    port: Annotated[int, typer.Option(help="Of the head.")] = 6379,
+    port: Annotated[int, typer.Option(help="The port of the head.")] = 6379,
     interface: Annotated[
         str, typer.Option(help="The address that the cluster's other nodes reach this one by.")
     ] = "127.0.0.1",

@@ -53,7 +53,8 @@ EntriesOption = Annotated[
     Path, typer.Option("--entries", help="What was handed in: DIR/TEAM/PACKAGE.zip.", show_default=False)
 ]
 PriceOption = Annotated[
-    float, typer.Option("--price-per-hour", min=0, help="Of one place for a shard; for the cost so far.")
+    float,
+    typer.Option("--price-per-hour", min=0, help="The price of one place for a shard, for the cost so far."),
 ]
 RunIdArgument = Annotated[str, typer.Argument(help="The run of an entry, as `contest status` names it.")]
 
@@ -91,10 +92,10 @@ def run(
         int | None, typer.Option(min=1, help="Videos in a shard at most. Default: sets are not cut.")
     ] = None,
     speed: Annotated[
-        float, typer.Option(min=0, max=2, help="Of a node, at least; 1 is the reference machine.")
+        float, typer.Option(min=0, max=2, help="The least speed of a node; 1 is the reference machine.")
     ] = 0.0,
     attempts: Annotated[
-        int, typer.Option(min=1, help="Of a shard, before it is given up as our own fault.")
+        int, typer.Option(min=1, help="Attempts at a shard before it is given up as our own fault.")
     ] = ATTEMPTS_MAX,
     price_per_hour: PriceOption = 0.0,
     reports: Annotated[bool, typer.Option(help="Write both reports of every run.")] = True,
@@ -106,7 +107,7 @@ def run(
     ] = "",
     runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
 ) -> None:
-    """Take every entry that waits to its result. Unattended; the same command goes on after any kill."""
+    """Take every waiting entry to its result, unattended. After a kill, the same command goes on."""
     loaded = load_challenge(challenge)
     find_entries(entries)  # what is wrong with the folder is said before any long work
     scratch = cache_folder(cache) / "contest"
@@ -179,7 +180,7 @@ def status(
 def cancel_run(
     challenge: ChallengeArgument, run_id: RunIdArgument, *, store: StoreOption = DEFAULT_STORE
 ) -> None:
-    """Cancel what is not done of a run; shards that run are stopped before their next video."""
+    """Cancel the rest of a run; running shards stop before their next video."""
     _change(
         challenge, store, run_id, "cancelled", lambda one: one.cancel(run_id, "cancelled by the organiser")
     )
@@ -188,7 +189,7 @@ def cancel_run(
 def requeue_run(
     challenge: ChallengeArgument, run_id: RunIdArgument, *, store: StoreOption = DEFAULT_STORE
 ) -> None:
-    """Let the failed and cancelled shards of a run wait again; what is done stays done."""
+    """Queue the failed and cancelled shards of a run again; what is done stays done."""
     _change(challenge, store, run_id, "waiting", lambda one: one.requeue(run_id, "requeued by the organiser"))
 
 

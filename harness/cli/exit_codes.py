@@ -1,4 +1,4 @@
-"""What the codes say with which a command ends."""
+"""The exit codes of commands, and what they mean."""
 
 OK = 0
 NOT_WELL = 1  # what was looked at is not well: a verdict other than OK, an error found

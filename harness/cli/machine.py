@@ -49,12 +49,14 @@ def doctor(
     *,
     challenge: Annotated[
         Path | None,
-        typer.Option("--challenge", "-c", help="Whose limits to look for. Default: the usual ones."),
+        typer.Option(
+            "--challenge", "-c", help="The challenge whose limits to check. Default: the usual limits."
+        ),
     ] = None,
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look whether this machine is fit: engine, walls, limits, disk, memory, clock, GPU. Changes nothing."""
+    """Check whether this machine is fit: engine, walls, limits, disk, memory, clock, GPU. Changes nothing."""
     patient = Patient(
         connect=connect,
         limits=Limits() if challenge is None else load_challenge(challenge).limits,
@@ -76,7 +78,11 @@ def calibrate_command(
     *,
     challenge: Annotated[
         Path | None,
-        typer.Option("--challenge", "-c", help="Whose limits to measure under. Default: the usual ones."),
+        typer.Option(
+            "--challenge",
+            "-c",
+            help="The challenge whose limits to measure under. Default: the usual limits.",
+        ),
     ] = None,
     reference: Annotated[
         Path | None,

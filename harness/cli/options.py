@@ -51,7 +51,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JS
 
 
 def find_challenge(given: Path) -> Challenge:
-    """Load the challenge that is meant.
+    """Load the challenge that the options mean.
 
     A path that was given is that file. The default is, in this order: what it says from here; a
     `challenge.toml` here or in a folder above; the sample challenge above, or that came with the harness.

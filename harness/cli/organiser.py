@@ -112,7 +112,7 @@ def audit(
 
 def submit(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
-    team: Annotated[str, typer.Option("--team", help="Who hands it in.")],
+    team: Annotated[str, typer.Option("--team", help="The team that hands it in.")],
     *,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:

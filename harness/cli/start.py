@@ -81,7 +81,7 @@ def score_folder(
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
     cache: CacheOption = None,
 ) -> None:
-    """Score a package on one's own clips as they are: log loss, AUC, and the worst videos."""
+    """Score a package on your own clips as they are: log loss, AUC, and the worst videos."""
     with ConsoleObserver(_err) as observer, ExitStack() as held:
         place = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="harness-score-")))
         made = new_challenge(source, place / (source.resolve().name or "clips"), recipe="original")

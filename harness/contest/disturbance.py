@@ -28,7 +28,7 @@ _STOLEN = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Disturbance:
-    """What was heard, as shares of the time that the cores were held; None: it could not be heard."""
+    """What was heard, as shares of the time that the cores were held; None if unknown."""
 
     foreign_share: float | None = None  # of the claimed cores' time, spent by others
     stolen_share: float | None = None  # taken by the machine's own host
@@ -72,7 +72,7 @@ class Listener:
     """Listens to the cores that one run has claimed, from the outside.
 
     Args:
-        cores: Their numbers; None: nothing is listened to.
+        cores: Their numbers; if None, nothing is listened to.
         best: Where this node keeps the shortest time of the fixed piece of work.
         stat: The kernel's table of CPU times.
     """

@@ -211,7 +211,7 @@ class Driver:
         )
 
     def _take(self, result: Result[ShardJob, ShardDone]) -> None:
-        """Offer what came of a shard to the database, which accepts it once or not at all."""
+        """Offer the outcome of a shard to the database, which accepts it once or not at all."""
         key = result.job.key
         with self._hand.lock:
             job = self._hand.jobs.pop(key)

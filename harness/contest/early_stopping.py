@@ -3,7 +3,7 @@
 Two bounds, both on the log loss of the whole private set, by the answers so far. The certain one assumes that
 every answer to come is perfect: nothing an entry could still do brings it below. The sequential one assumes
 that videos come in a drawn order, as shards do, so that those seen so far are a sample without replacement of
-the set; it errs with at most a stated probability over all the looks together.
+the set; it errs with at most a stated probability over all looks together.
 
 Sources: the bound by the best possible rest is arithmetic. The sequential one is the empirical Bernstein
 bound without replacement of Bardenet and Maillard, "Concentration inequalities for sampling without

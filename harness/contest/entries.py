@@ -59,7 +59,7 @@ def in_turn(waiting: Iterable[Waiting]) -> tuple[tuple[int, Waiting], ...]:
     """Order entries so that teams take turns: every team's first one before any team's second.
 
     Returns:
-        Each with its turn, counted from 0: the how-manieth of its team.
+        Each with its turn, counted from 0: its number within its team.
     """
     seen: dict[str, int] = {}
     numbered = []

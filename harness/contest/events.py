@@ -101,7 +101,7 @@ class TeamRegistered(Event):
 @_event
 @dataclass(frozen=True, kw_only=True)
 class TeamsMerged(Event):
-    """`other` went up in `into`, with its entries, grants and shown scores."""
+    """`other` was merged into `into`, with its entries, grants and shown scores."""
 
     into: str
     other: str
@@ -199,7 +199,7 @@ class TriesGranted(Event):
 @_event
 @dataclass(frozen=True, kw_only=True)
 class FinalsSelected(Event):
-    """A team chose the entries that it is judged by; None: the best by public score."""
+    """A team chose the entries that it is judged by; if None, the best by public score."""
 
     team: str
     entries: tuple[str, ...]
@@ -208,7 +208,7 @@ class FinalsSelected(Event):
 @_event
 @dataclass(frozen=True, kw_only=True)
 class Disqualified(Event):
-    """A team, or one entry of it, is on no board any more."""
+    """A team, or one entry of it, is no longer on a board."""
 
     team: str
     entry: str | None  # None: the whole team

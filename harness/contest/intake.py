@@ -26,13 +26,13 @@ from harness.results.store import runs
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """What became of a package that was handed in.
+    """What happened to a package that was handed in.
 
     Attributes:
         report: What the static check found.
-        answer: Of the contest; None: the check found errors, so it was not asked and nothing was spent.
+        answer: Of the contest; None if the check found errors: then nothing was asked or spent.
         entry: The id it was handed in under.
-        package: Where it is kept; None: it was not taken.
+        package: Where it is kept; None if it was not taken.
     """
 
     report: CheckReport
@@ -68,7 +68,7 @@ def hand_in(
         challenge: For the limits and the contract.
         packages: The folder of packages, each by its sha256.
         now: The moment.
-        by: Who asks.
+        by: Who gives the command.
         declares_none: It says that nothing was trained on further data, if its manifest names none.
 
     Raises:

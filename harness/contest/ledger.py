@@ -63,9 +63,9 @@ class Ledger:
         """Decide about a command on the newest state, and put what it comes to on record.
 
         Args:
-            command: What is asked.
+            command: What is wanted.
             now: The moment.
-            by: Who asks.
+            by: Who gives the command.
             also: What else to write in the same transaction, given the state after the events: jobs, say.
 
         Raises:
@@ -200,7 +200,7 @@ def restore(store: Store, records: Iterable[Record], *, path: str = "") -> str:
     def write(connection: sa.Connection) -> str:
         if events.read(connection, name):
             raise ConfigError(
-                f"the store has a contest {name} already",
+                f"the store already has a contest {name}",
                 place=store.place,
                 remedy="Name an empty database.",
             )

@@ -37,7 +37,7 @@ class Oracle:
         videos: In the public set.
         epsilon: Of the clip.
         decimals: To which scores are rounded; `FULL` for as they are. The ladder has its step instead.
-        step: Of the ladder; None: scores are only rounded.
+        step: Of the ladder; if None, scores are only rounded.
         from_infinity: The ladder as in the paper; else it begins at a constant 0.5, as ours.
     """
 

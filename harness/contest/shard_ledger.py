@@ -193,7 +193,7 @@ class ShardLedger:
         return job
 
     def accept(self, job: Job, outcome: Accepted) -> bool:
-        """Accept what came of a shard; false if it is not this attempt's to deliver: nothing changed."""
+        """Accept the outcome of a shard; false if it is not this attempt's to deliver: nothing changed."""
         return self._patiently(
             lambda connection: jobs.complete(
                 connection,
@@ -220,7 +220,7 @@ class ShardLedger:
         )
 
     def record(self, folder: RunFolder, team: str) -> None:
-        """Enter a finished run under its team; twice is once."""
+        """Enter a finished run under its team; doing it twice changes nothing."""
         enter(folder, team=team)
         self._patiently(lambda connection: runs.record(connection, folder))
 

@@ -21,7 +21,7 @@ PHASE_RANK = {phase: rank for rank, phase in enumerate(PHASES)}
 
 
 class EntryStatus(StrEnum):
-    """What became of an entry's latest attempt."""
+    """What happened to an entry's latest attempt."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -46,7 +46,7 @@ class Entry:
     day: date  # in the contest's time zone
     phase: ContestPhase  # in which it was submitted
     paid_by: Purse
-    number: int  # the how-manieth of the contest
+    number: int  # within the contest
     external_data: tuple[str, ...] | None = None
     status: EntryStatus = EntryStatus.WAITING
     attempt: int = 1
@@ -105,7 +105,7 @@ def fold(events: Iterable[Event], onto: State | None = None) -> State:
 
     Args:
         events: In their order.
-        onto: The state before them, which is left as it is; None: nothing has happened yet.
+        onto: The state before them, which is left as it is; None if nothing has happened yet.
     """
     state = State() if onto is None else replace(onto, teams=dict(onto.teams), entries=dict(onto.entries))
     for event in events:

@@ -24,7 +24,7 @@ class Stopper:
 
     Attributes:
         common: What all entries have in common: labels, scoring rules.
-        rule: As announced; None: nothing is ever stopped.
+        rule: As announced; if None, nothing is ever stopped.
         saved_seconds: Of a place, by what was stopped so far.
     """
 

@@ -1,4 +1,4 @@
-"""Files by the hash of their content, in one place by URL: a folder, SFTP, S3, or what else fsspec knows.
+"""Files by the hash of their content, at one URL: a folder, SFTP, S3, or anything else that fsspec knows.
 
 A file is put once and never changed, so every reader can check what it got, no place has to be trusted to
 keep bytes as they were, and a node fetches each file once. Extra `cluster` for anything but a folder.
@@ -41,7 +41,7 @@ class BlobStore:
         options: For fsspec's file system: keys and endpoints. Never part of the URL, which is printed.
 
     Raises:
-        ConfigError: nothing of this kind is known, the URL holds a password, or a package is missing.
+        ConfigError: the kind of URL is unknown, the URL contains a password, or a package is missing.
         InfrastructureError: it cannot be reached.
     """
 
@@ -49,7 +49,7 @@ class BlobStore:
         parts = urlsplit(url)
         if parts.password is not None:
             raise ConfigError(
-                "holds a password",
+                "contains a password",
                 place=url.replace(parts.password, "…"),
                 remedy="Use a key file, or give it in the options (HARNESS_BLOBS_OPTIONS).",
             )
@@ -64,11 +64,11 @@ class BlobStore:
             self._files, self._root = _file_system(parts.scheme, url, self._options)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Travel to a worker as what it was made from; the worker opens its own line."""
+        """Pickle as the arguments it was made from; the worker opens its own connection."""
         return _open_store, (self.url, self._options)
 
     def put(self, path: Path) -> Blob:
-        """Keep a file's content; twice is once.
+        """Keep a file's content; keeping it twice changes nothing.
 
         Raises:
             InfrastructureError: the file cannot be read or the store not be written.
@@ -79,7 +79,7 @@ class BlobStore:
         return blob
 
     def has(self, blob: Blob) -> bool:
-        """Tell whether a content is there, whole."""
+        """Tell whether a content is there and complete."""
         with _our_errors(self.url):
             if self.folder is not None:
                 place = self.folder / name_of(blob)
@@ -93,7 +93,7 @@ class BlobStore:
         """Write a content to a file, checked, beside its place and renamed.
 
         Raises:
-            InfrastructureError: it is not there, or not what its name says.
+            InfrastructureError: it is missing, or its content does not fit its name.
         """
         beside = target.with_name(f".{target.name}{_IN_WORK}{secrets.token_hex(4)}")
         digest = hashlib.sha256()
@@ -106,9 +106,9 @@ class BlobStore:
                 os.fsync(sink.fileno())
             if digest.hexdigest() != blob.sha256:
                 raise InfrastructureError(
-                    f"its content is not what its name says: sha256 {digest.hexdigest()}",
+                    f"its content does not fit its name: sha256 {digest.hexdigest()}",
                     place=f"{self.url}: {blob.sha256}",
-                    remedy="Remove it there and put it again; look for who changed it.",
+                    remedy="Remove it there and upload it again. Find out who changed it.",
                 )
             beside.replace(target)
         finally:

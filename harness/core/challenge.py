@@ -45,7 +45,7 @@ class Scoring(BaseModel):
     )
     max_failed_share: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.1,
-        description="of a set's videos: a lenient run with more failures has their verdict and no place",
+        description="share of a set's videos: a lenient run with more failures gets no place",
     )
     public_decimals: Annotated[int, Field(ge=0, le=15)] = Field(
         default=4, description="scores shown to contestants are rounded to this"

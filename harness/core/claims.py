@@ -4,9 +4,9 @@ A claim is a locked file in one folder for the whole machine. The kernel lets it
 however it ends: nothing is left to clear up after a kill. Two claims conflict within one process too, so that
 its threads and its sandboxes get their own cores.
 
-What does not ask here is not seen: programs other than the harness, a harness in a container with a `/tmp` of
-its own, or one on another machine that uses the same engine. `HARNESS_CLAIMS` names another folder, for such
-harnesses to share or for a test to be alone.
+Other claims are not seen: those of other programs, of a harness in a container with its own
+`/tmp`, or of one on another machine that uses the same engine. `HARNESS_CLAIMS` names another folder, which
+such harnesses may share.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Cores:
     """Cores that are held until the claim ends."""
 
     numbers: tuple[int, ...]  # ascending
-    shared: tuple[int, ...] = ()  # those of them that others had claimed already
+    shared: tuple[int, ...] = ()  # those that others had already claimed
 
     @property
     def cpuset(self) -> str:
@@ -54,13 +54,13 @@ def claim_cores(
 ) -> Iterator[Cores]:
     """Hold a number of cores that no other claim holds.
 
-    Those who wait get their cores in the order in which they came, and before all others. Those who do not
+    Those who wait get their cores in the order in which they came, before all others. Those who do not
     wait share if too few cores are free: they get the cores with the fewest claims, and are told which.
 
     Args:
         count: How many.
         among: Which may be taken, the best first. By default those that this process may run on.
-        waiting: Wait for cores of one's own, and tell this meanwhile. None: do not wait, share.
+        waiting: Wait for exclusive cores, and report to this meanwhile. If None, do not wait but share.
 
     Raises:
         ConfigError: there are fewer cores than `count`.
@@ -101,14 +101,14 @@ def claim_gpus(
         count: How many.
         among: The uuids of those that may be taken, the best first.
         fit: Whether a GPU that nobody has claimed may be used now. If only unfit ones are left, they are
-            taken, for the caller to say what is wrong with them.
-        waiting: Wait for GPUs that others hold, and tell this meanwhile. None: do not wait.
+            taken, so that the caller can say what is wrong with them.
+        waiting: Wait for GPUs that others hold, and report to this meanwhile. If None, do not wait.
 
     Yields:
         Their uuids, in the order of `among`.
 
     Raises:
-        ClaimedError: too few are free, and they are not to be waited for.
+        ClaimedError: too few are free, and waiting is not allowed.
         ConfigError: there are fewer than `count`.
         InfrastructureError: the folder of claims cannot be used.
     """
@@ -142,7 +142,7 @@ class _Wanted:
 def _collect(wanted: _Wanted, held: ExitStack, waiting: Waiting | None) -> list[str]:
     """Lock as many files as are wanted, as they become free.
 
-    What was got is kept meanwhile. Two that each waited with half would wait for ever: hence the turns.
+    It keeps what it has meanwhile. Two that each waited with half would wait for ever: hence the turns.
     """
     taken: list[str] = []
     teller = Teller(waiting)
@@ -154,8 +154,8 @@ def _collect(wanted: _Wanted, held: ExitStack, waiting: Waiting | None) -> list[
             return taken
         if waiting is None:
             raise ClaimedError(
-                f"{missing} of {wanted.count} {wanted.kind} cannot be had: {_held_by(wanted.folder, busy)}",
-                remedy="Wait for its run to end (`harness run` waits unless it is told --no-wait), or choose "
+                f"{missing} of {wanted.count} {wanted.kind} are not free: {_held_by(wanted.folder, busy)}",
+                remedy="Wait for its run to end (`harness run` waits unless you pass --no-wait), or choose "
                 "fewer in challenge.toml. The run resumes.",
             )
         teller.tell(f"{missing} of {wanted.count} {wanted.kind}: {_held_by(wanted.folder, busy)}")
@@ -187,7 +187,7 @@ def _take(wanted: _Wanted, taken: list[str], held: ExitStack, *, or_unfit: bool)
 
 
 def _spread(folder: Path, cores: Sequence[int], count: int, held: ExitStack) -> list[int]:
-    """Take the cores with the fewest claims. The first place on each is left to whoever waits for it."""
+    """Take the cores with the fewest claims. The first place on each is left to those who wait for it."""
     with exclusive(folder / "cores-choosing", every_seconds=0.001):
         claims = {core: _claims_on(folder, core) for core in cores}
         taken = sorted(cores, key=lambda core: claims[core])[:count]  # a stable sort keeps the order
@@ -200,7 +200,7 @@ def _spread(folder: Path, cores: Sequence[int], count: int, held: ExitStack) -> 
 
 
 def _core_file(core: int, place: int) -> str:
-    """Name the file of one place on a core: 0 for a core of one's own, the others for those who share."""
+    """Name the file of one place on a core: 0 for an exclusive core, the others for those who share."""
     return f"core-{core}.{place}"
 
 

@@ -1,7 +1,7 @@
 """The `[contest]` table of `challenge.toml`: phases, quotas, finals and what public scores show.
 
-A challenge without the table is scored as ever and has no contest. Times without an offset are local times of
-`timezone`; after reading, every time is in UTC. Nothing here knows what the time is.
+A challenge without the table is scored in the same way. Times without an offset are local times of
+`timezone`; after reading, every time is in UTC. Nothing here reads the clock.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class PublicScores(BaseModel):
         description="rounded: to scoring.public_decimals. ladder: a new score only if it is better by a step",
     )
     step: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.005, description="of the ladder, in log loss; shown scores are multiples of it"
+        default=0.005, description="step of the ladder, in log loss; shown scores are multiples of it"
     )
 
 
 class StopRule(StrEnum):
-    """How an entry is found to have no longer any chance of a prize place."""
+    """How to find that an entry no longer has any chance of a prize place."""
 
-    CERTAIN = "certain"  # the best possible rest would not help
-    SEQUENTIAL = "sequential"  # but for a stated probability of error
+    CERTAIN = "certain"  # even the best possible rest would not help
+    SEQUENTIAL = "sequential"  # up to a stated probability of error
 
 
 class EarlyStopping(BaseModel):
@@ -107,14 +107,14 @@ class ContestRules(BaseModel):
     def _times_are_local_to_the_zone(cls, raw: Any) -> Any:
         if not isinstance(raw, dict):
             return raw
-        zone = _zone(raw.get("timezone")) or ZoneInfo("UTC")  # of a wrong one, its own validator speaks
+        zone = _zone(raw.get("timezone")) or ZoneInfo("UTC")  # if it is wrong, its own validator reports it
         return raw | {key: _in_utc(key, raw[key], zone) for key in TIMES if raw.get(key) is not None}
 
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
         if _zone(name) is None:
-            raise ValueError("no time zone is called so; use an IANA name such as Europe/Paris or UTC")
+            raise ValueError("there is no such time zone; use an IANA name such as Europe/Paris or UTC")
         return name
 
     @model_validator(mode="after")

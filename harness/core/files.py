@@ -25,7 +25,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a file beside its place, flush it to the disk, and rename it. Make its folder if it is missing.
 
     Raises:
-        InfrastructureError: the disk refuses. What stood there before still does.
+        InfrastructureError: the disk refuses. The old content stays.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def write_text(path: Path, text: str) -> None:
 def beside(path: Path) -> Iterator[Path]:
     """Give a place for a file to be written to; it is flushed to the disk and renamed to `path` at the end.
 
-    After an exception, what was written is removed, and what stood at `path` before still does.
+    After an exception, what was written is removed, and the old content of `path` stays.
 
     Yields:
         A path in the same folder, hidden, that ends in `.part`.

@@ -23,12 +23,12 @@ DEFAULT_FOLDER = "/tmp/blackbox-video-harness-claims"  # noqa: S108  (sticky, an
 LOOK_AGAIN_SECONDS = 0.2
 SAY_AGAIN_SECONDS = 30.0
 
-# Told what is being waited for: at once, and then every half minute.
+# Called with what is being waited for: at once, and then every half minute.
 Waiting = Callable[[str], None]
 
 
 def machine_folder() -> Path:
-    """Return the folder for locks that all harnesses of this machine meet at; `HARNESS_CLAIMS` names another.
+    """Return the folder for locks that all harnesses of this machine share; `HARNESS_CLAIMS` names another.
 
     Raises:
         InfrastructureError: it cannot be made.
@@ -40,7 +40,7 @@ def machine_folder() -> Path:
             path.chmod(0o1777)
     except OSError as error:
         raise InfrastructureError(
-            f"claims on what this machine has cannot be kept here: {error.strerror}",
+            f"claims on this machine's cores and GPUs cannot be kept here: {error.strerror}",
             place=path,
             remedy=f"Make the folder writable for all who run packages, or set {CLAIMS_VARIABLE} to another.",
         ) from error
@@ -73,7 +73,7 @@ def exclusive(
 
     Args:
         path: The file; made if it is missing, in a folder that exists.
-        waiting: Told while another process holds it.
+        waiting: Called while another process holds it.
         what: What is waited for, in words.
         every_seconds: How often it is tried.
 

@@ -49,7 +49,7 @@ def safe_text(text: str) -> str:
     """Return foreign text as it may be stored, shown and printed; its lines and tabs stay.
 
     Anything that acts on a terminal, moves or hides characters, or is not a character becomes U+FFFD. It is
-    *not* escaped for HTML or for a terminal's markup; whoever puts it there does that.
+    *not* escaped for HTML or for a terminal's markup; the code that puts it there does that.
     """
     return "\n".join(line if line.isprintable() else "".join(map(_shown, line)) for line in text.split("\n"))
 

@@ -1,4 +1,4 @@
-"""What the steps hand to each other: frozen, keyword-only values that pickle and print to JSON.
+"""What the steps pass to each other: frozen, keyword-only values that pickle and print to JSON.
 
 Probability always means P(fake), a float in [0, 1]. Units are in the names.
 """
@@ -120,7 +120,8 @@ class Limits:
         metadata={"help": "containers replaced after a crash or a kill, at least; 0 for none"},
     )
     restart_share: float = field(
-        default=0.02, metadata={"help": "of a set's videos: as many containers are replaced, if that is more"}
+        default=0.02,
+        metadata={"help": "share of the videos: as many containers are replaced, if that is more"},
     )
     gpus: int = field(default=1, metadata={"help": "GPUs, if the host has any"})
     gpu_memory_bytes: int = field(default=16_000_000_000, metadata={"help": "GPU memory"})
@@ -129,7 +130,7 @@ class Limits:
         """Return how many containers are replaced in the run of a set of this many videos.
 
         A share, because what damages a container may be the videos: 27 damaged files of 4,000 end no run.
-        With `restarts = 0` none is.
+        With `restarts = 0` none is replaced.
         """
         return self.restarts and max(self.restarts, math.ceil(self.restart_share * videos))
 
@@ -154,7 +155,7 @@ def too_many_failed(*, failed: int, videos: int, max_failed_share: float) -> boo
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """In which image it was run."""
+    """The image in which it was run."""
 
     label: Annotated[str, Field(description="name and tag; empty if there was no image")]
     digest: str

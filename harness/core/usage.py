@@ -53,13 +53,13 @@ class Usage:
     peak_gpu_memory_bytes: Count = field(default=None, metadata=_HIGHEST)
     cpu_seconds: Seconds = field(default=None, metadata=_SUM)
     throttled_seconds: Annotated[
-        Seconds, Field(description="held back because it wanted more CPU than its limit: its own doing")
+        Seconds, Field(description="held back because it wanted more CPU than its limit allows")
     ] = field(default=None, metadata=_SUM)
     steal_seconds: Annotated[
-        Seconds, Field(description="of its cores, taken away by the machine's own host: not its doing")
+        Seconds, Field(description="time of its cores that the machine's own host took away: not its fault")
     ] = field(default=None, metadata=_SUM)
     gpu_seconds: Annotated[
-        Seconds, Field(description="in which its GPUs were busy, added up; recorded, not limited")
+        Seconds, Field(description="time in which its GPUs were busy, added up; recorded, not limited")
     ] = field(default=None, metadata=_SUM)
     gpu_level: Annotated[
         GpuLevel, Field(description="how the GPU memory limit was in force: the weakest of what was merged")
@@ -68,8 +68,8 @@ class Usage:
     def merged(self, other: Usage) -> Usage:
         """Return what both used together, one after the other or side by side.
 
-        Peaks are those of one container: the highest counts. Times add up. Of two levels the weaker may be
-        claimed of both.
+        Peaks are those of one container: the highest counts. Times add up. Of two levels only the
+        weaker may be claimed of both.
         """
         return Usage(
             **{
@@ -80,6 +80,6 @@ class Usage:
 
 
 def total(parts: Iterable[Usage]) -> Usage:
-    """Return what all parts used together; nothing is known of none."""
+    """Return what all parts used together; without parts, nothing is known."""
     found = list(parts)
     return reduce(Usage.merged, found) if found else Usage()

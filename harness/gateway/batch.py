@@ -1,6 +1,6 @@
-"""Runs a batch package: all videos at once, one command, one table.
+"""Run a batch package: all videos at once, one command, one table.
 
-The answers have no time of their own: each outcome carries an equal share of the command's. A run is all or
+Answers have no individual time: each outcome carries an equal share of the command's. A run is all or
 nothing for the journal, too: a killed harness starts the command again.
 """
 
@@ -69,7 +69,7 @@ def _serve(process: SandboxProcess, staged: Mapping[str, PreparedVideo], record:
     out_of_time = reply is None
     if out_of_time:
         record.ending = Verdict.TIME_LIMIT
-        request_ids.append(secrets.token_hex(16))  # the table may just be on its way under the first
+        request_ids.append(secrets.token_hex(16))  # the table may already be on its way under the first
         process.send(encode_collect(request_id=request_ids[1]))
         reply = _receive(process, request_ids, COLLECT_SECONDS)
     if isinstance(reply, Table) and process.facts().gpu_limit_exceeded:  # its table came just before the kill
@@ -103,7 +103,7 @@ def _receive(
         return reply
     if isinstance(reply, Failed) and reply.request_id in request_ids:
         return _Failure(kind=_kind_of_failed_command(process), message=reply.message)
-    return _Failure(kind=OutcomeKind.PROTOCOL_ERROR, message="a reply to nothing that was asked")
+    return _Failure(kind=OutcomeKind.PROTOCOL_ERROR, message="a reply that nobody requested")
 
 
 def _outcomes(

@@ -1,7 +1,7 @@
 """The table of a batch entry: `filename,label` CSV in, a probability or a failure for each video out.
 
-Pure. The text was written by a contestant: nothing in it is trusted, nothing is guessed at, and every error
-is listed rather than the first. A name that is answered twice has no answer, whichever rows agree: the
+Pure. A contestant wrote the text: nothing in it is trusted, nothing is guessed, and every error
+is listed rather than the first. A name that is answered twice has no answer, even if the rows agree: the
 harness does not choose for the contestant.
 """
 

@@ -67,4 +67,4 @@ def _judge_reply(payload: bytes, request_id: str) -> Judgement:
         return Judgement(kind=OutcomeKind.INVALID_PREDICTION, message=shown)
     if isinstance(reply, Failed) and reply.request_id == request_id:
         return Judgement(kind=OutcomeKind.RUNTIME_ERROR, message=reply.message)
-    return Judgement(kind=OutcomeKind.PROTOCOL_ERROR, message="a reply to nothing that was asked", lost=True)
+    return Judgement(kind=OutcomeKind.PROTOCOL_ERROR, message="a reply that nobody requested", lost=True)

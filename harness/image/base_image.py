@@ -1,7 +1,7 @@
-"""The image that the runtime image stands on: named, pulled, or made from Debian's packages.
+"""The base of the runtime image: named, pulled, or made from Debian's packages.
 
-`BASE_IMAGE` names it; it needs Python 3.11 and nothing else. If it is not named, the default is asked for,
-and if no registry can be reached a minimal Debian bookworm with Python is made on this machine. A base
+`BASE_IMAGE` names it; it needs Python 3.11 and nothing else. If it is not set, the default is used,
+and if no registry can be reached, a minimal Debian bookworm with Python is made on this machine. A base
 that was named is never replaced by another.
 """
 
@@ -68,19 +68,19 @@ _DEBIAN_TAG: Final = "bookworm-" + hashlib.sha256("\n".join(_DEBIAN_OPTIONS).enc
 
 @dataclass(frozen=True, kw_only=True)
 class BaseImage:
-    """A base image that the engine has."""
+    """A base image in the engine."""
 
     name: str
     image_id: str
 
 
 def requested_base() -> str:
-    """Return the base image that the operator asks for."""
+    """Return the name of the base image that the operator wants."""
     return os.environ.get("BASE_IMAGE") or DEFAULT_BASE_IMAGE
 
 
 def find_base(client: docker.DockerClient) -> BaseImage | None:
-    """Return the base image if the engine has it already; asks no registry."""
+    """Return the base image if the engine already has it; no registry is asked."""
     name = requested_base()
     image_id = image_id_of(client, name)
     if image_id is not None:
@@ -97,7 +97,7 @@ def ensure_base(client: docker.DockerClient, *, say: Callable[[str], None]) -> B
     Several processes may ask at once: one pulls or makes it, the others wait and find it.
 
     Raises:
-        ImageError: a named base image cannot be had, or a base cannot be made on this machine.
+        ImageError: a named base image is not available, or a base cannot be made on this machine.
     """
     found = find_base(client)
     if found is not None:
@@ -115,14 +115,14 @@ def _obtained(client: docker.DockerClient, say: Callable[[str], None]) -> BaseIm
     except (DockerException, requests.RequestException, TimeoutError) as error:
         if name != DEFAULT_BASE_IMAGE:
             raise ImageError(
-                f"the base image {name} is not here and cannot be pulled: {_first_line(error)}",
+                f"the base image {name} is not on this machine and cannot be pulled: {_first_line(error)}",
                 remedy="Load it (`docker load`), correct BASE_IMAGE, or unset it to use the default.",
             ) from error
         say(f"It cannot be pulled ({_first_line(error)}). Making a minimal Debian base instead (about 45 s).")
         name = _make_debian_base(client, say=say)
     image_id = image_id_of(client, name)
     if image_id is None:
-        raise ImageError(f"the base image {name} is gone again", remedy="Run the command once more.")
+        raise ImageError(f"the base image {name} has disappeared again", remedy="Run the command once more.")
     if name == requested_base():
         image_id = add_compiler(client, image_id, say=say)
     return BaseImage(name=name, image_id=image_id)
@@ -137,7 +137,7 @@ def image_id_of(client: docker.DockerClient, name: str) -> str | None:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(getattr(error, "explanation", None) or error)  # the engine's own words, if it said any
+    text = str(getattr(error, "explanation", None) or error)  # the engine's own words, if there are any
     return (text.splitlines() or [type(error).__name__])[0][:200]
 
 

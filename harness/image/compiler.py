@@ -1,8 +1,8 @@
 """A C++ compiler for the runtime image, which `torch.compile` calls while a package runs.
 
-A base that is made on this machine has one. One that is pulled or named mostly has none: then it is added
+A base that is made on this machine has one. One that is pulled or named usually has none: then it is added
 once, by the base's own package manager, in a container with the engine's network. If that cannot be done
-the image goes without, and says so: everything but `torch.compile` works all the same.
+the image does without it, and says so: everything but `torch.compile` still works.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def add_compiler(client: docker.DockerClient, base_id: str, *, say: Callable[[st
     except (APIError, BuildError) as error:
         client.images.get(base_id).tag(tag)
         say(
-            f"None could be added ({str(error)[:200]}): torch.compile will not work in this image. "
+            f"No compiler could be added ({str(error)[:200]}): torch.compile will not work in this image. "
             f"To try again: docker rmi {tag}. Or name a BASE_IMAGE that has g++."
         )
     return str(client.images.get(tag).id)

@@ -1,6 +1,6 @@
-"""The container engine of this host: found if one answers, installed and started if we may.
+"""The container engine of this host: found if it answers, installed and started if that is allowed.
 
-Debian and Ubuntu, as root, get the distribution's own `docker.io`; every other host is told what to do. An
+Debian and Ubuntu, as root, get the distribution's own `docker.io`; every other host gets instructions. An
 engine that answers is never touched.
 """
 
@@ -37,11 +37,11 @@ _APT_SECONDS: Final = 1800.0
 def connect() -> docker.DockerClient:
     """Connect to the first container engine that answers.
 
-    Asked in this order: what `DOCKER_HOST` or the current docker context names (and nothing else if
+    The order is: what `DOCKER_HOST` or the current docker context names (and nothing else if
     `DOCKER_HOST` is set), the system's Docker, a rootless Docker, and Podman's Docker-compatible socket.
 
     Raises:
-        EngineUnavailableError: none answers; the text lists what was tried.
+        EngineUnavailableError: no engine answers; the text lists what was tried.
     """
     tried: list[str] = []
     for address in candidate_addresses():
@@ -74,10 +74,10 @@ def ensure_engine(*, install: bool, say: Callable[[str], None]) -> docker.Docker
 
     Args:
         install: May Docker be installed or started? `HARNESS_INSTALL_DOCKER=0` says no too.
-        say: Told before anything is changed on this host.
+        say: Called before anything is changed on this host.
 
     Raises:
-        EngineUnavailableError: no engine answers and none may or can be started; the text says what to do.
+        EngineUnavailableError: no engine answers, and none can be started; the text says what to do.
         InfrastructureError: a package could not be installed.
     """
     try:
@@ -115,7 +115,7 @@ def start_docker(
     The plain daemon outlives this process and writes to `log`. dockerd starts its own containerd.
 
     Args:
-        say: Told how it is started.
+        say: Called with how it is started.
         arguments: For dockerd; they make it a plain daemon even under systemd.
         address: Where it will answer; the system's socket by default.
         log: The plain daemon's log.
@@ -153,7 +153,7 @@ def start_docker(
 
 
 def install_debian_packages(packages: list[str], *, say: Callable[[str], None]) -> None:
-    """Install packages of the distribution, without questions; refreshes the package lists only if it must.
+    """Install packages of the distribution without questions; refresh the package lists only if needed.
 
     Raises:
         InfrastructureError: apt could not.
@@ -188,10 +188,10 @@ def is_systemd_running() -> bool:
 
 
 def _answering_client(address: str | None) -> docker.DockerClient:
-    """Connect, but only if a sign of life comes soon; the client itself has more patience.
+    """Connect, but only if the engine answers soon; the client itself waits longer.
 
     Raises:
-        DockerException, requests.RequestException, OSError: it does not.
+        DockerException, requests.RequestException, OSError: it does not answer.
     """
     options: dict[str, Any] = {**kwargs_from_env()}
     if address is None:
@@ -208,7 +208,7 @@ def _answering_client(address: str | None) -> docker.DockerClient:
 
 
 def _ping(path: str) -> None:
-    """Ask for a sign of life by hand: the SDK leaves its socket open when nobody answers."""
+    """Ask for an answer by hand: the SDK leaves its socket open when nobody answers."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PROBE_SECONDS)
         connection.connect(path)
@@ -222,7 +222,7 @@ def _wait_until_it_answers(
     address: str | None, *, process: subprocess.Popen[bytes] | None, log: Path | None
 ) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    reason = "it has not been asked yet"
+    reason = "no answer was requested yet"
     while time.monotonic() < deadline:
         if process is not None and process.poll() is not None:
             reason = f"dockerd ended with exit code {process.returncode}"

@@ -50,14 +50,14 @@ _LOG_LINES: Final = 15
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeImage:
-    """A runtime image that the engine has."""
+    """A runtime image in the engine."""
 
     reference: str  # the image's id, "sha256:...": what containers are started from
     tag: str  # a name for people, derived from the content
     variant: Variant
     base: str  # the base image's name
     torch: str  # torch's release and build, e.g. "2.13.0+cpu"
-    built_seconds: float | None = None  # None: it was there already
+    built_seconds: float | None = None  # None if it was there already
 
 
 def ensure_image(
@@ -73,8 +73,8 @@ def ensure_image(
 
     Args:
         client: An engine that answers.
-        variant: "cpu" or "cuda"; None chooses by what the host has.
-        say: Told what is going on; finding the image is silent.
+        variant: "cpu" or "cuda"; if None, chosen by what the host has.
+        say: Called with what is going on; finding the image is silent.
         runtime: The folder with the Dockerfile, the requirements and the runner.
 
     Raises:
@@ -179,7 +179,7 @@ def _build(
     _build_runtime(client, runtime_tag(base.image_id, variant, runtime), packages, runtime)
     found = _find(client, variant, runtime)
     if found is None:
-        raise ImageError("the runtime image was built and is gone again", remedy="Run the command once more.")
+        raise ImageError("the runtime image was built, but is gone", remedy="Run the command once more.")
     seconds = time.monotonic() - started
     say(f"The runtime image {found.tag} is ready ({seconds:.0f} s).")
     return replace(found, built_seconds=seconds)
@@ -202,7 +202,7 @@ def _build_packages(
     wheels = ensure_wheelhouse(runtime, variant=variant, cache=cache_folder(), say=say)
     say(f"Building {tag} on {base.name} with torch {wheels.torch} (a minute or two).")
     name = tag.replace("/", "-").replace(":", "-")
-    _remove_build(client, name)  # left by a build that was killed; we alone build now
+    _remove_build(client, name)  # left by a build that was killed; nobody else builds now
     container = client.containers.create(
         base.image_id, name=name, entrypoint=["/bin/sh", f"{_WHEELHOUSE}/{_PACKAGES_SCRIPT}"], command=[],
         user="0:0", working_dir="/", network_mode="none",

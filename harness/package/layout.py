@@ -82,7 +82,7 @@ def kaggle_datasets(manifest: Manifest, folders: Iterable[str], slug: str) -> di
     """Return the further data sets: name in `/kaggle/input` → folder of the package, sorted by name.
 
     Args:
-        manifest: Says which; without a word, every top-level folder.
+        manifest: Says which; by default every top-level folder.
         folders: Every folder of the package, relative to its root.
         slug: The challenge's contest folder.
 
@@ -96,7 +96,7 @@ def kaggle_datasets(manifest: Manifest, folders: Iterable[str], slug: str) -> di
     contest = contest_slug(manifest, slug)
     if contest in chosen:
         raise PackageError(
-            f"the data set {contest!r} would lie over the contest's own folder",
+            f"the data set {contest!r} would cover the contest's own folder",
             place=MANIFEST_NAME,
             remedy="Rename that folder, or name the data sets in [kaggle.datasets].",
         )

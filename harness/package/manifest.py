@@ -45,7 +45,7 @@ class ExternalData(BaseModel):
 
     name: _Text
     licence: _Text
-    consent: _Text = Field(description="how the people shown agreed, or why none had to")
+    consent: _Text = Field(description="how the people shown agreed, or why they did not have to")
     url: Annotated[str, Field(max_length=500)] = ""
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from harness.core.errors import ConfigError
 
 STYLES: Final = {
-    "stream": "one class, asked for one video after the other: what to begin with",
+    "stream": "one class, asked for one video after the other: a good start",
     "batch": "one program for a folder of videos, which writes filename,label",
     "kaggle": "a script with the paths of the 2020 contest",
     "timm": "a network of timm, with weights in the package",
@@ -40,7 +40,7 @@ def new_package(folder: Path, *, style: str) -> tuple[Path, ...]:
             remedy="Letters, digits, space, `.`, `_` and `-`; a letter or digit first.",
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError("is there already, and not empty", place=folder, remedy="Choose another name.")
+        raise ConfigError("already exists and is not empty", place=folder, remedy="Choose another name.")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for source in sorted(

@@ -1,7 +1,7 @@
 """Open a package safely: survey it, copy it to a fresh read-only folder, and name it by its content.
 
-A package is a folder or a zip with `submission.toml` at its root. What it *is*, is its files: empty folders,
-times, permissions and owners are not part of it, so that a folder and the zip made of it are the same package
+A package is a folder or a zip with `submission.toml` at its root. What counts is its files: empty folders,
+times, permissions and owners are not part of it, so a folder and the zip made of it are the same package
 with the same sha256.
 """
 
@@ -44,7 +44,7 @@ class Package:
 
 
 def open_package(source: Path, destination: Path, *, limits: Limits) -> Package:
-    """Copy a package to a fresh folder, in which every file is 0444, every folder 0555, every time 1980.
+    """Copy a package to a fresh folder, in which every file is 0444, every folder 0555 and every time 1980.
 
     Args:
         source: A folder or a zip.

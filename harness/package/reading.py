@@ -39,7 +39,7 @@ def read_all(looked: Survey, *, bytes_max: int, into: Path | None = None) -> Pac
 
     Args:
         looked: The survey, whose context is still open.
-        bytes_max: Nothing beyond it is read.
+        bytes_max: Nothing is read beyond it.
         into: A folder that every file is copied to on the way.
 
     Raises:
@@ -54,7 +54,7 @@ def read_all(looked: Survey, *, bytes_max: int, into: Path | None = None) -> Pac
     bytes_left = bytes_max
     for item in looked.contents.members:
         if item.size_bytes > bytes_left:
-            continue  # P112 is found already; a file may be a terabyte of nothing, or a bomb
+            continue  # P112 is found already; a file may be a terabyte of zeros, or a bomb
         bytes_left -= item.size_bytes
         python = _is_python(item) and item.path not in too_large
         try:

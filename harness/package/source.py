@@ -1,4 +1,4 @@
-"""Look through a package's folder or zip before anything of it is copied, run or trusted."""
+"""Survey a package's folder or zip before anything in it is copied, run or trusted."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _entry(place: Path, path: str) -> Item | None:
 
 
 def _file_chunks(place: Path, entry: Item) -> Iterator[bytes]:
-    # O_NOFOLLOW and O_NONBLOCK: what was a file when it was listed may be a link or a pipe by now.
+    # O_NOFOLLOW and O_NONBLOCK: a file may have become a link or a pipe since it was listed.
     try:
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -202,7 +202,7 @@ def _manifest(
 def _without_top_folder(members: Sequence[ZipMember]) -> tuple[tuple[ZipMember, ...], str]:
     """Take the one folder that everything is in off every path, as Finder and GitHub put one there.
 
-    Only if nothing else is at the top, but for what is always left out (`__MACOSX`), and a manifest lies
+    Only if nothing else is at the top, but for what is always left out (`__MACOSX`), and a manifest is
     in it. Every path is judged afterwards as any other: what was unsafe stays unsafe.
 
     Returns:

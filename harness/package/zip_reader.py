@@ -1,6 +1,6 @@
 """Read a zip that may be hostile: its directory first, strictly, then one file at a time under caps.
 
-Written against the format itself (APPNOTE.TXT 6.3.10) rather than on `zipfile`, for what makes a zip
+Written against the format itself (APPNOTE.TXT 6.3.10) rather than on `zipfile`, because what makes a zip
 dangerous is what readers forgive: a directory and file headers that disagree, files that share their bytes
 (overlap bombs), data in front of or behind the archive, sizes that lie. None of it is forgiven here: a zip
 has one reading or it is refused. Zip64 is refused too; no package within the default limits needs it.
@@ -25,7 +25,7 @@ from harness.package.findings import RULES, Finding, found
 CHUNK_BYTES = 1 << 20
 DIRECTORY_BYTES_MAX = 32 << 20
 RATIO_MAX = 200  # deflate reaches 1032; weights and code stay below 10
-RATIO_FROM_BYTES = 50_000_000  # smaller bombs hurt nobody
+RATIO_FROM_BYTES = 50_000_000  # smaller bombs do no harm
 _END = struct.Struct("<4s4H2LH")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -209,7 +209,7 @@ def _wrong_in(record: _Record) -> Iterator[Finding]:
     if record.method not in (_STORED, _DEFLATED):
         yield _ambiguous(f"compression method {record.method}; only store and deflate are read", record.name)
     if record.method == _STORED and record.packed_bytes != record.size_bytes:
-        yield _ambiguous("stored, yet of two sizes", record.name)
+        yield _ambiguous("stored, but with two sizes", record.name)
     if 0xFFFFFFFF in (record.packed_bytes, record.size_bytes, record.header_offset):
         yield _ambiguous("zip64 is not accepted", record.name)
     if record.name.endswith("/") and record.size_bytes:

@@ -1,4 +1,4 @@
-"""Reports for two readers: the organiser sees all, the contestant what no score can be read out of.
+"""Reports for two readers: the organiser sees all, the contestant only what reveals no label.
 
 Every page is one file that opens offline: styles, plots and pictures are inside it, and it asks for nothing.
 It runs no script but the one that sorts the table of videos, which its policy names by its hash. Text from a

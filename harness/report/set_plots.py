@@ -38,7 +38,7 @@ class Plot:
 
 
 def slice_plots(one: SetResult) -> list[Plot]:
-    """Return log loss by perturbation, by severity and by method, as far as there are any."""
+    """Return log loss by perturbation, by severity and by method, if there are any."""
     titles = {
         SliceKind.PERTURBATION: ("By perturbation", "A video with several is counted in each of them."),
         SliceKind.SEVERITY: ("By severity", "Under the strongest perturbation of each video."),

@@ -91,7 +91,7 @@ def seconds(value: float | None) -> str:
 def cpu(used: Usage) -> str:
     """CPU time, and what kept the package from it: its own limit, or a neighbour.
 
-    A package that is slow by itself shows neither. If the kernel tells nothing, nothing is said.
+    A package that is slow by itself shows neither. If the kernel says nothing, neither is mentioned.
     """
     parts = [seconds(used.cpu_seconds)]
     if used.throttled_seconds is not None:
@@ -133,17 +133,17 @@ def one_line(text: str, *, characters: int = NAME_CHARACTERS) -> str:
 
 
 def against_half(score_set: SetScore, decimals: int = 4) -> str:
-    """Say how a log loss stands to that of a constant one half: no more than its interval carries."""
+    """Say how a log loss compares with that of a constant one half: no more than its interval carries."""
     return f"{score_set.comparison} a constant 0.5 ({score(score_set.anchors.constant_half, decimals)})"
 
 
 def gap_in_words(gap: Gap) -> str:
-    """Say whether a set went better or worse than another, or that it cannot be told."""
+    """Say whether a set went better or worse than another, or that they are not distinguishable."""
     return f"{gap.second} {compared(gap.interval, 0.0)} {gap.first}"
 
 
 def verdict_in_words(one: SetResult) -> str:
-    """Say what a set's verdict means for it; OK is not the same as without a failure."""
+    """Say what a set's verdict means for it; OK does not mean without a failure."""
     if one.verdict is not Verdict.OK or not one.score.failed:
         return VERDICT_WORDS[one.verdict]
     return (

@@ -1,4 +1,4 @@
-"""Many failures as few: the same error once, with its count, the package's own line, and what would mend it.
+"""Many failures in few lines: the same error once, with its count, the package's own line, and a remedy.
 
 For the public set only: what a package says about hidden videos is never kept. Everything here is text that a
 package wrote; it is cut and cleaned, never believed.

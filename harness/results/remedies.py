@@ -1,4 +1,4 @@
-"""What would mend an error, by what the error says. A table; each row has a test."""
+"""Remedies for errors, by what the error says. A table; each row has a test."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
     (
         r"(URLError|Name or service not known|Temporary failure in name resolution|Network is unreachable"
         r"|ConnectionError|NameResolutionError)",
-        "There is no network: bring every file in the package.",
+        "There is no network: put every file into the package.",
     ),
     (
         r"(Read-only file system|PermissionError: \[Errno 13\])",
@@ -147,7 +147,7 @@ _DIED: Final = (
 
 
 def remedy_of(kind: OutcomeKind, words: str, *, log_tail: str = "", limits: Limits | None = None) -> str:
-    """Return what would mend a failure; empty if nothing fits better than its own words.
+    """Return a remedy for a failure; empty if nothing fits better than its own words.
 
     Args:
         kind: Of the failure.

@@ -1,4 +1,4 @@
-"""`result.json`: all that is on record about one finished run, for the organiser; versioned and validated.
+"""`result.json`: everything recorded about one finished run, for the organiser; versioned and validated.
 
 It holds scores of the private set: what a contestant may see of it is for `harness.report` to say. It holds
 no label, no probability of a single video and no file name of one.
@@ -88,7 +88,7 @@ class Resources(Usage):
 
     @classmethod
     def of(cls, usage: Usage, *, restarts: int) -> Resources:
-        """Put on record what was used."""
+        """Record what was used."""
         return cls(restarts=restarts, **{one.name: getattr(usage, one.name) for one in fields(Usage)})
 
 
@@ -120,7 +120,7 @@ class RegradeFacts(_Part):
     labels_sha256: dict[SetName, Sha256] = Field(description="over the labels in force, by set")
     labels_changed: Count
     videos_dropped: Count
-    exact_values_only: bool = Field(description="no interval and no breakdown was worked out")
+    exact_values_only: bool = Field(description="no interval and no breakdown was computed")
 
 
 class Eligibility(_Part):
@@ -142,7 +142,7 @@ class Result(_Part):
     challenge: ChallengeFacts
     limits: dict[str, float] = Field(description="every limit that was in force, by name")
     seeds: dict[str, int]
-    tools: dict[str, str] = Field(description="versions of what had a part in it")
+    tools: dict[str, str] = Field(description="versions of the tools that had a part in it")
     host: HostFacts
     isolation: str = Field(description="docker, or none")
     gpu_level: GpuLevel

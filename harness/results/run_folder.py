@@ -1,7 +1,7 @@
 """One class owns the paths of a run; nothing else joins them.
 
 The folder is the truth about a run. The index of runs can be rebuilt from it, a killed harness resumes from
-it, and what is in it is written beside its place and renamed, so that no file is ever half there.
+it, and files in it are written beside their place and renamed, so no file is ever half there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RunFolder:
 
     @property
     def request(self) -> Path:
-        """What was asked for: the identity and the seed."""
+        """The request: the identity and the seed."""
         return self.path / "run.json"
 
     @property
@@ -84,7 +84,7 @@ class RunFolder:
 
     @property
     def regrades(self) -> tuple[RunFolder, ...]:
-        """The regrades of this run that hold, the first first: their names sort by time.
+        """The valid regrades of this run, the oldest first: their names sort by time.
 
         A regrade is of many runs. It holds, for all of them at once, when its record is beside the runs.
         """
@@ -98,7 +98,7 @@ class RunFolder:
 
     @property
     def current(self) -> RunFolder:
-        """Where the result that holds now is: of the last regrade, or the run's own."""
+        """The path of the result in force: of the last regrade, or the run's own."""
         return self.regrades[-1] if self.regrades else self
 
     def shard(self, name: SetName, number: int, *, attempt: int, token: int) -> Path:
@@ -153,7 +153,7 @@ def new_run(
         identity: What is run on what.
         order_seed: Of the order in which videos are fed.
         run_id: The run's name; by default one that sorts by time. A folder of that name that was cut off
-            before it was asked for anything is taken.
+            before its first video is used.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = RunFolder(path=runs_root / (run_id or f"{stamp}-{secrets.token_hex(3)}"))
@@ -196,6 +196,6 @@ def locked(folder: RunFolder) -> Iterator[None]:
             raise ConfigError(
                 "another harness is at work on this run",
                 place=folder.path,
-                remedy="Wait for it, or pass --fresh to start a run of your own.",
+                remedy="Wait for it, or pass --fresh to start a new run.",
             ) from error
         yield

@@ -1,6 +1,6 @@
 """What a run folder says of its run in one row, and by which team it was entered.
 
-`entry.json` is in the run's folder, so that an index can be built again from the folders alone.
+`entry.json` is in the run's folder, so that an index can be rebuilt from the folders alone.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class RunRow:
     eligible: bool
     team: str | None = None
     submitted: str | None = None
-    result_sha256: str | None = None  # of the result that holds; None: indexed by an older release
-    regrade: str | None = None  # that made it; None: the run itself did
+    result_sha256: str | None = None  # of the result in force; None if indexed by an older release
+    regrade: str | None = None  # that made it; None if the run itself did
 
 
 def entry_path(folder: RunFolder) -> Path:
@@ -50,7 +50,7 @@ def entry_path(folder: RunFolder) -> Path:
 
 
 def enter(folder: RunFolder, *, team: str, submitted: datetime | None = None) -> None:
-    """Write down that a team entered a finished run; for the same team again, what stands there stays.
+    """Write down that a team entered a finished run; for the same team again, nothing changes.
 
     Raises:
         ConfigError: the name is empty, too long or not printable; or the run was entered by another team.
@@ -61,7 +61,7 @@ def enter(folder: RunFolder, *, team: str, submitted: datetime | None = None) ->
     before = _read_entry(folder)
     if before is not None and before["team"] != name:
         raise ConfigError(
-            f"was entered by {before['team']!r} already",
+            f"was already entered by {before['team']!r}",
             place=folder.path,
             remedy="Run the package again.",
         )

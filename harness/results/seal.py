@@ -4,7 +4,7 @@ It says that whoever has the key wrote these numbers and nobody changed one sinc
 run was fair, and whoever has the key can seal anything: keep it readable by nobody else.
 
 What is sealed is the result's content, not its bytes: JSON with sorted keys and no blanks, numbers as Python
-prints them. Formatting a result anew leaves its seal whole.
+prints them. Formatting a result again leaves its seal intact.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _REMEDY = "Make one with `head -c 32 /dev/urandom > FILE && chmod 600 FILE`."
 
 
 class SealState(StrEnum):
-    """What became of a result since it was sealed."""
+    """What happened to a result since it was sealed."""
 
     OK = "OK"
     ALTERED = "altered"  # or sealed with another key: the two cannot be told apart

@@ -67,7 +67,7 @@ def finish(
     Args:
         ran: What was run, on what.
         sets: Every set of the challenge, with its labels.
-        runs: What became of each.
+        runs: What happened to each.
         reports: Whether both reports are written.
         repeats: How the answers of further passes compare, if there were any.
 

@@ -44,9 +44,9 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
     A run of the same package, challenge, image and sets that was cut off is resumed, unless `asked.fresh`.
 
     Args:
-        asked: What is asked for.
+        asked: What to run, and how.
         backend: Makes the sandbox and its image; called once the package has passed its check.
-        observer: Told how far it is.
+        observer: Is informed of how far it is.
 
     Raises:
         ConfigError: the organiser's files are wrong.
@@ -77,7 +77,7 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
         identity = _identity(asked, sets, package_sha256=package.sha256, image=chosen.image.digest)
         run = None if asked.fresh else unfinished_run(asked.runs, identity)
         if run is not None:
-            observer.say(f"resuming {run.run_id}, which was cut off; --fresh starts anew")
+            observer.say(f"resuming {run.run_id}, which was cut off; --fresh starts again")
         run = run or new_run(asked.runs, identity, order_seed=asked.order_seed)
         with locked(run):
             work = Work(asked=asked, chosen=chosen, package=package, folder=run, observer=observer)
@@ -124,7 +124,7 @@ def _prepared(asked: Evaluation, name: SetName, observer: Observer) -> ReadySet:
 
 
 def _invalid(asked: Evaluation, why: str) -> Evaluated:
-    """Put a package on record that cannot be run. No set is prepared for it."""
+    """Record a package that cannot be run. No set is prepared for it."""
     runs = {
         name: SetRun(
             verdict=Verdict.INVALID_PACKAGE,

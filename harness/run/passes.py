@@ -1,4 +1,4 @@
-"""What is asked for, and the running of it: one package, set after set and pass after pass, resumable."""
+"""What to run, and the running of it: one package, set after set and pass after pass, resumable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RETRY_AFTER_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What is asked for."""
+    """What a run should do."""
 
     package: Path
     challenge: Challenge
@@ -44,7 +44,7 @@ class Evaluation:
 
 
 class Observer(Protocol):
-    """Is told how far it is."""
+    """Watches how far a run is."""
 
     def step(self, text: str) -> None:
         """Hear that the next step has begun."""

@@ -20,7 +20,7 @@ class SandboxProcess(Protocol):
     """One started package. Everything that comes out of it is untrusted."""
 
     def send(self, payload: bytes) -> None:
-        """Write one frame to the runner. A runner that is gone or does not read makes no noise here.
+        """Write one frame to the runner. A runner that is gone or does not read raises no error here.
 
         The next `receive` says what happened. Never blocks longer than a few seconds.
         """
@@ -68,10 +68,10 @@ class Backend:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a back end may be asked for, and what it may ask for: each takes what it needs.
+    """What a back end gets to work with: each uses what it needs.
 
     Attributes:
-        say: Told what is going on.
+        say: Called with what is going on.
         engine: Finds or starts the container engine.
         image: Finds or builds the runtime image in an engine.
         runtime: The engine's runtime, e.g. "runsc".
@@ -97,13 +97,13 @@ class BackEnd(Protocol):
 
     ISOLATION: str  # as its sandbox has it
     WARNING: str  # to be shown before anything runs; empty if it isolates
-    LIKE_A_RUN: bool  # whether times measured on it say anything of a real run
+    LIKE_A_RUN: bool  # whether times measured on it say anything about a real run
 
     def make(self, wanted: Wanted) -> Backend:
         """Make it ready to start packages.
 
         Raises:
-            ConfigError: a GPU is claimed by another harness, and is not to be waited for.
+            ConfigError: a GPU is claimed by another harness, and waiting is not allowed.
             InfrastructureError: it cannot be made here.
         """
 

@@ -1,4 +1,4 @@
-"""What comes out of a sandbox: frames on one stream, log text on the other, both hostile, both capped.
+"""What comes out of a sandbox: frames on one stream, log text on the other. Both are hostile and capped.
 
 Fed by a reader thread, read by the gateway. Memory is bounded whatever arrives: one frame in the making, a
 few complete ones, and the end of the log.
@@ -66,7 +66,7 @@ class Inbox:
             return self._log_bytes <= self._log_bytes_max
 
     def close(self) -> None:
-        """Say that nothing more will come."""
+        """Record that nothing more will come."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -113,6 +113,6 @@ class Inbox:
             if len(self._partial) < HEADER_BYTES + length:
                 return
             if len(self._frames) >= PENDING_FRAMES_MAX:
-                raise ProtocolViolation(f"more than {PENDING_FRAMES_MAX} frames that nobody asked for")
+                raise ProtocolViolation(f"more than {PENDING_FRAMES_MAX} frames that nobody requested")
             self._frames.append(bytes(self._partial[HEADER_BYTES : HEADER_BYTES + length]))
             del self._partial[: HEADER_BYTES + length]

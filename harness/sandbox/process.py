@@ -137,7 +137,7 @@ class PlainProcess:
             except BlockingIOError:
                 continue
             except OSError:
-                return  # gone: the next receive says so
+                return  # gone: the next receive reports it
 
     def receive(self, timeout_seconds: float) -> bytes:
         """See `SandboxProcess.receive`."""

@@ -85,7 +85,7 @@ def register(
 
     def add(function: Function) -> Function:
         if name in _REGISTRY:
-            raise ValueError(f"there is a metric {name!r} already")
+            raise ValueError(f"there is already a metric {name!r}")
         _REGISTRY[name] = Metric(
             name=name,
             title=title,

@@ -1,7 +1,7 @@
 """Does a package give a video the same answer every time? `run --repeat N` asks it again.
 
 Each further pass over a set feeds the same videos in another order, and some of them a second time under
-another name. An answer that changed has one of two reasons, which one more pass in exactly the
+another name. An answer that changed has one of two reasons, which one more pass, in exactly the
 order of the last tells apart: it comes out as before (then the answers hang on the order, or on the
 videos seen before), or it does not (then they hang on chance).
 
@@ -67,7 +67,7 @@ class Pass:
 
 
 def plan_pass(name: SetName, videos: Sequence[PreparedVideo], *, seed: int, number: int) -> Pass:
-    """Plan a further pass; it depends on nothing but the arguments, so that one that was cut off is resumed.
+    """Plan a further pass; it depends on nothing but the arguments, so an interrupted one can be resumed.
 
     Args:
         name: The set's.
@@ -106,7 +106,7 @@ def ask_again(
         seed: Of the run.
         passes: How many in all, the scored one included. One more is run if answers differ.
         mode: How the package is fed.
-        run: Runs one pass. Whatever it raises ends the asking.
+        run: Runs one pass. Whatever it raises ends the comparison.
     """
     answers = [_by_video(scored, {})]
     planned = None

@@ -56,7 +56,7 @@ class MetricScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Anchors:
-    """What answers without any thought would get in log loss."""
+    """The log loss of answers given without any thought."""
 
     constant_half: float
     uniform_random: float  # in expectation
@@ -102,7 +102,7 @@ class SetScore:
 
     @property
     def comparison(self) -> Comparison:
-        """How its log loss stands to that of a constant one half."""
+        """How its log loss compares with that of a constant one half."""
         found = self.metrics.get("log_loss")
         return compared(found.interval if found else None, self.anchors.constant_half)
 

@@ -52,7 +52,7 @@ def new_challenge(source: Path, target: Path, *, recipe: str = "clean") -> NewCh
     """
     videos = {name: _videos(source / name) for name in CLASSES}
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError("is there already, and not empty", place=target, remedy="Choose another folder.")
+        raise ConfigError("already exists and is not empty", place=target, remedy="Choose another folder.")
     folder = target / "videos"
     folder.mkdir(parents=True)
     table = io.StringIO()

@@ -47,7 +47,7 @@ def ready_set(
 
     Args:
         name: Which set.
-        challenge: Says if its videos are and by which recipe and seed they are perturbed.
+        challenge: Says where its videos are and by which recipe and seed they are perturbed.
         cache: Where prepared sets are kept. It holds hidden videos and labels: the organiser's own folder.
         workers: Rendering processes; by default one per core.
         engine: Where to render, instead of `workers` local processes.

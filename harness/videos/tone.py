@@ -3,7 +3,7 @@
 PQ (SMPTE ST 2084) is mapped by the EETF of Report ITU-R BT.2390-10, 5.4.1, from 1,000 cd/m² to the 203 cd/m²
 of diffuse white (Report ITU-R BT.2408), applied to the largest of R, G and B so that hues stay. HLG (Rec.
 ITU-R BT.2100) is shown on a display of 1,000 cd/m² with its system gamma of 1.2 and then mapped likewise.
-Standard dynamic range is linear by BT.1886's exponent of 2.4. What lies outside BT.709's triangle is clipped.
+Standard dynamic range is linear by BT.1886's exponent of 2.4. What is outside BT.709's triangle is clipped.
 """
 
 from __future__ import annotations

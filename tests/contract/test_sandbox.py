@@ -184,7 +184,7 @@ def test_an_end_is_told_with_its_exit_code(talk_to: TalkTo, predict: str, exit_c
     ],
     ids=["empty frame", "one byte too many", "4 GB", "text"],
 )
-def test_bytes_that_are_no_frame_are_a_violation(talk_to: TalkTo, data: bytes) -> None:
+def test_bytes_that_are_not_a_frame_are_a_violation(talk_to: TalkTo, data: bytes) -> None:
     predict = f"{WRITE_TO_EVERY_PIPE}\nwrite({data!r})\ntime.sleep(600)"
     with talk_to(predict) as talk:
         talk.ask()
@@ -197,7 +197,7 @@ def test_a_flood_of_frames_is_a_violation(talk_to: TalkTo) -> None:
     predict = f"{WRITE_TO_EVERY_PIPE}\nwrite({frame!r} * 1000)\ntime.sleep(600)"
     with talk_to(predict) as talk:
         talk.ask()
-        with pytest.raises(ProtocolViolation, match="nobody asked for"):
+        with pytest.raises(ProtocolViolation, match="nobody requested"):
             receive_many(talk.process, 1000)
 
 

@@ -154,6 +154,6 @@ def test_a_content_that_was_changed_on_the_server_is_refused(sftp: Place, tmp_pa
     blob = store.put(source)
     assert sftp.files is not None
     (sftp.files / blob.sha256[:2] / blob.sha256).write_bytes(b"the wrong one")
-    with pytest.raises(InfrastructureError, match="not what its name says"):
+    with pytest.raises(InfrastructureError, match="does not fit its name"):
         store.fetch(blob, tmp_path / "target")
     assert not (tmp_path / "target").exists()

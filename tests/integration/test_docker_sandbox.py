@@ -97,7 +97,7 @@ def test_files_in_memory_count_as_memory(
         assert process.facts().oom_killed
 
 
-def test_a_kill_by_its_own_hand_is_no_memory_limit(
+def test_a_kill_by_its_own_hand_is_not_a_memory_limit(
     sandbox: DockerSandbox, spec_of: Callable[..., SandboxSpec]
 ) -> None:
     with sandbox.start(spec_of("os.kill(os.getpid(), signal.SIGKILL)")) as process:

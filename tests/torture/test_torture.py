@@ -60,7 +60,7 @@ def test_every_orientation_is_told_from_the_others(way: str) -> None:
     assert read(lying).orientation == way
 
 
-def test_a_wrong_bit_is_no_number() -> None:
+def test_a_wrong_bit_is_not_a_number() -> None:
     wrong = draw(37, 160, 128)
     wrong[32:64, 0:20] = 235 - wrong[32:64, 0:20]
     assert read(wrong).number is None

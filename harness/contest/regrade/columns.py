@@ -36,7 +36,7 @@ class Columns:
 
 
 def columns_path(folder: RunFolder, name: SetName) -> Path:
-    """Return if a set's columns are kept."""
+    """Return where a set's columns are kept."""
     return folder.journal(name).with_name("outcomes.npz")
 
 

@@ -20,7 +20,7 @@ from harness.videos.ready_set import ReadySet
 
 @dataclass(frozen=True, kw_only=True)
 class Correction:
-    """What is asked for. None: as the challenge has it."""
+    """What a regrade changes. None: as the challenge has it."""
 
     labels: Mapping[SetName, Mapping[str, bool]] = field(default_factory=dict)  # source → is it fake
     dropped: frozenset[str] = frozenset()  # sources or video ids
@@ -55,7 +55,7 @@ class SetFrame:
 
     @property
     def dropped(self) -> int:
-        """How many videos do not count any more."""
+        """How many videos no longer count."""
         return int(np.sum(~self.kept))
 
 

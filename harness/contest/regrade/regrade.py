@@ -63,7 +63,7 @@ class Graded:
 
 @dataclass(frozen=True, kw_only=True)
 class Regraded:
-    """What came of a regrade."""
+    """The outcome of a regrade."""
 
     regrade: str
     runs: tuple[Graded, ...]  # by run id
@@ -88,7 +88,7 @@ def regrade_runs(
         runs_root: The folder of run folders.
         plan: What changes.
         workers: Processes; by default one a core, 0 for this one.
-        progress: Told how many folders are done.
+        progress: Called with how many folders are done.
 
     Raises:
         ConfigError: there is no run of this challenge.

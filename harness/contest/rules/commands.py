@@ -1,4 +1,4 @@
-"""What may be asked of a contest, by whom, and how it says no."""
+"""The commands to a contest, who may give them, and how it refuses."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """Why a command was refused: a value, and no exception.
+    """Why a command was refused: a value, not an exception.
 
     Attributes:
         rule: By which rule.
-        message: In words, with what was counted; may be shown to whoever asked.
+        message: In words, with what was counted; may be shown to whoever gave the command.
         count: What was counted, if the rule counts.
         limit: What it may come to.
-        again: From when on it may be possible again; None: not by waiting.
+        again: From when on it may be possible again; None if waiting does not help.
     """
 
     rule: Rule
@@ -69,7 +69,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who asks."""
+    """Who gives a command."""
 
     role: Role
     name: str  # of a team: its id
@@ -89,7 +89,7 @@ def team_actor(team: str) -> Actor:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Something that is asked of a contest."""
+    """Something that a contest should do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ class RegisterTeam(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class MergeTeams(Command):
-    """Let `other` go up in `into`."""
+    """Merge `other` into `into`."""
 
     into: str
     other: str
@@ -215,7 +215,7 @@ class GrantTries(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class SelectFinals(Command):
-    """Choose the entries to be judged by; None: the best by public score."""
+    """Choose the entries to be judged by; if None, the best by public score."""
 
     team: str
     entries: tuple[str, ...]

@@ -38,10 +38,10 @@ def decide(state: State, command: Command, now: datetime, by: Actor = ORGANISER)
 
     Args:
         state: The contest as it stands.
-        command: What is asked.
+        command: What is wanted.
         now: The moment, with an offset. If it is before the last event, that event's moment is taken:
             the clocks of several machines differ, and the log's does not run backwards.
-        by: Who asks.
+        by: Who gives the command.
 
     Returns:
         Events to append, in their order, perhaps none; or why not.

@@ -1,4 +1,4 @@
-"""The rules about entries: handing in, what became of an attempt, withdrawing, running again."""
+"""The rules about entries: handing in, the end of an attempt, withdrawing, running again."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def submit(asking: Asking, command: Submit) -> Decided:
 
 @on(Start)
 def start(asking: Asking, command: Start) -> Decided:
-    """Only the attempt that waits; twice is once."""
+    """Only the attempt that waits; doing it twice changes nothing."""
     found = _attempt(asking, command.entry, command.attempt)
     if isinstance(found, Refusal):
         return found
@@ -234,7 +234,7 @@ def _malformed(asking: Asking, command: Submit) -> Refusal | None:
     if not ID.fullmatch(command.entry):
         return Refusal(rule=Rule.ENTRY, message=f"{command.entry[:70]!r} is not an id of an entry")
     if command.entry in asking.state.entries:
-        return Refusal(rule=Rule.ENTRY, message=f"there is an entry {command.entry} already")
+        return Refusal(rule=Rule.ENTRY, message=f"there is already an entry {command.entry}")
     if not _SHA256.fullmatch(command.package_sha256):
         return Refusal(rule=Rule.ENTRY, message="an entry needs its package's sha256")
     return None

@@ -9,7 +9,7 @@ def final_entries(state: State, team: str) -> tuple[Entry, ...]:
     """Return the entries that a team is judged by: those it chose, or its best by exact public log loss.
 
     Entries without a score and disqualified ones never count; of equal ones the earlier is better. A team
-    that is disqualified, or went up in another, is judged by none.
+    that is disqualified, or was merged into another, is judged by none.
 
     Raises:
         ValueError: there is no contest.

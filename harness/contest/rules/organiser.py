@@ -34,7 +34,7 @@ TRIES_MAX = 10_000
 def create(asking: Asking, command: CreateContest) -> Decided:
     """Once."""
     if asking.state.rules is not None:
-        return Refusal(rule=Rule.CONTEST_EXISTS, message=f"{asking.state.challenge} is a contest already")
+        return Refusal(rule=Rule.CONTEST_EXISTS, message=f"{asking.state.challenge} is already a contest")
     return (
         ContestCreated(
             **asking.stamp,
@@ -111,7 +111,7 @@ def regrade(asking: Asking, command: RecordRegrade) -> Decided:
     if refused is not None:
         return refused
     if command.regrade in state.regrades:
-        return Refusal(rule=Rule.REGRADE, message=f"{command.regrade} is on record already")
+        return Refusal(rule=Rule.REGRADE, message=f"{command.regrade} is already on record")
     scored = {name for name, one in state.entries.items() if one.status is EntryStatus.SCORED}
     if set(command.public_losses) != scored or set(command.results) != scored:
         missing, extra = scored - set(command.public_losses), set(command.public_losses) - scored

@@ -10,7 +10,7 @@ from harness.core.contest import ContestRules
 
 
 def moment_of(rules: ContestRules, phase: ContestPhase) -> datetime | None:
-    """Return when the calendar has a phase begin; None: it has no such phase, or no date for it."""
+    """Return when the calendar has a phase begin; None if it has no such phase, or no date for it."""
     return {
         ContestPhase.ANNOUNCED: None,
         ContestPhase.OPEN: rules.opens,

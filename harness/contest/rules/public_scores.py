@@ -26,7 +26,7 @@ def shown_score(
 
     Args:
         loss: Exact.
-        best_shown: What the Ladder shows the team so far; None: nothing yet.
+        best_shown: What the Ladder shows the team so far; None if nothing yet.
         scores: The contest's rule.
         public_decimals: To which scores are rounded if they are only rounded.
     """

@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, kw_only=True)
 class Result(Generic[Job, Value]):
-    """What became of one job: exactly one of `value` and `error` counts, as `ok` says."""
+    """What happened to one job: exactly one of `value` and `error` counts, as `ok` says."""
 
     job: Job
     value: Value | None = None

@@ -106,7 +106,7 @@ class RayEngine:
             raise EngineUnavailableError(
                 f"no Ray cluster answers: {why}",
                 place=address or "this machine",
-                remedy="Start one with `harness contest node`, and name its address; see docs/cluster.md.",
+                remedy="Start one with `harness contest node`, and name its address (docs/cluster.md).",
             ) from error
 
     def close(self) -> None:

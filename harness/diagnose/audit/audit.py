@@ -91,7 +91,7 @@ def audit_challenge(
 def _read(
     jobs: Sequence[TraitsJob], engine: Engine, progress: Callable[[AuditProgress], None] | None
 ) -> tuple[dict[Path, Traits], dict[Path, str]]:
-    """Read every file once; what cannot be read is told apart from our own faults, which are raised."""
+    """Read every file once; keep what cannot be read apart from our own faults, which are raised."""
     traits: dict[Path, Traits] = {}
     unreadable: dict[Path, str] = {}
     results: Iterator[Result[TraitsJob, Traits]] = engine.map(read_traits, jobs)

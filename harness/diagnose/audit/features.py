@@ -17,7 +17,7 @@ import numpy as np
 from harness.diagnose.audit.stats import Floats, Integers, standardised_ranks
 from harness.diagnose.audit.traits import Traits
 
-LEVELS_MAX = 30  # the commonest values of a word; the rest is told by its alphabetical place
+LEVELS_MAX = 30  # the commonest values of a word; the rest is described by its alphabetical place
 SHOWN_CHARACTERS_MAX = 60
 MODIFIED = "modification time"
 

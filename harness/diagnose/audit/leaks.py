@@ -167,7 +167,7 @@ def judge_linear(values: Floats, plan: LeakTest, rng: np.random.Generator) -> Au
 
 
 def make_folds(plan: LeakTest, rng: np.random.Generator) -> Integers:
-    """Deal whole groups into three to five folds of like size, without a look at the labels."""
+    """Deal whole groups into three to five folds of like size, without looking at the labels."""
     sizes = np.bincount(plan.groups)
     folds = max(3, min(5, len(plan.groups) // 6))
     load, fold_of = np.zeros(folds), np.zeros(len(sizes), dtype=np.int64)

@@ -160,7 +160,7 @@ RULES: Mapping[str, AuditRule] = {
             "A206",
             _NOTE,
             "too few videos to prove a leak",
-            "The audit can show no leak in a set this small; it takes some 14 videos.",
+            "The audit cannot show a leak in a set this small; it takes about 14 videos.",
         ),
         ("A301", _ERROR, "the same file is in two sets", "Keep it in one of them."),
         ("A302", _ERROR, "copies of the same footage are in two sets", "Keep all copies in one of the sets."),
@@ -196,7 +196,7 @@ RULES: Mapping[str, AuditRule] = {
             "A403",
             _ERROR,
             "a perturbation predicts the label",
-            "Draw perturbations without a look at the label: prepare real and fake together, by one recipe.",
+            "Draw perturbations without looking at the label: prepare real and fake together, by one recipe.",
         ),
     )
 }

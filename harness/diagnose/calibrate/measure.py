@@ -90,7 +90,7 @@ def rounds_of(log: str) -> tuple[Any, list[dict[str, float]]]:
     """Read what the workload said: its device, and the seconds of each part in each round.
 
     Raises:
-        InfrastructureError: it said nothing that can be read.
+        InfrastructureError: its output cannot be read.
     """
     said = [line.partition(MARK)[2] for line in log.splitlines() if line.startswith(MARK)]
     try:
@@ -99,7 +99,7 @@ def rounds_of(log: str) -> tuple[Any, list[dict[str, float]]]:
         device = documents[-1]["device"]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InfrastructureError(
-            f"what the standard workload said cannot be read: {log[-300:]!r}",
+            f"the standard workload's output cannot be read: {log[-300:]!r}",
             remedy="Report this as a fault.",
         ) from error
     if len(rounds) <= WARM_UP_ROUNDS:

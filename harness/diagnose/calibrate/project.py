@@ -1,9 +1,9 @@
 """What a package would need for a whole challenge on the organiser's machine, and whether that fits.
 
 A package's time is an unknown mixture of the standard workload's parts, and each part has its own ratio
-between the two machines. So every draw of the bootstrap takes the package's times anew, with replacement, and
-a mixture anew, all mixtures being as likely (a Dirichlet distribution with ones); the interval holds the
-middle 95%.
+between the two machines. So every bootstrap replicate draws the package's times again, with replacement, and
+a mixture, all mixtures being equally likely (a Dirichlet distribution with ones). The interval is the middle
+95%.
 
 What it does not know: how videos of the hidden set differ from those that were timed (longer ones take
 longer), memory that the organiser's machine has less of, and a GPU, unless both machines have one.

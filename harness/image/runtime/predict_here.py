@@ -1,4 +1,4 @@
-"""Asks a package about videos in this very Python, with a debugger if it is wanted. No sandbox.
+"""Ask a package about videos in this very Python, with a debugger if requested. No sandbox.
 
 Standard library only, like the runner beside it, whose way of loading a package it uses.
 Called as: predict_here.py PACKAGE PDB VIDEO...
@@ -86,7 +86,7 @@ def is_probability(value: Any) -> bool:
 
 @contextlib.contextmanager
 def caught(*, debug: bool) -> Any:
-    """Print what is raised, and open the debugger there if it is wanted; yields a list of failures."""
+    """Print what is raised, and open the debugger there if requested; yields a list of failures."""
     failed: list[BaseException] = []
     try:
         yield failed

@@ -1,1 +1,1 @@
-"""What can be said of a package by looking at it: pure functions from its files to findings."""
+"""What can be said about a package by looking at it: pure functions from its files to findings."""

@@ -184,13 +184,13 @@ def _habits(code: Code, path: str, scan: Scan) -> Iterator[Finding]:
 
 
 def _costs(code: Code, path: str, scan: Scan) -> Iterator[Finding]:
-    """Yield what fails late or scores nothing: gone names, absent GPUs, errors answered by a guess."""
+    """Yield what fails late or scores badly: removed names, absent GPUs, errors answered by a guess."""
     seen: set[str] = set()
     for hint in scan.habits.names:
         part = removed_part(hint.text)
         if part is not None and part not in seen:
             seen.add(part)
-            message = f"{part} is gone from the image's release; instead: {REMOVED[part]}"
+            message = f"{part} was removed from the image's release; use instead: {REMOVED[part]}"
             yield found("P315", message, place=_at(path, hint.line))
     for hint in scan.habits.guesses:
         message = f"an `except` answers {hint.text}: an error then counts as a guess, and nobody sees it"

@@ -1,4 +1,4 @@
-"""Habits in a file that cost points or fail late: gone names, absent GPUs, errors answered by a guess."""
+"""Habits that cost points or fail late: removed names, absent GPUs, errors answered by a guess."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMPILES: Final = frozenset({"torch.compile", "numba.jit", "numba.njit", "jit",
 
 @dataclass(frozen=True, kw_only=True)
 class Hint:
-    """Something worth a look, in words, and its line."""
+    """Something worth checking, in words, with its line."""
 
     text: str
     line: int
@@ -26,10 +26,10 @@ class Habits:
     """What one file does, as far as its text says."""
 
     names: tuple[Hint, ...] = ()  # dotted names of other modules, aliases resolved, such as numpy.int
-    cuda: tuple[Hint, ...] = ()  # asks for a GPU without having asked whether there is one
+    cuda: tuple[Hint, ...] = ()  # requests a GPU without checking whether there is one
     guesses: tuple[Hint, ...] = ()  # an `except` that answers with a constant
     dynamic: bool = False  # imports or starts code by names that cannot be read here
-    compiles: bool = False  # kernels, while it runs
+    compiles: bool = False  # compiles kernels while it runs
 
 
 NO_HABITS: Final = Habits()

@@ -11,7 +11,7 @@ def reached_from(main_file: str | None, scans: Mapping[str, Scan | Unreadable]) 
     """Follow imports from the file that is started.
 
     Args:
-        main_file: Relative to the package's root; None if it is unknown or no Python.
+        main_file: Relative to the package's root; None if it is unknown or not Python.
         scans: Every Python file of the package, by path.
 
     Returns:

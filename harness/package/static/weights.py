@@ -47,7 +47,7 @@ _OBJECT_ARRAY = re.compile(rb"\x93NUMPY.{2,6}\{[^}]*'descr': '\|O", re.DOTALL)
 
 
 def is_pickle(path: str, head: bytes) -> bool:
-    """Tell by content, and by name if the content could be, whether opening a file runs a pickle.
+    """Tell by content, and by name if the content is ambiguous, whether opening a file runs a pickle.
 
     Args:
         path: The file's name.
@@ -70,7 +70,7 @@ def _instructions(head: bytes) -> int:
         for _ in pickletools.genops(head):
             count += 1
     except ValueError:
-        pass  # where the beginning ends, or the pickle turns out to be none
+        pass  # where the beginning ends, or the pickle turns out not to be one
     return count
 
 

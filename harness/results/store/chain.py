@@ -1,8 +1,8 @@
 """The hash chain of a contest's events: each carries the sha256 of its predecessor.
 
-Whoever changes, removes, adds or reorders events breaks the chain, unless they write every later event anew;
-that shows where the last event's sha256 was kept or published elsewhere before. The chain alone does not keep
-whoever may write to the database from rewriting all of it.
+Anyone who changes, removes, adds or reorders events breaks the chain, unless they rewrite every later event.
+Even that shows if the last event's sha256 was kept or published elsewhere before. The chain alone does not
+keep somebody with write access to the database from rewriting all of it.
 """
 
 from __future__ import annotations

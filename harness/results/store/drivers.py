@@ -1,4 +1,4 @@
-"""Who works through a contest: one driver at a time, with a fencing token, and what the organiser wishes.
+"""Which driver works on a contest: one at a time, with a fencing token, and what the organiser wishes.
 
 A driver that died, or that nobody has heard of for a while, is followed by the next one, whose token is
 higher; what the earlier one still tries, with the lower token, changes nothing.
@@ -37,7 +37,7 @@ class DriverRow:
 
 
 def get(connection: sa.Connection, challenge: str) -> DriverRow | None:
-    """Return a contest's row; None: no driver was ever at it."""
+    """Return a contest's row; None if no driver ever worked on it."""
     found = connection.execute(sa.select(DRIVERS).where(DRIVERS.c.challenge == challenge)).mappings().first()
     return None if found is None else DriverRow(**{**found, "wish": Wish(found["wish"])})
 
@@ -62,13 +62,13 @@ def take(
     Args:
         connection: Of a writing transaction.
         challenge: The contest.
-        driver: Who asks.
+        driver: Who wants to be.
         now: The moment.
         silent_seconds: A driver that was not heard of for so long is followed.
         dead: The caller knows that the one that is written down is gone.
 
     Returns:
-        The row, with the token that only this driver has; None: another one is at work.
+        The row, with the token that only this driver has; None if another one is at work.
     """
     _ensure(connection, challenge)
     quiet = sa.or_(
@@ -85,7 +85,7 @@ def take(
 
 
 def beat(connection: sa.Connection, challenge: str, *, token: int, now: datetime) -> Wish | None:
-    """Say that a driver is alive; returns the organiser's wish, or none: another driver has followed."""
+    """Say that a driver is alive; returns the organiser's wish; None if another driver has followed."""
     mine = (DRIVERS.c.challenge == challenge, DRIVERS.c.token == token)
     done = connection.execute(sa.update(DRIVERS).where(*mine).values(heartbeat=moment_text(now)))
     row = get(connection, challenge)

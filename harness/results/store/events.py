@@ -75,7 +75,7 @@ class EntryRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What rows a contest has after an append: those that changed, or all of them."""
+    """The rows of a contest after an append: those that changed, or all of them."""
 
     contest: ContestRow  # its `events` and `head_sha256` are filled in on writing
     teams: tuple[TeamRow, ...] = ()
@@ -157,7 +157,7 @@ def write_standing(connection: sa.Connection, standing: Standing, head: Record) 
 
 
 def clear_standing(connection: sa.Connection, challenge: str) -> None:
-    """Remove a contest's rows of teams and entries, before they are written anew."""
+    """Remove a contest's rows of teams and entries, before they are written again."""
     for table in (TEAMS, ENTRIES):
         connection.execute(sa.delete(table).where(table.c.challenge == challenge))
 

@@ -51,7 +51,7 @@ class NewJob:
     challenge: str
     entry: str | None = None
     team: str | None = None
-    turn: int = 0  # lower ones first: the how-manieth of its team, if teams take turns
+    turn: int = 0  # lower ones first: its number within its team, if teams take turns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ def heartbeat(
     now: datetime,
     lease_seconds: float,
 ) -> bool:
-    """Keep a claim for longer; false if it is not one's own any more, and the work must be given up."""
+    """Keep a claim for longer; false if it is no longer one's own, and the work must be given up."""
     until = moment_text(now + timedelta(seconds=lease_seconds))
     return _swap(connection, key, attempt, token, {"heartbeat": moment_text(now), "lease_until": until})
 
@@ -159,7 +159,7 @@ def heartbeat(
 def complete(
     connection: sa.Connection, key: JobKey, *, attempt: int, token: int, now: datetime, outcome: str
 ) -> bool:
-    """Deliver what came of a job; false if the claim is not one's own any more: nothing is changed."""
+    """Deliver the outcome of a job; false if the claim is not one's own any more: nothing is changed."""
     done = {
         "state": JobState.DONE.value,
         "finished": moment_text(now),
@@ -182,7 +182,7 @@ def give_back(
     """Give a claim back: it waits as the next attempt, or has failed if no attempt is left.
 
     Returns:
-        Its state now; None if the claim was not one's own any more: nothing is changed.
+        Its state now; None if the claim was no longer one's own: nothing is changed.
     """
     last = attempt >= attempts_max
     state = JobState.FAILED if last else JobState.WAITING

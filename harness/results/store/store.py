@@ -30,7 +30,7 @@ class Store(Database):
     """
 
     def record(self, folder: RunFolder) -> RunRow:
-        """Put a finished run into the index, or renew what it says; twice is once.
+        """Put a finished run into the index, or update its row; doing it twice changes nothing.
 
         Raises:
             ResultError: the folder contains no result that can be read.

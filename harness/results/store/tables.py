@@ -30,7 +30,7 @@ RUNS = sa.Table(
     sa.Column("eligible", sa.Boolean, nullable=False),
     sa.Column("team", sa.Text, index=True),  # None: a run that was not submitted by `harness submit`
     sa.Column("submitted", _MOMENT),
-    sa.Column("result_sha256", _SHA256),  # of the result that holds; None: indexed by an older release
+    sa.Column("result_sha256", _SHA256),  # of the result in force; None if indexed by an older release
     sa.Column("regrade", _ID),  # that made it; None: the run itself did
 )
 SETS = sa.Table(
@@ -117,7 +117,7 @@ JOBS = sa.Table(
     sa.Column("turn", sa.Integer, nullable=False),  # jobs are given out by turn: teams take turns
     sa.Column("enqueued", _MOMENT, nullable=False),
     sa.Column("state", sa.String(40), nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),  # the how-manieth, from 1
+    sa.Column("attempt", sa.Integer, nullable=False),  # its number, from 1
     sa.Column("token", sa.BigInteger, nullable=False),  # fencing: grows with every change of hands
     sa.Column("worker", sa.Text),
     sa.Column("claimed", _MOMENT),

@@ -26,7 +26,7 @@ from harness.sandbox.protocol import frame
 
 SEND_SECONDS = 5.0
 OOM_NEWS_SECONDS = 2.0  # by which the engine's word of a kill for memory may come after that of the end
-ENDED_SECONDS = 15.0  # for a busy engine to write down an end that its streams have told
+ENDED_SECONDS = 15.0  # for a busy engine to record an end that its streams have already shown
 END_SECONDS = 30
 CHUNK_BYTES = 64 * 1024
 STDOUT = 1
@@ -41,7 +41,7 @@ class ContainerProcess:
         api: Of the engine.
         container_id: The container.
         spec: What it was created from.
-        cores: Those that it may run on: what their own host steals of them is measured.
+        cores: The cores that it may run on; the time that their own host steals is measured.
         lease: Its GPUs.
     """
 
@@ -93,7 +93,7 @@ class ContainerProcess:
             )
         self._sampler = Sampler(
             groups or EngineMeter(api=self._api, container_id=self._id),
-            steal=StealMeter(self._cores) if groups else None,  # elsewhere it would be another machine's
+            steal=StealMeter(self._cores) if groups else None,  # else it would be another machine's
             gpu_memory_bytes=self._gpu_memory_bytes,
         )
         self._reader.start()
@@ -192,7 +192,7 @@ class ContainerProcess:
         return state
 
     def _oom_was_announced(self) -> bool:
-        # An engine may mark the state after the end has been told; its list of events has it by then, or a
+        # An engine may mark the state after it has announced the end; its list of events has it by then, or a
         # moment later if the engine is busy: its two sources of such news are not in step.
         deadline = time.monotonic() + OOM_NEWS_SECONDS
         while not (announced := self._knows_of_oom()) and time.monotonic() < deadline:
@@ -203,7 +203,7 @@ class ContainerProcess:
         """Blame ourselves for a kill by the engine that we did not request: no package can reach it.
 
         Raises:
-            SandboxError: somebody else had the engine kill it.
+            SandboxError: somebody else told the engine to kill it.
         """
         by_limit = final.oom_killed or final.log_limit_exceeded or final.gpu_limit_exceeded
         if final.exit_code not in {KILLED, TERMINATED} or self._killed_by_us or by_limit:
@@ -211,7 +211,7 @@ class ContainerProcess:
         with engine_errors("say who killed the container"):
             if self._knows_of("kill"):
                 raise SandboxError(
-                    "the container was killed from outside, by somebody who may use the engine",
+                    "the container was killed from outside, by somebody who has access to the engine",
                     remedy="Not held against the package: the run resumes.",
                 )
 
@@ -303,6 +303,6 @@ class ContainerProcess:
             threading.Thread(target=self._end_at_once, name="flood-stopper", daemon=True).start()
 
     def _end_at_once(self) -> None:
-        # Best effort, at once: whoever waits for a frame kills again, and hears of errors.
+        # Best effort, at once: the code that waits for a frame kills again, and gets the errors.
         with contextlib.suppress(docker.errors.DockerException, OSError):
             self._signal()

@@ -1,4 +1,4 @@
-"""The engine's client raises many things; none of them is the package's fault."""
+"""The engine's client raises many kinds of error; none of them is the package's fault."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.core.errors import ImageError, SandboxError
 
 @contextlib.contextmanager
 def engine_errors(doing: str) -> Iterator[None]:
-    """Turn whatever the engine's client raises into our own error, for none of it is the package's fault.
+    """Turn whatever the engine's client raises into our own error: none of it is the package's fault.
 
     Raises:
         ImageError: the image is not there.

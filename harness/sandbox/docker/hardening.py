@@ -16,10 +16,10 @@ from harness.core.types import Limits, Mount, SandboxSpec
 
 ENTRYPOINT = ("python3", "-sPB", "/opt/harness/runner.py")  # in the image; -P: the package shadows nothing
 USER = "10001:10001"  # in no image's passwd, so it owns nothing
-USERS = range(10_001, 60_000)  # within what a remapped user namespace has
+USERS = range(10_001, 60_000)  # within a remapped user namespace
 HOSTNAME = "sandbox"
 OOM_SCORE_ADJUSTMENT = 500  # if the host itself runs out of memory, the package dies before the harness
-STANDBY_FOLDER = "package"  # in what is mounted for a package that is still to come
+STANDBY_FOLDER = "package"  # in the folder that is mounted for a package still to come
 CACHE_FOLDER = "/tmp/.cache"  # noqa: S108  (in the container: a fresh tmpfs)
 
 Json = dict[str, Any]
@@ -106,7 +106,7 @@ def environment(
 
     Args:
         spec: What to start.
-        cdi: GPUs come as CDI devices, and NVIDIA's own runtime is to keep out of it.
+        cdi: GPUs come as CDI devices, and NVIDIA's own runtime must not interfere.
         torch_fraction: The share of a GPU's memory after which torch itself says that it is out of memory. It
             is friendly only: a package may undo it. Torch reads it when it first uses a GPU.
     """

@@ -55,7 +55,7 @@ class Owner:
         if self.machine != here.machine:
             return False
         if self.boot != here.boot:
-            return True  # the machine was started anew since
+            return True  # the machine was restarted since then
         if self.namespace != here.namespace:
             return False
         return not _is_alive(self.process_id) or _start_of(self.process_id) != self.started

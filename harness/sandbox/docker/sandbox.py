@@ -41,8 +41,8 @@ class DockerSandbox:
         cpuset: The cores of every container of this sandbox, e.g. `2-3`, which the caller has claimed. If not
             given, each container claims its own cores.
         gpus: GPUs that the caller has claimed; others are claimed for each container.
-        waiting: Wait for cores that other claims hold, and tell this meanwhile. None: share them.
-        sharing: Told in words if a container shares cores.
+        waiting: Wait for cores that other claims hold, and report to this meanwhile. If None, share them.
+        sharing: Called with a sentence if a container shares cores.
     """
 
     isolation = "docker"
@@ -159,7 +159,7 @@ def reap(client: docker.DockerClient) -> tuple[str, ...]:
 
 
 def remove(api: docker.APIClient, container: str) -> None:
-    """Remove a container with all that runs in it, and see that it is gone. One that is not there is fine.
+    """Remove a container with all that runs in it, and see that it is gone. It is fine if there is none.
 
     Raises:
         SandboxError: it is still there.
@@ -190,7 +190,7 @@ def remove(api: docker.APIClient, container: str) -> None:
 
 
 def _fresh_user() -> str:
-    """Draw the user of one container; two at the same time have the same once in 50,000 times."""
+    """Draw the user of one container; two at the same time get the same one once in 50,000 times."""
     number = secrets.choice(USERS)
     return f"{number}:{number}"
 

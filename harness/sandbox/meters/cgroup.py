@@ -34,7 +34,7 @@ class Reading:
 
 
 class CgroupMeter:
-    """Reads control groups of version 1 or 2. A container that is gone reads as nothing."""
+    """Reads control groups of version 1 or 2. A container that is gone gives empty readings."""
 
     def __init__(self, folders: dict[str, Path], *, unified: bool) -> None:
         self._folders = folders
@@ -117,7 +117,7 @@ class EngineMeter:
     nothing: Reading = field(default_factory=Reading)
 
     def read(self) -> Reading:
-        """Read now; an engine that does not answer reads as nothing, for the watcher will hear of it."""
+        """Read now; an engine that does not answer gives an empty reading; the watcher notices it anyway."""
         try:
             stats = self.api.stats(self.container_id, stream=False, one_shot=True)
         except (docker.errors.DockerException, OSError):
@@ -126,7 +126,7 @@ class EngineMeter:
 
 
 def reading_of_stats(stats: Any) -> Reading:
-    """Read the engine's answer to a stats request; fields that are missing are not told."""
+    """Read the engine's answer to a stats request; missing fields stay unknown."""
     memory, cpu = stats.get("memory_stats") or {}, stats.get("cpu_stats") or {}
     usage, details = memory.get("usage"), memory.get("stats") or {}
     inactive = details.get("total_inactive_file", details.get("inactive_file", 0))
@@ -189,7 +189,7 @@ class Meter(Protocol):
     """A source of readings."""
 
     def read(self) -> Reading:
-        """Read now; what cannot be told is None."""
+        """Read now; what is unknown is None."""
 
 
 class Sampler:
@@ -241,7 +241,7 @@ class Sampler:
 
     @property
     def peak_memory_bytes(self) -> int | None:
-        """The highest working set seen; what came and went between two readings is not."""
+        """The highest working set seen; peaks between two readings are missed."""
         with self._lock:
             return self._peak
 

@@ -25,7 +25,7 @@ def find_gpus() -> tuple[Gpu, ...]:
     """Return this host's GPUs, idle ones first, else in the driver's order; None if there is no driver.
 
     Raises:
-        SandboxError: the driver is there and does not answer.
+        SandboxError: the driver is installed but does not answer.
     """
     with nvml.session() as there:
         if not there:
@@ -35,7 +35,7 @@ def find_gpus() -> tuple[Gpu, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """GPUs that this process holds, and what was on each before."""
+    """GPUs that this process holds, and what was on each of them before."""
 
     gpus: tuple[Gpu, ...] = ()
     baseline_bytes: tuple[int, ...] = ()
@@ -59,10 +59,10 @@ def claimed(count: int, *, among: Sequence[Gpu], waiting: Waiting | None = None)
     Args:
         count: How many.
         among: What there is, the best first.
-        waiting: Wait for those that other harnesses hold, and tell this meanwhile. None: do not wait.
+        waiting: Wait for those that other harnesses hold, and report to this meanwhile. If None, do not wait.
 
     Raises:
-        ConfigError: too few are free, and they are not to be waited for.
+        ConfigError: too few are free, and waiting is not allowed.
         SandboxError: the driver does not answer.
     """
     if not count:
@@ -107,7 +107,7 @@ def leased(
         if missing:
             raise SandboxError(
                 f"this host has no GPU {', '.join(missing)}; it has {', '.join(known) or 'none'}",
-                remedy="A GPU that was there before has failed or was split anew: look at `nvidia-smi`.",
+                remedy="A GPU that was there before has failed or was split again: look at `nvidia-smi`.",
             )
         free = [uuid for uuid in uuids if uuid not in set(held)]
         stack.enter_context(claim_gpus(len(free), among=free))

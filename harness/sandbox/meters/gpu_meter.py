@@ -1,8 +1,8 @@
 """The GPUs of one container, measured from outside while it runs.
 
-Three levels of the memory limit, and never more is claimed than was in force:
+Three levels of the memory limit; never more is claimed than was in force:
 
-* `hard`: the hardware or the driver refuses what goes beyond. The GPU (or its MIG partition) has no more
+* `hard`: the hardware or the driver refuses to exceed it. The GPU (or its MIG partition) has no more
   memory than the limit, or the driver holds the container's control group to it.
 * `sampled`: the memory of the container's processes is read every 100 ms and the container killed once it is
   over. What comes and goes between two readings is not seen.
@@ -28,7 +28,7 @@ from harness.sandbox.meters.gpu import INTERVAL_SECONDS, Lease, described
 from harness.sandbox.meters.nvml import GpuProcess, GpuReading, Trouble
 
 LONGEST_GAP_SECONDS = 2.0  # between two readings; beyond it nobody was watching
-STUCK_SECONDS = 15.0  # a driver that does not answer for so long has lost the GPU
+STUCK_SECONDS = 15.0  # a driver that is silent for so long has lost the GPU
 TROUBLES_MAX = 20  # readings in a row that fail for a passing reason
 STRANGER_READINGS = 3  # in a row: a process on its way out is not a stranger
 _HOST_PROCESS_IDS = "pid:[4026531836]"  # the kernel's constant for the first namespace of process ids

@@ -76,7 +76,7 @@ def session() -> Iterator[bool]:
     """Open the library; yields whether there is one with a driver behind it.
 
     Raises:
-        SandboxError: the driver is there and does not answer.
+        SandboxError: the driver is installed but does not answer.
     """
     there = _initialised()
     try:

@@ -16,7 +16,7 @@ def markdown_table() -> str:
     for family, title in TITLES.items():
         kinds = [kind for kind in catalogue().values() if kind.family is family]
         parts.append(f"\n## {title} ({len(kinds)})\n")
-        parts.append("| kind | effect | severity 1 to 5 | unit | source of the strengths | sound |")
+        parts.append("| kind | what it does | severity 1 to 5 | unit | source of the strengths | sound |")
         parts.append("|---|---|---|---|---|---|")
         parts += [_row(kind) for kind in kinds]
     return "\n".join(parts) + "\n"

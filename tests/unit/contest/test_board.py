@@ -169,7 +169,7 @@ def test_what_does_not_fit_together_is_refused(wrong: dict[str, object]) -> None
 # --- parts of the set --------------------------------------------------------------------------------------
 
 
-def test_the_worst_part_is_named_only_where_it_can_be_told() -> None:
+def test_the_worst_part_is_named_only_if_it_is_distinguishable() -> None:
     given = contest([1.0, 1.0], videos=400)
     street = np.array([cell["site"] == "street" for cell in given.facts.cells])
     answers = given.probability.copy()

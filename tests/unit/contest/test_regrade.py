@@ -265,7 +265,7 @@ def test_runs_of_another_set_or_challenge_are_left_out_by_name(tmp_path: Path, t
         graded(tmp_path, plan(frame(), challenge="another"))
 
 
-def test_columns_are_made_anew_where_the_journal_is_another(tmp_path: Path, template: Result) -> None:
+def test_columns_are_made_again_if_the_journal_is_another(tmp_path: Path, template: Result) -> None:
     folder = finished(tmp_path, template, 1, outcomes(1))
     first = read_columns(folder, SetName.PRIVATE, IDS)
     assert columns_path(folder, SetName.PRIVATE).exists()

@@ -151,7 +151,7 @@ def test_harness_error_is_never_an_entry_s_own_failure() -> None:
     assert contest.refused(failure("e1", "HARNESS_ERROR")).rule is Rule.ENTRY
 
 
-def test_what_we_spoiled_runs_again_and_takes_its_refund_back_where_it_is_left() -> None:
+def test_what_we_spoiled_runs_again_and_takes_its_refund_back_if_it_is_left() -> None:
     contest = Contest(valid_per_day=1)
     for entry, spent_meanwhile, purse in (("e1", False, Purse.QUOTA), ("e2", True, Purse.ORGANISER)):
         contest.submit(entry)
@@ -322,7 +322,7 @@ def test_the_ladder_shows_a_score_only_if_it_is_better_by_a_step() -> None:
     assert shown(0.9, 0.69) == 0.69  # worse ones say nothing
 
 
-def test_a_regrade_needs_every_score_and_shows_them_anew() -> None:
+def test_a_regrade_needs_every_score_and_shows_them_again() -> None:
     contest = Contest(
         valid_per_day=5, public_scores={"rule": "ladder", "step": 0.1}, blind_from=OPENS + timedelta(days=9)
     )

@@ -26,7 +26,9 @@ def made(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-def test_what_is_put_comes_back_and_twice_is_once(store: BlobStore, tmp_path: Path) -> None:
+def test_what_is_put_comes_back_and_putting_it_twice_changes_nothing(
+    store: BlobStore, tmp_path: Path
+) -> None:
     source = made(tmp_path, "one", b"abc" * 700_000)
     blob = store.put(source)
     assert blob == Blob(sha256=hashlib.sha256(source.read_bytes()).hexdigest(), size_bytes=2_100_000)
@@ -42,7 +44,7 @@ def test_a_changed_content_is_never_handed_out(store: BlobStore, tmp_path: Path)
     assert store.folder is not None
     place = store.folder / blob.sha256[:2] / blob.sha256
     place.write_bytes(b"abd")
-    with pytest.raises(InfrastructureError, match="not what its name says"):
+    with pytest.raises(InfrastructureError, match="does not fit its name"):
         store.fetch(blob, tmp_path / "two")
     assert {path.name for path in tmp_path.iterdir()} == {"one", "store"}
 

@@ -153,14 +153,14 @@ def test_a_gpu_is_never_shared() -> None:
         assert both == ("b", "a")
 
 
-def test_unfit_gpus_are_taken_only_where_nobody_holds_a_fit_one() -> None:
+def test_unfit_gpus_are_taken_only_if_nobody_holds_a_fit_one() -> None:
     with claim_gpus(1, among=["a", "b"], fit=lambda uuid: uuid == "b") as first:
         assert first == ("b",)
         with claim_gpus(1, among=["a", "b"], fit=lambda _: False) as second:
             assert second == ("a",)
 
 
-def test_a_file_that_was_cleared_away_is_no_second_claim(claims: Path) -> None:
+def test_a_file_that_was_cleared_away_is_not_a_second_claim(claims: Path) -> None:
     with claim_cores(1, among=[0]):
         pass
     (claims / "core-0.0").unlink()

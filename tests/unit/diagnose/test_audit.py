@@ -453,7 +453,7 @@ def test_a_prepared_set_that_does_not_fit_its_labels_is_an_error(build: Build) -
     assert first.video_id in evidence(report, "A103")
 
 
-def test_the_report_prints_repeats_and_tells_progress(build: Build) -> None:
+def test_the_report_prints_repeats_and_shows_progress(build: Build) -> None:
     challenge = build(clean_rows("public"), clean_rows("private"))
     seen: list[AuditProgress] = []
     report = audit_challenge(challenge, prepared=None, progress=seen.append, engine=LocalEngine(0))

@@ -251,6 +251,6 @@ def test_blocks_of_one_label_are_found_in_an_order(block: int) -> None:
     assert expected == pytest.approx(23 / 47, abs=0.02)
 
 
-def test_a_shuffled_order_tells_nothing() -> None:
+def test_a_shuffled_order_reveals_nothing() -> None:
     order = np.random.default_rng(9).permutation(48)
     assert judge_neighbours(order, plan_of(balanced(48), singles(48), count=999))[2] > 0.05

@@ -117,7 +117,7 @@ def test_the_words_have_the_number_of_videos_the_interval_and_the_answer() -> No
     times=st.lists(st.floats(0.001, 60), min_size=1, max_size=30),
     theirs=st.tuples(*[st.floats(0.001, 10)] * 3),
 )
-def test_a_projection_lies_within_what_times_and_parts_allow(
+def test_a_projection_is_within_what_times_and_parts_allow(
     times: list[float], theirs: tuple[float, float, float]
 ) -> None:
     mine, other = own(), published(*theirs)

@@ -205,7 +205,7 @@ def test_a_busy_machine_and_a_greedy_hypervisor_are_warnings() -> None:
     assert set(levels(judge_noise(quiet, load=1.0, cores=2)).values()) == {Level.OK}
 
 
-def test_an_old_kernel_that_counts_no_stolen_time_is_no_complaint() -> None:
+def test_an_old_kernel_that_counts_no_stolen_time_is_not_a_complaint() -> None:
     assert set(levels(judge_noise([1, 1, 1, 1], load=0, cores=1)).values()) == {Level.OK}
 
 
@@ -232,7 +232,7 @@ def test_the_options_are_those_of_the_nearest_mount(folder: str, has_noexec: boo
     assert ("noexec" in mount_options(Path(folder), MOUNTS)) is has_noexec
 
 
-def test_a_staging_folder_that_tells_something_or_runs_nothing_is_a_warning() -> None:
+def test_a_staging_folder_that_reveals_something_or_runs_nothing_is_a_warning() -> None:
     assert levels(judge_staging(Path("/home/anna/deepfakes"), MOUNTS)) == {"staging": Level.WARNING}
     found = levels(judge_staging(Path("/tmp"), MOUNTS))
     assert found == {"staging": Level.OK, "staging: exec": Level.WARNING}

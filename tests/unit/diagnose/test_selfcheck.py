@@ -204,7 +204,7 @@ def test_a_process_is_found_by_its_mark_and_a_dead_one_is_not(eventually: Eventu
     assert processes_left([mark]) == ()
 
 
-def test_a_listing_tells_every_change(tmp_path: Path) -> None:
+def test_a_listing_shows_every_change(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     before = listing(tmp_path)
     (tmp_path / "a").write_text("y")

@@ -76,7 +76,7 @@ BAD_LABELS = {
 
 
 @pytest.mark.parametrize("label", BAD_LABELS.values(), ids=BAD_LABELS)
-def test_a_label_that_is_no_probability_costs_its_video_only(label: str) -> None:
+def test_a_label_that_is_not_a_probability_costs_its_video_only(label: str) -> None:
     answers = table(f"filename,label\na.mp4,{label}\nb.mp4,1\n")
     assert answers.probabilities == {"b.mp4": 1.0}
     assert list(answers.invalid) == ["a.mp4"]
@@ -84,7 +84,7 @@ def test_a_label_that_is_no_probability_costs_its_video_only(label: str) -> None
 
 
 @pytest.mark.parametrize("second", ["0.25", "0.75", "nan"])
-def test_a_name_answered_twice_has_no_answer_even_where_the_rows_agree(second: str) -> None:
+def test_a_name_answered_twice_has_no_answer_even_if_the_rows_agree(second: str) -> None:
     answers = table(GOOD + f"a.mp4,{second}\n")
     assert answers.invalid == {"a.mp4": "answered 2 times"}
     assert answers.probabilities == {"b.mp4": 1.0}

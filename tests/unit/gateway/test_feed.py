@@ -151,7 +151,9 @@ def test_what_costs_the_process_costs_one_video(bench: Bench, crash: str, kind: 
         "1e308 * 10",
     ],
 )
-def test_what_is_no_probability_is_told_and_the_package_goes_on(bench: Bench, value: str) -> None:
+def test_an_answer_that_is_not_a_probability_is_reported_and_the_package_goes_on(
+    bench: Bench, value: str
+) -> None:
     run = bench.run(f"return {value} if self.count == 3 else 0.5")
     assert sorted(bench.kinds(run)) == sorted([K.INVALID_PREDICTION, *[K.PREDICTED] * 4])
     assert run.restarts == 0

@@ -38,9 +38,9 @@ RAISED = said("failed", message="ValueError: no face")
         (said("answer", probability=None), RUNS, False, K.INVALID_PREDICTION, False, "no probability: None"),
         (RAISED, RUNS, False, K.RUNTIME_ERROR, False, "ValueError: no face"),
         # a reply to another question, or none
-        (said("answer", "8", probability=0.5), RUNS, False, K.PROTOCOL_ERROR, True, "nothing that was asked"),
-        (said("failed", "8", message=""), RUNS, False, K.PROTOCOL_ERROR, True, "nothing that was asked"),
-        (said("ready"), RUNS, False, K.PROTOCOL_ERROR, True, "nothing that was asked"),
+        (said("answer", "8", probability=0.5), RUNS, False, K.PROTOCOL_ERROR, True, "nobody requested"),
+        (said("failed", "8", message=""), RUNS, False, K.PROTOCOL_ERROR, True, "nobody requested"),
+        (said("ready"), RUNS, False, K.PROTOCOL_ERROR, True, "nobody requested"),
         (b"no json", RUNS, False, K.PROTOCOL_ERROR, True, "not JSON"),
         # a child was killed for memory in this request, or in an earlier one
         (RAISED, OOM, False, K.MEMORY_LIMIT, False, "no face"),

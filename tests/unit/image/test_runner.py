@@ -225,7 +225,7 @@ def test_nothing_else_becomes_a_number(runner: ModuleType, value: object) -> Non
     assert protocol.probability_of(plain) is None
 
 
-def test_what_cannot_be_written_is_an_answer_that_is_no_number(make_package: MakePackage) -> None:
+def test_what_cannot_be_written_is_an_answer_that_is_not_a_number(make_package: MakePackage) -> None:
     with started(make_package("return 10 ** 10_000")) as talk:
         talk.receive()
         assert protocol.probability_of(talk.ask()["probability"]) is None

@@ -241,7 +241,7 @@ class TestCode:
         messages = cases(check(tmp_path, files)).get("P311", [])
         assert [re.findall("'(.*?)'", message)[0] for message in messages] == missing
 
-    def test_the_images_own_list_is_used_where_there_is_one(self, tmp_path: Path) -> None:
+    def test_the_images_own_list_is_used_if_there_is_one(self, tmp_path: Path) -> None:
         inside = ContainerProbe(modules=frozenset({"tensorflow"}), smoke=lambda package: [])
         report = check(tmp_path, {"predictor.py": "import tensorflow, torch" + PREDICTOR}, inside=inside)
         assert "torch" in " ".join(cases(report)["P311"])
@@ -365,7 +365,7 @@ class TestWeights:
             ("empty.pt", b""),
         ],
     )
-    def test_what_is_no_pickle(self, name: str, head: bytes) -> None:
+    def test_what_is_not_a_pickle(self, name: str, head: bytes) -> None:
         assert not is_pickle(name, head)
 
     @pytest.mark.parametrize("name", ["w.safetensors", "w.onnx", "deep/w.pth", "W.PT"])
@@ -418,7 +418,7 @@ class TestInside:
         assert not report.ok
         assert not report.opens
 
-    def test_our_own_fault_is_no_finding(self, tmp_path: Path) -> None:
+    def test_our_own_fault_is_not_a_finding(self, tmp_path: Path) -> None:
         def smoke(package: Package) -> list[Finding]:
             raise InfrastructureError("the engine has gone")
 

@@ -104,7 +104,7 @@ class TestOpening:
     def test_a_missing_source_is_named(self, tmp_path: Path, missing: str) -> None:
         assert missing in refused(tmp_path / missing, tmp_path)
 
-    def test_a_device_is_no_source(self, tmp_path: Path) -> None:
+    def test_a_device_is_not_a_source(self, tmp_path: Path) -> None:
         assert "neither a folder nor a zip" in refused(Path("/dev/zero"), tmp_path)
 
 

@@ -73,7 +73,7 @@ def test_a_name_that_is_there_is_not(tmp_path: Path, code: str) -> None:
     "line",
     ["model.cuda()", 'model.to("cuda")', 'torch.device("cuda:0")', 'torch.load(p, map_location="cuda")'],
 )
-def test_a_gpu_is_missed_only_where_the_challenge_gives_none(tmp_path: Path, line: str) -> None:
+def test_a_gpu_is_missed_only_if_the_challenge_gives_none(tmp_path: Path, line: str) -> None:
     code = {"predictor.py": f"import torch\ndef f(model, p):\n    {line}\n{PREDICTOR}"}
     assert places(check(tmp_path, code), "P317") == ["predictor.py:3"]
     assert places(check(tmp_path, code, limits=replace(LIMITS, gpus=1)), "P317") == []
@@ -192,7 +192,7 @@ def test_wheels_that_do_not_fit_the_temporary_disk_are_an_error(tmp_path: Path) 
     assert places(check(tmp_path, {}, limits=replace(LIMITS, tmp_bytes=50_000)), "P132") == ["wheels"]
 
 
-def test_a_wheel_that_is_no_zip_is_named_and_does_not_bring_the_check_down(tmp_path: Path) -> None:
+def test_a_wheel_that_is_not_a_zip_is_named_and_does_not_bring_the_check_down(tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
     (tmp_path / "wheels" / "a-1.0-py3-none-any.whl").write_bytes(b"nothing")
     assert places(check(tmp_path, {}), "P131") == ["wheels/a-1.0-py3-none-any.whl"]

@@ -86,7 +86,7 @@ def test_an_unknown_key_is_refused_wherever_it_is(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"schema_version": 1, "epsilon": NaN}', "[" * 100_000])
-def test_what_is_no_result_is_refused(tmp_path: Path, text: str) -> None:
+def test_what_is_not_a_result_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "result.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ResultError):

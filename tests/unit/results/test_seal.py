@@ -124,7 +124,7 @@ def test_another_key_does_not_verify(sealed: Path) -> None:
         b"x" * 5000,
     ],
 )
-def test_a_damaged_seal_is_no_seal(sealed: Path, text: bytes) -> None:
+def test_a_damaged_seal_is_not_a_seal(sealed: Path, text: bytes) -> None:
     seal_path(sealed).write_bytes(text)
     assert verify(sealed, KEY) is SealState.ALTERED
 

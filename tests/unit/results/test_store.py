@@ -202,7 +202,7 @@ def test_submitting_twice_keeps_the_first_time(store: Store, root: Path, example
     submit(store, folder, "us", 1)
     submit(store, folder, "us", 9)
     assert store.runs()[0].submitted == (NOON + timedelta(minutes=1)).isoformat(timespec="microseconds")
-    with pytest.raises(ConfigError, match="'us' already"):
+    with pytest.raises(ConfigError, match="already entered by 'us'"):
         submit(store, folder, "them")
 
 

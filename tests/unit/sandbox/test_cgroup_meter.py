@@ -85,7 +85,7 @@ def test_the_engine_s_answer_is_read_on_both_versions() -> None:
 
 
 @pytest.mark.parametrize("stats", [{}, {"memory_stats": {}, "cpu_stats": {}}, {"memory_stats": None}])
-def test_an_engine_that_tells_nothing_reads_as_nothing(stats: dict[str, object]) -> None:
+def test_an_engine_that_says_nothing_gives_empty_readings(stats: dict[str, object]) -> None:
     assert reading_of_stats(stats) == Reading()
 
 

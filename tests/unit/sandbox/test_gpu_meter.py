@@ -121,7 +121,7 @@ def watch(world: Any, proc: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
             one.meter.stop()
 
 
-def test_without_a_driver_there_are_no_gpus_and_that_is_no_error() -> None:
+def test_without_a_driver_there_are_no_gpus_and_that_is_not_an_error() -> None:
     code = (
         "from harness.sandbox.meters.gpu import find_gpus, leased\nprint(find_gpus())\nwith leased(()): pass"
     )
@@ -145,7 +145,7 @@ def test_the_binding_finds_the_library_by_the_linkers_path_as_on_a_real_host(
     assert done.stdout.split() == ["GPU-a", "GPU-b"], done.stderr
 
 
-def test_a_library_without_a_driver_is_no_gpu(world: Any) -> None:
+def test_a_library_without_a_driver_is_not_a_gpu(world: Any) -> None:
     world.write("init 9")
     assert find_gpus() == ()
 
@@ -216,7 +216,7 @@ def test_a_gpu_is_held_by_one_harness_at_a_time(world: Any) -> None:
         assert [gpu.uuid for gpu in lease.gpus] == ["GPU-a", "GPU-b"]
 
 
-def test_the_next_gpu_is_taken_where_another_harness_has_the_first(world: Any) -> None:
+def test_the_next_gpu_is_taken_if_another_harness_has_the_first(world: Any) -> None:
     world.write(A, B)
     gpus = find_gpus()
     with claimed(1, among=gpus) as first, claimed(1, among=gpus) as second:
@@ -332,7 +332,7 @@ def test_the_limit_holds_for_each_gpu_by_itself(watch: Callable[..., Watch]) -> 
     assert not watching.ended.is_set()
 
 
-def test_where_the_driver_tells_no_share_all_that_was_not_there_before_counts(
+def test_if_the_driver_reports_no_share_all_that_was_not_there_before_counts(
     watch: Callable[..., Watch],
 ) -> None:
     watching = watch("gpu GPU-a Big 80000000000 17001000000 0 0", f"process GPU-a {OWN} -1 C")
@@ -425,7 +425,7 @@ def test_a_gpu_with_no_more_memory_than_the_limit_is_a_hard_limit(watch: Callabl
     assert watch(B).meter.facts().level is GpuLevel.HARD
 
 
-def test_a_partition_is_a_hard_limit_only_where_it_is_small_enough(watch: Callable[..., Watch]) -> None:
+def test_a_partition_is_a_hard_limit_only_if_it_is_small_enough(watch: Callable[..., Watch]) -> None:
     split = (A, "mig 0 MIG-1 10000000000 0")
     assert watch(*split, limit_bytes=10 * GIGABYTE).meter.facts().level is GpuLevel.HARD
     larger = watch(*split, limit_bytes=9 * GIGABYTE)
@@ -445,7 +445,7 @@ def test_one_large_gpu_makes_the_level_sampled(watch: Callable[..., Watch]) -> N
         (4, GpuLevel.SAMPLED),  # no permission
     ],
 )
-def test_the_drivers_own_limit_is_claimed_where_it_is_in_force(
+def test_the_drivers_own_limit_is_claimed_if_it_is_in_force(
     watch: Callable[..., Watch], answer: int, level: GpuLevel
 ) -> None:
     # A GPU of its own for each case: the stub, like a driver, remembers what was set.

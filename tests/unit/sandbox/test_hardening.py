@@ -161,7 +161,7 @@ def test_gpus_that_the_engine_lists_as_cdi_devices_are_asked_for_by_that_name() 
     assert "NVIDIA_VISIBLE_DEVICES=void" in asked["Env"]
 
 
-def test_torch_is_told_its_share_only_where_there_is_one() -> None:
+def test_torch_gets_its_share_only_if_there_is_one() -> None:
     assert (
         environment(SPEC, torch_fraction=0.25)["PYTORCH_ALLOC_CONF"] == "per_process_memory_fraction:0.2500"
     )

@@ -31,7 +31,7 @@ def test_a_number_that_was_given_to_another_process_is_dead() -> None:
     assert replace(Owner.current(), started="1").is_dead()
 
 
-def test_before_the_machine_was_started_anew_is_dead() -> None:
+def test_an_owner_from_before_a_restart_is_dead() -> None:
     assert replace(Owner.current(), boot="another").is_dead()
 
 
@@ -42,5 +42,5 @@ def test_what_cannot_be_judged_from_here_counts_as_alive(change: dict[str, str])
 
 
 @pytest.mark.parametrize("text", ["", "a|b|c", "a|b|c|d|e", "a|b|c|-1|e", "a|b|c|1|e|f", "nonsense"])
-def test_what_is_no_owner_is_none(text: str) -> None:
+def test_what_is_not_an_owner_reads_as_none(text: str) -> None:
     assert Owner.parse(text) is None

@@ -97,7 +97,7 @@ def test_each_replicate_keeps_the_balance_of_the_classes() -> None:
 # --- means, differences, shares ----------------------------------------------------------------------------
 
 
-def test_an_interval_agrees_with_the_normal_one_where_that_holds() -> None:
+def test_an_interval_agrees_with_the_normal_one_if_that_holds() -> None:
     values = np.random.default_rng(0).normal(1.0, 0.5, 2000)
     found = mean_interval(values, plain([True, False] * 1000))
     half = 1.96 * values.std() / math.sqrt(2000)
@@ -174,7 +174,7 @@ def test_what_each_video_adds_to_the_auc_is_its_placement(rows: list[tuple[bool,
     assert influence[~fake].sum() == pytest.approx(0.0, abs=1e-9)
 
 
-def test_the_interval_of_an_auc_lies_within_its_range_and_is_none_where_no_pair_is_out_of_order() -> None:
+def test_the_interval_of_an_auc_is_within_its_range_and_none_if_no_pair_is_out_of_order() -> None:
     fake = np.array(HALF)
     nearly = np.where(fake, 0.9, 0.1)
     assert auc_interval(fake, nearly, plain(HALF)) is None

@@ -128,7 +128,7 @@ def test_the_direction_is_true(name: str) -> None:
 
 
 @pytest.mark.parametrize("only", [True, False])
-def test_auc_of_one_class_is_no_number(only: bool) -> None:
+def test_auc_of_one_class_is_not_a_number(only: bool) -> None:
     found = metric("roc_auc").measure(np.full(3, only), np.array([0.1, 0.5, 0.9]), epsilon=1e-15)
     assert found.value is None
     assert "fake" in found.reason
@@ -178,7 +178,7 @@ def test_uniform_anchor_agrees_with_the_integral(epsilon: float) -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -0.01, 1.01])
-def test_a_number_that_is_no_probability_is_refused(bad: float) -> None:
+def test_a_number_that_is_not_a_probability_is_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="not a number in"):
         metric("log_loss").measure(np.array([True, False]), np.array([0.5, bad]), epsilon=1e-15)
 

@@ -123,7 +123,7 @@ def test_chance_is_called_chance() -> None:
     assert len(done) == 2
 
 
-def test_a_name_that_a_duplicate_does_not_share_is_no_picture() -> None:
+def test_a_name_that_a_duplicate_does_not_share_is_not_a_picture() -> None:
     found, _ = asked(reads_the_name)
     assert found.steadiness is Steadiness.ORDER_DEPENDENT
     assert found.differing == found.duplicates

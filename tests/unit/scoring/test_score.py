@@ -134,7 +134,7 @@ def test_lenient_never_scores_our_own_errors_nor_an_invalid_package(verdict: Ver
     assert bool(score(verdict=verdict).reason) is never
 
 
-def test_no_prediction_at_all_is_no_score_and_not_the_constant() -> None:
+def test_no_prediction_at_all_gives_no_score_and_not_the_constant() -> None:
     found = score([failed(v.video_id) for v in VIDEOS], verdict=Verdict.STARTUP_TIMEOUT)
     assert found.log_loss is None
     assert "STARTUP_TIMEOUT" in found.reason
@@ -262,7 +262,7 @@ def test_every_wrong_row_of_a_csv_is_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "label,filename\na,0.5\n", "a,0.5\n", "filename;label\n", 'filename,label\n"a']
 )
-def test_what_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
+def test_what_is_not_a_table_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ScoreInputError):
         read_predictions_csv(table(tmp_path, text))
 

@@ -21,7 +21,7 @@ def test_both_spellings_of_a_label_are_read() -> None:
     assert not labels.of("b.mp4").fake
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_trouble(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_bytes(b"\xef\xbb\xbffilename,label\r\na.mp4,0\r\n")
     assert read_labels(path).ids() == ("a.mp4",)

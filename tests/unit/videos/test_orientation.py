@@ -55,7 +55,7 @@ def test_no_matrix_and_an_empty_one_change_nothing(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("degrees", [2, 30, 45, 100, 200])
-def test_a_turn_that_is_no_quarter_is_refused_by_its_angle(degrees: int) -> None:
+def test_a_turn_that_is_not_a_quarter_is_refused_by_its_angle(degrees: int) -> None:
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     with pytest.raises(ValueError, match=rf"{degrees}\.0°"):
         read_display_matrix(matrix(cosine, sine, -sine, cosine))

@@ -138,7 +138,7 @@ def test_unreadable_sources_are_named_and_the_rest_goes_on(
     assert len(prepared.videos) == 2
 
 
-def test_names_and_files_tell_nothing_and_the_manifest_tells_all(
+def test_names_and_files_reveal_nothing_and_the_manifest_says_all(
     sources: list[SourceVideo], recipe_path: Path, tmp_path: Path
 ) -> None:
     prepared = prepare_set(

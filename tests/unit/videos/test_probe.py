@@ -43,7 +43,7 @@ def test_no_audio_and_several_tracks(tmp_path: Path) -> None:
     ("name", "content"),
     [("empty.mp4", b""), ("text.mp4", b"this is not a video, however it is called" * 20)],
 )
-def test_what_is_no_video_is_named_with_a_reason(tmp_path: Path, name: str, content: bytes) -> None:
+def test_what_is_not_a_video_is_named_with_a_reason(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(VideoError, match=name) as caught:
@@ -82,7 +82,9 @@ def test_pictures_all_damaged(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_an_unknown_sound_codec_is_no_sound_and_an_unknown_picture_codec_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_sound_codec_means_no_sound_and_an_unknown_picture_codec_is_refused(
+    tmp_path: Path,
+) -> None:
     path = write_clip(tmp_path / "a.mp4")
     content = path.read_bytes()
     path.write_bytes(content.replace(b"mp4a", b"zz9x").replace(b"esds", b"zz9y"))
@@ -117,7 +119,7 @@ def with_cover(path: Path, *, video: bool) -> Path:
     return path
 
 
-def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+def test_a_cover_picture_is_not_a_video(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"song\.mp3.*only picture is a cover"):
         probe(with_cover(tmp_path / "song.mp3", video=False))
 

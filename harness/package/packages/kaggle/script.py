@@ -15,7 +15,7 @@ def main() -> None:
         table.writerow(["filename", "label"])
         for video in sorted((INPUT / "test_videos").glob("*.mp4")):
             table.writerow([video.name, judge(video)])
-            stream.flush()  # what is written counts, also if the time runs out
+            stream.flush()  # what is written counts even if the time runs out
 
 
 def judge(video: Path, frames: int = 16) -> float:

@@ -186,7 +186,7 @@ class EmojiFace:
     mouth=(0, 0, 0, 1, 1),
 )
 def emoji_face(canvas: Canvas, rng: Generator, *, size: float, mouth: int) -> Step:
-    """Emoji stuck over the eyes, and in the end over the mouth: what a detector looks at is gone."""
+    """Stick emoji over the eyes, and in the end over the mouth: what a detector looks at is gone."""
     return Step(operation=EmojiFace(size=size, mouth=bool(mouth)))
 
 

@@ -65,7 +65,7 @@ class CoarseColour:
     factor=(3, 5, 8, 12, 18),
 )
 def chroma_subsampling(canvas: Canvas, rng: Generator, *, factor: int) -> Step:
-    """Colour far coarser than the picture: it bleeds over lips, eyes and the rim of the face."""
+    """Make the colour far coarser than the picture: it bleeds over lips, eyes and the rim of the face."""
     return Step(operation=CoarseColour(factor=max(2, round(factor * canvas.unit))))
 
 
@@ -102,7 +102,7 @@ def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """Sharpen what lies in a window, and draw a title bar over it."""
+    """Sharpen what is in a window, and draw a title bar over it."""
 
     left: int
     top: int

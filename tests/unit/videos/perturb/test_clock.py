@@ -16,7 +16,7 @@ def test_a_clock_of_showing_that_falls_is_given_up_for_the_other() -> None:
     assert moments((0, 0), (2, 1), (1, 2), (3, 3)) == [0, 2, 2, 3]
 
 
-def test_each_stands_in_where_the_other_is_missing() -> None:
+def test_each_stands_in_if_the_other_is_missing() -> None:
     assert moments((None, 4), (5, None), (None, None)) == [4, 5, None]
 
 

@@ -200,7 +200,7 @@ def test_hevc_survives_pictures_that_its_encoder_does_not(tmp_path: Path, width:
     assert (verified.width, verified.height, verified.frames) == (width, 64, 8)
 
 
-def test_a_face_of_no_size_is_no_face(tmp_path: Path) -> None:
+def test_a_face_of_no_size_is_not_a_face(tmp_path: Path) -> None:
     source = write_clip(
         tmp_path / "in.mp4", replace(SMALL, width=16, height=114, frames_per_second=Fraction(12))
     )
