@@ -162,6 +162,7 @@ def _register(
             unit=unit,
             source="AugLy's overlay of that name, scaled with the picture",
             audio=AudioEffect.KEPT,
+            since=1,
             **tables,
         )(step)
 
