@@ -54,6 +54,7 @@ def look(unseen: Path, cache: Path) -> None:
     from detector.faces import FaceFinder, cut, square_around  # noqa: PLC0415
 
     from harness.core.challenge import load_challenge  # noqa: PLC0415
+    from harness.core.types import SetName  # noqa: PLC0415
     from harness.videos.ready_set import ready_set  # noqa: PLC0415
 
     finder = FaceFinder(PACKAGE)
@@ -63,7 +64,7 @@ def look(unseen: Path, cache: Path) -> None:
         for name in SETS:
             folder = cache / "unseen" / name
             folder.mkdir(parents=True, exist_ok=True)
-            prepared = ready_set(name, challenge, cache=unseen / "prepared")
+            prepared = ready_set(SetName(name), challenge, cache=unseen / "prepared")
             for video in tqdm(prepared.videos, desc=f"fold {fold} {name}", unit="clip"):
                 target = folder / f"{Path(video.source_id).stem}.npz"
                 if target.exists():

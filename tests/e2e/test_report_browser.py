@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from example_run import example_result, example_run
 from harness.report import write_reports
 from harness.results.run_folder import RunFolder
 
-AXE = (Path(str(find_spec("axe_core_python").origin)).parent / "axe.min.js").read_text(encoding="utf-8")
+AXE = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 PATIENCE_SECONDS = 180.0  # for a browser on a busy machine; nothing here is about speed
 STARTS = 3  # chromedriver gives a browser a minute to come up, and no more
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}

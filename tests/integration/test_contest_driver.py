@@ -28,6 +28,7 @@ from harness.results.store import Store
 from harness.results.store.drivers import Wish
 from harness.results.store.jobs import Job, JobState
 from harness.run.evaluate import Evaluation, evaluate
+from harness.sandbox import Backend
 from harness.videos.ready_set import ready_set
 from tests.contest_kit import RAISES, write_challenge, write_entry
 from tests.contest_kit.chaos import outcomes
@@ -235,7 +236,7 @@ def test_an_entry_without_a_chance_is_stopped_and_told_so(tmp_path: Path, challe
     assert (b.path / "stopped_early.json").is_file()
 
 
-def _backend() -> object:
+def _backend() -> Backend:
     from contextlib import ExitStack
 
     return ProcessOnNode()(ExitStack(), 1.0).backend

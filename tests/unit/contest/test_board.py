@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def contest(
     )
 
 
-def made(skills: list[float], **others: int) -> Board:
+def made(skills: list[float], **others: Any) -> Board:
     return board_of(contest(skills, **others))
 
 

@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from harness.results.store import Store, drivers, jobs
 from harness.results.store.jobs import Job, JobKey, JobState, NewJob
+from harness.results.store.tables import DRIVERS, JOBS
 
 KILLS = 10_000
 SHARDS = 12
@@ -100,11 +102,16 @@ class World:
 
     def beat(self) -> None:
         for token in self.drivers:
-            self.store.write(lambda c, token=token: drivers.beat(c, CONTEST, token=token, now=self.now))
+            self.store.write(partial(drivers.beat, challenge=CONTEST, token=token, now=self.now))
         for job in self.claims:
             self.store.write(
-                lambda c, job=job: jobs.heartbeat(
-                    c, job.key, attempt=job.attempt, token=job.token, now=self.now, lease_seconds=LEASE
+                partial(
+                    jobs.heartbeat,
+                    key=job.key,
+                    attempt=job.attempt,
+                    token=job.token,
+                    now=self.now,
+                    lease_seconds=LEASE,
                 )
             )
 
@@ -179,7 +186,7 @@ def test_ten_thousand_deaths_leave_one_outcome_for_each_shard(store: Store) -> N
             for n in range(SHARDS)
         ]
         world = World(store=store, rng=random.Random(seed))
-        store.write(lambda c, new=new, world=world: jobs.enqueue(c, new, now=world.now))
+        store.write(partial(jobs.enqueue, jobs=new, now=world.now))
         before: dict[JobKey, Job] = {}
         steps = 0
         while world.kills < 500:
@@ -196,8 +203,8 @@ def test_ten_thousand_deaths_leave_one_outcome_for_each_shard(store: Store) -> N
         world.check(before)
         assert sum(world.accepted.values()) == SHARDS
         kills += world.kills
-        store.write(lambda c: c.execute(jobs.JOBS.delete()))
-        store.write(lambda c: c.execute(drivers.DRIVERS.delete()))
+        store.write(lambda c: c.execute(JOBS.delete()))
+        store.write(lambda c: c.execute(DRIVERS.delete()))
     assert kills >= KILLS
 
 
@@ -222,9 +229,7 @@ def test_a_driver_that_is_known_to_be_dead_is_followed_at_once(store: Store) -> 
     now = datetime(2030, 1, 1, tzinfo=UTC)
     for dead, expected in ((False, True), (False, False), (True, True)):
         row = store.write(
-            lambda c, dead=dead: drivers.take(
-                c, CONTEST, driver="d", now=now, silent_seconds=SILENT, dead=dead
-            )
+            partial(drivers.take, challenge=CONTEST, driver="d", now=now, silent_seconds=SILENT, dead=dead)
         )
         assert (row is not None) is expected
 
@@ -241,6 +246,8 @@ def test_a_failed_or_cancelled_shard_waits_again_only_if_the_organiser_says_so(s
     again = store.write(lambda c: jobs.claim(c, worker="w", now=now, lease_seconds=LEASE))
     assert again is not None
     assert (again.attempt, again.token) > (claimed.attempt, claimed.token)
-    late = {"attempt": claimed.attempt, "token": claimed.token, "now": now, "outcome": "{}"}
-    assert not store.write(lambda c: jobs.complete(c, key, **late))
+    late = partial(
+        jobs.complete, key=key, attempt=claimed.attempt, token=claimed.token, now=now, outcome="{}"
+    )
+    assert not store.write(late)
     assert store.write(lambda c: jobs.requeue(c, run_id="r", now=now)) == 0

@@ -38,7 +38,8 @@ def coded(rgb: np.ndarray, matrix: int, *, full: bool, bits: int) -> np.ndarray:
         planes = [y * top, cb * top + 128 * step, cr * top + 128 * step]
     else:
         planes = [(16 + 219 * y) * step, (128 + 224 * cb) * step, (128 + 224 * cr) * step]
-    return np.clip(np.rint(np.stack(planes)), 0, top).astype(np.uint16 if bits > 8 else np.uint8)
+    whole: np.ndarray = np.clip(np.rint(np.stack(planes)), 0, top)
+    return whole.astype(np.uint16 if bits > 8 else np.uint8)
 
 
 def read(y: float, cb: float, cr: float, matrix: int) -> np.ndarray:
@@ -46,7 +47,8 @@ def read(y: float, cb: float, cr: float, matrix: int) -> np.ndarray:
     kr, kb = KR_KB[matrix]
     luma, blue, red = (y - 16) / 219, (cb - 128) / 224 * (2 - 2 * kb), (cr - 128) / 224 * (2 - 2 * kr)
     r, b = luma + red, luma + blue
-    return np.clip(np.array([r, (luma - kr * r - kb * b) / (1 - kr - kb), b]) * 255, 0, 255)
+    rgb = np.array([r, (luma - kr * r - kb * b) / (1 - kr - kb), b]) * 255
+    return np.asarray(np.clip(rgb, 0, 255))
 
 
 def write(

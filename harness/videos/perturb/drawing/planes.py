@@ -19,6 +19,11 @@ Plane = NDArray[np.uint8]
 BLACK, MID, WHITE = 16, 128, 235  # limited range: black, no colour, white
 
 
+def scalar(value: float) -> Any:
+    """Return one number as OpenCV's arithmetic takes it beside a picture; its stubs know no such argument."""
+    return (value,)
+
+
 class Yuv(NamedTuple):
     """One colour, limited range, BT.601."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.planes import Planes
+from harness.videos.perturb.drawing.planes import Planes, scalar
 from harness.videos.perturb.drawing.warp import Lens
 from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
@@ -74,8 +74,8 @@ class WhiteDrift:
         def edit(planes: Planes, index: int) -> None:
             turn = 2 * np.pi * index / canvas.frames_per_second / self.seconds + self.phase
             warm = self.reach * (0.75 * np.sin(turn) + 0.25 * np.sin(2.7 * turn))
-            cv2.add(planes.u, (round(-warm),), dst=planes.u)
-            cv2.add(planes.v, (round(warm * 0.8),), dst=planes.v)
+            cv2.add(planes.u, scalar(round(-warm)), dst=planes.u)
+            cv2.add(planes.v, scalar(round(warm * 0.8)), dst=planes.v)
 
         return edit
 

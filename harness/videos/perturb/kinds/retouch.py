@@ -13,7 +13,7 @@ from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.blur import blurred
 from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker
 from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
-from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite, mixed
+from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite, mixed, scalar
 from harness.videos.perturb.kinds.faces import EYES, FACE, SHEET, follow_face
 from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
@@ -59,17 +59,17 @@ class SmoothSkin:
         size = (max(2, round(width * scale)), max(2, round(height * scale)))
         small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
         soft = cv2.bilateralFilter(small, 7, 40, 5)
-        lighter = cv2.add(soft, (round(6 * self.strength),))
+        lighter = cv2.add(soft, scalar(round(6 * self.strength)))
         return np.asarray(cv2.resize(lighter, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
     def _weight(self, blue: Plane, red: Plane, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Full in the middle of skin's colours, none beyond their border, and fading to the box's rim."""
         far = np.zeros(blue.shape, np.uint8)
         for plane, middle, reach in zip((blue, red), SKIN, SKIN_REACH, strict=True):
-            distance = cv2.absdiff(plane, (middle,))
+            distance = cv2.absdiff(plane, scalar(middle))
             far = np.maximum(far, cv2.convertScaleAbs(distance, alpha=128 / reach))
-        near = cv2.subtract((255,), far)
-        near = cv2.add(near, cv2.subtract(near, (127,)))
+        near = np.asarray(255 - far, np.uint8)
+        near = np.asarray(cv2.add(near, cv2.subtract(near, scalar(127))), np.uint8)
         near[:1], near[-1:], near[:, :1], near[:, -1:] = 0, 0, 0, 0
         soft = cv2.blur(near, (max(3, blue.shape[1] // 24 | 1),) * 2)
         whole = cv2.resize(soft, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)

@@ -244,7 +244,7 @@ class Tiles:
             rows.append(np.roll(row, number % 2 * tile.shape[1] // 2, axis=1)[:, :side])
         sheet = np.vstack(rows)[:side]
         turn = cv2.getRotationMatrix2D((side / 2, side / 2), 30, 1)
-        turn[:, 2] -= [(side - canvas.width) / 2, (side - canvas.height) / 2]
+        turn[:, 2] -= np.array([(side - canvas.width) / 2, (side - canvas.height) / 2])
         slanted = cv2.warpAffine(sheet, turn, (canvas.width, canvas.height))
         alpha: NDArray[np.uint8] = np.round(slanted * self.opacity).astype(np.uint8)
         return alpha
