@@ -66,9 +66,7 @@ DECODERS: dict[str, tuple[str, Callable[[str], Iterator[Any]]]] = {
 }
 
 
-def look(
-    decode: Callable[[str], Iterator[Any]], path: str, numbers: list[int], wanted: dict[str, Any]
-) -> str:
+def look(decode: Callable[[str], Iterator[Any]], path: str, case: dict[str, Any]) -> str:
     """One word: "right", or the first thing that is wrong."""
     readings = []
     try:
@@ -85,11 +83,8 @@ def look(
     if [one.number for one in readings] != case["numbers"]:
         return "other frames"
     found = next((one.colours for one in readings if one.colours), {})
-    off = (
-        [abs(a - b) for name in wanted for a, b in zip(found[name], wanted[name], strict=True)]
-        if found
-        else []
-    )
+    wanted = case["colours"] if found else {}
+    off = [abs(a - b) for name in wanted for a, b in zip(found[name], wanted[name], strict=True)]
     if max(off, default=0) > COLOUR_TOLERANCE:
         return "other colours"
     return "right"
