@@ -21,8 +21,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import docker
 from cases import variants
 from clip import Clip, make
-from judge import prepare
+from drawing import CELLS, CHART, COMPASS
+from judge import CELL_PIXELS_MIN, WIDE, prepare
 from run import chosen
+from tone_reference import as_bt709
 
 from harness.core.errors import VideoError
 from harness.image.runtime_image import ensure_image
@@ -34,9 +36,22 @@ decoder that it holds. *Right*: every frame, in order, the right way up, in its 
 of 255). An HDR file that is shown without a tone map counts as other colours. Files that preparation
 refuses are not counted; damaged ones neither.
 
+torchcodec is in the table as soon as the image holds it.
+
 Made by `python tests/torture/decoders.py --share {share} --seed {seed} --write docs/torture-decoders.md`.
 
 """
+
+
+def colours(clip: Clip) -> dict[str, tuple[float, ...]]:
+    """What each patch shows on a screen of BT.709; empty where it is not compared."""
+    _, _, primaries, transfer = clip.colour or ("", "", "", "")
+    drawn = {name: colour for name, (_, _, colour) in {**COMPASS, **CHART}.items()}
+    if min(clip.size) < CELL_PIXELS_MIN * CELLS or primaries.startswith("smpte43"):
+        return {}
+    if primaries == "bt2020":
+        return {name: as_bt709(colour, WIDE.get(transfer, "sdr")) for name, colour in drawn.items()}
+    return dict(drawn)
 
 
 def stage(clips: list[Clip], folder: Path) -> list[dict[str, Any]]:
@@ -56,6 +71,7 @@ def stage(clips: list[Clip], folder: Path) -> list[dict[str, Any]]:
         numbers = list(clip.wanted_numbers)
         files += [
             {"file": path.name, "numbers": numbers, "when": when, "group": clip.group, "name": clip.name}
+            | {"colours": colours(clip)}
             for path, when in ((before, "before"), (target, "after"))
         ]
     return files

@@ -1,6 +1,6 @@
 """Run inside the runtime image: what contestants' decoders make of the files beside a list. Prints JSON.
 
-python inside.py FOLDER     (FOLDER holds list.json: [{"file": ..., "numbers": [...]}, ...])
+python inside.py FOLDER     (FOLDER holds list.json: [{"file": ..., "numbers": [...], "colours": {...}}, ...])
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
 
-from drawing import CHART, COMPASS, read
+from drawing import read
 
 COLOUR_TOLERANCE = 12  # of 255: tells a wrong matrix, range or missing tone map
 
@@ -66,7 +66,7 @@ DECODERS: dict[str, tuple[str, Callable[[str], Iterator[Any]]]] = {
 }
 
 
-def look(decode: Callable[[str], Iterator[Any]], path: str, numbers: list[int]) -> str:
+def look(decode: Callable[[str], Iterator[Any]], path: str, case: dict[str, Any]) -> str:
     """One word: "right", or the first thing that is wrong."""
     readings = []
     try:
@@ -80,11 +80,11 @@ def look(decode: Callable[[str], Iterator[Any]], path: str, numbers: list[int]) 
     ways = {one.orientation for one in readings if one.orientation}
     if ways - {"upright"}:
         return sorted(ways - {"upright"})[0]
-    if [one.number for one in readings] != numbers:
+    if [one.number for one in readings] != case["numbers"]:
         return "other frames"
-    wanted = {name: colour for name, (_, _, colour) in {**COMPASS, **CHART}.items()}
     found = next((one.colours for one in readings if one.colours), {})
-    off = [abs(a - b) for name in found for a, b in zip(found[name], wanted[name], strict=True)]
+    wanted = case["colours"] if found else {}
+    off = [abs(a - b) for name in wanted for a, b in zip(found[name], wanted[name], strict=True)]
     if max(off, default=0) > COLOUR_TOLERANCE:
         return "other colours"
     return "right"
@@ -104,7 +104,7 @@ def main() -> None:
     rows = []
     for one in files:
         path = str(folder / one["file"])
-        words = {name: look(decode, path, one["numbers"]) for name, decode in there.items()}
+        words = {name: look(decode, path, one) for name, decode in there.items()}
         rows.append({"file": one["file"], **words})
     print("RESULT " + json.dumps({"decoders": list(there), "rows": rows}))
 

@@ -13,6 +13,7 @@ class Clock:
     """
 
     def __init__(self, *, order_alone: bool = False) -> None:
+        self._order_alone = order_alone
         self._wrong_shown, self._wrong_decoded = int(order_alone), 0
         self._last_shown: int | None = None
         self._last_decoded: int | None = None
@@ -25,6 +26,8 @@ class Clock:
             self._wrong_shown += self._last_shown is not None and shown <= self._last_shown
         self._last_decoded = shown if decoded is None else decoded
         self._last_shown = decoded if shown is None else shown
+        if decoded is None and self._order_alone:
+            return None  # the last pictures: what is said to be their time is their place in the file
         if shown is not None and (decoded is None or self._wrong_shown <= self._wrong_decoded):
             return shown
         return decoded

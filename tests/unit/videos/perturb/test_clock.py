@@ -21,4 +21,4 @@ def test_each_stands_in_if_the_other_is_missing() -> None:
 
 
 def test_an_avi_has_an_order_and_no_times() -> None:
-    assert moments((1, 2), (3, 3), (2, 4), order_alone=True) == [2, 3, 4]
+    assert moments((1, 2), (3, 3), (2, 4), (3, None), order_alone=True) == [2, 3, 4, None]
