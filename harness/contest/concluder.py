@@ -23,7 +23,7 @@ class Concluder(threading.Thread):
         self._fault: BaseException | None = None
 
     def put(self, asked: Conclusion) -> None:
-        """Have an entry concluded; twice is once."""
+        """Have an entry concluded; doing it twice changes nothing."""
         if asked.entry.run_id not in self._seen:
             self._seen.add(asked.entry.run_id)
             self._queue.put(asked)

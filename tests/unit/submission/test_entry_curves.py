@@ -52,7 +52,7 @@ def test_the_table_has_a_row_for_each_kind() -> None:
 
 @pytest.mark.parametrize("cuts", [[], GRID[1:], GRID[:1]])
 def test_what_is_no_grid_is_refused(cuts: list[dict[str, Any]]) -> None:
-    with pytest.raises(ValueError, match="no grid"):
+    with pytest.raises(ValueError, match="not a grid"):
         curves.read_points(_result(cuts), "private")
 
 
