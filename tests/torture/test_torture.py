@@ -8,13 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
+import damage
 from cases import variants
-from clip import Clip
+from clip import Clip, make
 from drawing import RATE, WAYS, draw, read, tone, tones
-from judge import Fate, judge
+from judge import Fate, judge, prepare
 from run import chosen
+
+from harness.core.errors import VideoError
 
 CASES = variants()
 PART = chosen(CASES, seed=20, share=0.09)
@@ -70,3 +75,35 @@ def test_tones_are_heard_where_they_start() -> None:
     starts = (0.1, 0.5, 1.234)
     assert np.allclose(tones(tone(2.0, starts)), starts, atol=0.002)
     assert tones(np.zeros(RATE, np.float32)) == []
+
+
+# --- thousands of ways to spoil a file, with the set's own clips as seeds ---
+
+SEEDS = ("mp4-h264", "mkv-vp9", "ts-mpeg2", "avi-mpeg4", "flv-h264", "ogg-theora", "mov-prores", "gif")
+DAMAGE = st.one_of(
+    st.builds(damage.Truncated, st.floats(0.01, 0.99)),
+    st.builds(damage.Flipped, st.integers(1, 60), st.floats(0, 0.5)),
+    st.builds(lambda start, end: damage.Blanked(start, start + end), st.floats(0, 0.7), st.floats(0, 0.3)),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("seeds")
+
+
+@pytest.mark.parametrize("name", SEEDS)
+@settings(max_examples=10, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(spoil=DAMAGE, seed=st.integers(0, 2**32 - 1))
+def test_whatever_is_spoilt_is_prepared_or_refused_by_name(
+    name: str, folder: Path, spoil: damage.Spoil, seed: int
+) -> None:
+    clip = next(clip for clip in CASES if clip.name == f"containers-{name}")
+    whole = folder / f"containers-{name}.{clip.ext}"
+    content = (whole if whole.exists() else make(clip, folder)).read_bytes()
+    path = folder / f"spoilt-{name}.{clip.ext}"
+    path.write_bytes(spoil(content, np.random.default_rng(seed)))
+    try:
+        prepare(path, folder / f"{name}-prepared.mp4")  # decodes again and compares with the plan
+    except VideoError as error:
+        assert path.name in str(error)  # noqa: PT017  (refusal is one of two good ends)

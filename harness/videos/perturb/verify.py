@@ -67,7 +67,8 @@ def _decode(path: Path) -> Verified:
                 digest.update(np.ascontiguousarray(plane).data)
             frames, width, height = frames + 1, frame.width, frame.height
         if stream.duration and stream.time_base:
-            end = float(stream.duration * stream.time_base)
+            # Where pictures at the start were lost, the first comes later than the sound.
+            end = float(((stream.start_time or 0) + stream.duration) * stream.time_base)
         return Verified(
             width=width,
             height=height,
