@@ -86,9 +86,9 @@ def look(folder: Path, files: list[dict[str, Any]]) -> dict[str, Any]:
     folder.chmod(0o755)
     said = client.containers.run(
         ensure_image(client, say=lambda text: None).reference,
-        ["/work/inside.py", "/work"],
+        ["/torture/inside.py", "/torture"],
         entrypoint="python3",
-        volumes={str(folder): {"bind": "/work", "mode": "ro"}},
+        volumes={str(folder): {"bind": "/torture", "mode": "ro"}},
         network_mode="none",
         remove=True,
     ).decode()
