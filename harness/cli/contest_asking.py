@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.cli.open_store import open_store
-from harness.contest.ledger import Done, Ledger
+from harness.contest.ledger import Accepted, Ledger
 from harness.contest.rules import Command, Refusal
 from harness.core.challenge import Challenge, load_challenge
 
@@ -31,13 +31,13 @@ def opened_ledger(challenge: Path, url: str) -> Iterator[tuple[Ledger, Challenge
         store.close()
 
 
-def ask(challenge: Path, url: str, command: Command, *, say: Callable[[Done], str]) -> None:
+def ask(challenge: Path, url: str, command: Command, *, say: Callable[[Accepted], str]) -> None:
     """Ask for one thing as the organiser, and say what came of it."""
     with opened_ledger(challenge, url) as (ledger, _loaded):
         tell(ledger.ask(command, now=now_()), ledger, say)
 
 
-def tell(answer: Done | Refusal, ledger: Ledger, say: Callable[[Done], str]) -> None:
+def tell(answer: Accepted | Refusal, ledger: Ledger, say: Callable[[Accepted], str]) -> None:
     """Print what came of a command.
 
     Raises:

@@ -16,7 +16,7 @@ from harness.cli.open_store import open_store
 from harness.cli.options import DEFAULT_STORE, ChallengeArgument, JsonOption, StoreOption, cache_folder
 from harness.contest.entries import find_entries
 from harness.contest.paces import paces_of
-from harness.contest.plan import Asked, NodeKind, Plan, PriceTable, load_prices
+from harness.contest.plan import Asked, CostPlan, NodeKind, PriceTable, load_prices
 from harness.contest.plan import plan as plan_of
 from harness.core.challenge import load_challenge
 from harness.core.errors import ConfigError
@@ -110,7 +110,7 @@ def measured_speed() -> float:
     return _speed(own) if own is not None else 0.0
 
 
-def in_words(found: Plan) -> str:
+def in_words(found: CostPlan) -> str:
     """Say a plan in a few lines."""
     unknown = ""
     if found.unknown:

@@ -32,7 +32,7 @@ from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
 from harness.contest.entries import find_entries
 from harness.contest.progress import progress_of
-from harness.contest.shard_job import Places, forget_old_journals
+from harness.contest.shard_job import ShardPlaces, forget_old_journals
 from harness.contest.shard_ledger import ATTEMPTS_MAX, ShardLedger
 from harness.core.blobs import BlobStore
 from harness.core.challenge import Challenge, load_challenge
@@ -139,7 +139,7 @@ def run(
         backend=ProcessOnNode()
         if sandbox is SandboxKind.PROCESS
         else DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime),
-        places=Places(scratch=scratch, store=blob_store),
+        places=ShardPlaces(scratch=scratch, store=blob_store),
         signing_key=key_from_environment(os.environ),
     )
     index = open_store(store)

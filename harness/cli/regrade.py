@@ -29,7 +29,7 @@ from harness.cli.progress import ConsoleObserver
 from harness.contest.regrade.corrections import frame_of, read_correction, unknown_dropped
 from harness.contest.regrade.ranks import Moved, ranks
 from harness.contest.regrade.register import register
-from harness.contest.regrade.regrade import Plan, Regraded, new_regrade, regrade_runs
+from harness.contest.regrade.regrade import RegradedRun, RegradePlan, new_regrade, regrade_runs
 from harness.contest.rules import Refusal
 from harness.core.challenge import load_challenge
 from harness.core.errors import ConfigError
@@ -89,7 +89,7 @@ def regrade(
         if unknown:
             raise ConfigError(f"no set has {', '.join(unknown[:10])}", place=drop, remedy="Correct the list.")
         observer.step("Scoring again")
-        plan = Plan(
+        plan = RegradePlan(
             regrade=new_regrade(datetime.now(UTC)),
             reason=reason,
             challenge=loaded.name,
@@ -145,7 +145,7 @@ def _show(moved: tuple[Moved, ...], by: SetName, decimals: int) -> None:
         _out.print(f"… and {len(moved) - ROWS_SHOWN} more; --output FILE writes all of them")
 
 
-def _say(found: Regraded, *, frames_changed: int, seconds: float) -> None:
+def _say(found: RegradedRun, *, frames_changed: int, seconds: float) -> None:
     for why in found.left_out[:ROWS_SHOWN]:
         _err.print(Text(f"left out: {why}", "yellow"))
     _out.print(f"{len(found.runs)} runs, {frames_changed} labels changed, {seconds:.1f} s", highlight=False)

@@ -17,7 +17,7 @@ from harness.cli.progress import ConsoleObserver
 from harness.core.errors import ConfigError
 from harness.diagnose.selfcheck.attack import Target
 from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours
-from harness.diagnose.selfcheck.run import Attacked, Progress, run_behaviours, to_json
+from harness.diagnose.selfcheck.run import Attacked, AttackProgress, run_behaviours, to_json
 from harness.image.container_engine import connect
 
 _out = Console()
@@ -40,7 +40,7 @@ def self_check(
         try:
             target = Target(backend=backend, client=client)
 
-            def attacking(progress: Progress) -> None:
+            def attacking(progress: AttackProgress) -> None:
                 observer.counting("attacks", progress.done, progress.total)
 
             findings = list(run_behaviours(behaviours, target, progress=attacking))

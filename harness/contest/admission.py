@@ -43,7 +43,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class AdmittedEntry:
     """An entry that was looked at: it runs, or `why_not` says why it cannot."""
 
     waiting: Waiting
@@ -60,7 +60,7 @@ class Entry:
         return self.folder.run_id
 
 
-def admit(common: Prepared, waiting: Waiting, turn: int) -> Entry:
+def admit(common: Prepared, waiting: Waiting, turn: int) -> AdmittedEntry:
     """Open and check a package, and make or find the run folder of its entry.
 
     Raises:
@@ -92,7 +92,7 @@ def admit(common: Prepared, waiting: Waiting, turn: int) -> Entry:
         isolation=common.isolation,
         sets_sha256=" ".join(ready.sha256 for ready in common.sets),
     )
-    return Entry(
+    return AdmittedEntry(
         waiting=waiting,
         turn=turn,
         folder=_folder(common, waiting, identity),
@@ -103,7 +103,7 @@ def admit(common: Prepared, waiting: Waiting, turn: int) -> Entry:
     )
 
 
-def shards(common: Prepared, entry: Entry) -> Mapping[SetName, tuple[Shard, ...]]:
+def shards(common: Prepared, entry: AdmittedEntry) -> Mapping[SetName, tuple[Shard, ...]]:
     """Cut every set for an entry, always the same way."""
     seed = entry.folder.seed()
     return {
@@ -117,7 +117,7 @@ def shards(common: Prepared, entry: Entry) -> Mapping[SetName, tuple[Shard, ...]
     }
 
 
-def jobs_of(common: Prepared, entry: Entry) -> tuple[NewJob, ...]:
+def jobs_of(common: Prepared, entry: AdmittedEntry) -> tuple[NewJob, ...]:
     """Return the jobs of an entry: one for each shard of each set."""
     return tuple(
         NewJob(

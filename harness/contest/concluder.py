@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from harness.contest.conclusion import Conclusion, conclude
-from harness.core.engines import Result
+from harness.core.engines import JobResult
 from harness.core.engines.local import LocalEngine
 from harness.core.errors import InfrastructureError
 
@@ -15,7 +15,7 @@ from harness.core.errors import InfrastructureError
 class Concluder(threading.Thread):
     """Scores and reports finished entries in its own process, so that shards do not wait for it."""
 
-    def __init__(self, then: Callable[[Result[Conclusion, object]], None]) -> None:
+    def __init__(self, then: Callable[[JobResult[Conclusion, object]], None]) -> None:
         super().__init__(name="concluder", daemon=True)
         self._then = then
         self._queue: queue.SimpleQueue[Conclusion | None] = queue.SimpleQueue()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from harness.contest.admission import Entry, Prepared, shards
+from harness.contest.admission import AdmittedEntry, Prepared, shards
 from harness.contest.disturbance import Disturbance, worst_of
 from harness.contest.shard_job import ShardDone
 from harness.contest.shard_ledger import Accepted
@@ -38,7 +38,7 @@ class Conclusion:
     """One entry whose shards are all accepted, or which cannot be run."""
 
     common: Prepared
-    entry: Entry
+    entry: AdmittedEntry
     jobs: tuple[Job, ...] = ()
     signing_key: Key | None = None
     stopped_early: str = ""  # why the private set was not finished

@@ -68,7 +68,7 @@ def worst_of(parts: Sequence[Disturbance]) -> Disturbance:
     )
 
 
-class Listener:
+class DisturbanceListener:
     """Listens to the cores that one run has claimed, from the outside.
 
     Args:

@@ -13,14 +13,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from harness.contest.admission import Entry, Prepared, admit, jobs_of, shards
+from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, shards
 from harness.contest.concluder import Concluder
 from harness.contest.conclusion import Conclusion, keep
 from harness.contest.entries import Waiting, in_turn
-from harness.contest.shard_job import BackendMaker, CancelledError, Places, ShardDone, ShardJob, run_shard
+from harness.contest.shard_job import (
+    BackendMaker,
+    CancelledError,
+    ShardDone,
+    ShardJob,
+    ShardPlaces,
+    run_shard,
+)
 from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
 from harness.contest.stopper import Stopper
-from harness.core.engines import Engine, Result
+from harness.core.engines import Engine, JobResult
 from harness.core.errors import HarnessError
 from harness.core.types import SetName
 from harness.results.result import read_result
@@ -44,7 +51,7 @@ class Watcher(Protocol):
     def accepted(self, job: Job, done: ShardDone) -> None:
         """Hear that a shard's outcome counts."""
 
-    def finished(self, entry: Entry) -> None:
+    def finished(self, entry: AdmittedEntry) -> None:
         """Hear that an entry has its result, or was given up."""
 
 
@@ -55,7 +62,7 @@ class Contest:
     common: Prepared
     waiting: Callable[[], tuple[Waiting, ...]]  # looked at again when everything is done
     backend: BackendMaker
-    places: Places
+    places: ShardPlaces
     signing_key: Key | None = None
 
 
@@ -89,7 +96,7 @@ class Driver:
         self._engine = engine
         self._watcher = watcher
         self._hand = _InHand()
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, AdmittedEntry] = {}
         self._todo: list[tuple[int, Waiting]] = []
         self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
@@ -169,7 +176,7 @@ class Driver:
             self._admit(one, turn)
             waiting = len(self._entries) - len(self._over)
 
-    def _admit(self, one: Waiting, turn: int) -> Entry:
+    def _admit(self, one: Waiting, turn: int) -> AdmittedEntry:
         entry = admit(self._contest.common, one, turn)
         self._entries[entry.run_id] = entry
         if entry.folder.result.is_file():
@@ -183,13 +190,13 @@ class Driver:
             self._conclude_if_done(entry)
         return entry
 
-    def _entry_of(self, job: Job) -> Entry | None:
+    def _entry_of(self, job: Job) -> AdmittedEntry | None:
         while job.run_id not in self._entries and self._todo:
             turn, one = self._todo.pop(0)
             self._admit(one, turn)
         return self._entries.get(job.run_id)
 
-    def _shard_job(self, job: Job, entry: Entry) -> ShardJob:
+    def _shard_job(self, job: Job, entry: AdmittedEntry) -> ShardJob:
         name, common = SetName(job.set_name), self._contest.common
         shard = shards(common, entry)[name][job.shard]
         entry.folder.stop(name, job.shard).unlink(missing_ok=True)
@@ -210,7 +217,7 @@ class Driver:
             stop=entry.folder.stop(name, job.shard),
         )
 
-    def _take(self, result: Result[ShardJob, ShardDone]) -> None:
+    def _take(self, result: JobResult[ShardJob, ShardDone]) -> None:
         """Offer the outcome of a shard to the database, which accepts it once or not at all."""
         key = result.job.key
         with self._hand.lock:
@@ -228,7 +235,7 @@ class Driver:
                 self._watcher.warn(f"{job.run_id}: {key.set_name} shard {key.shard}: {_why(result)}: {state}")
         self._conclude_if_done(entry)
 
-    def _conclude_if_done(self, entry: Entry) -> None:
+    def _conclude_if_done(self, entry: AdmittedEntry) -> None:
         jobs = self._ledger.of_run(entry.run_id)
         why = self._stopper.reason_to_stop(entry, jobs)
         if why and self._ledger.cancel(entry.run_id, why):
@@ -241,12 +248,12 @@ class Driver:
             self._over.add(entry.run_id)
             self._watcher.finished(entry)
 
-    def _conclusion(self, entry: Entry, jobs: tuple[Job, ...]) -> Conclusion:
+    def _conclusion(self, entry: AdmittedEntry, jobs: tuple[Job, ...]) -> Conclusion:
         return Conclusion(
             common=self._contest.common, entry=entry, jobs=jobs, signing_key=self._contest.signing_key
         )
 
-    def _concluded(self, result: Result[Conclusion, object]) -> None:
+    def _concluded(self, result: JobResult[Conclusion, object]) -> None:
         """Record a finished entry; runs in the concluder's thread."""
         entry = result.job.entry
         if result.error is not None:
@@ -296,6 +303,6 @@ class _Feed(Iterator[ShardJob]):
         return job
 
 
-def _why(result: Result[ShardJob, ShardDone]) -> str:
+def _why(result: JobResult[ShardJob, ShardDone]) -> str:
     error = result.error
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]

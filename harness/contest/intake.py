@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from harness.contest.ledger import Done, Ledger
+from harness.contest.ledger import Accepted, Ledger
 from harness.contest.rules import HARNESS, ORGANISER, Actor, Command, Refusal
 from harness.contest.rules.commands import RecordFailure, RecordScore, Submit, VoidAttempt
 from harness.contest.state import Entry
@@ -36,7 +36,7 @@ class Intake:
     """
 
     report: CheckReport
-    answer: Done | Refusal | None
+    answer: Accepted | Refusal | None
     entry: str
     package: Path | None
 
@@ -94,7 +94,7 @@ def hand_in(
     return Intake(report=report, answer=answer, entry=entry, package=kept)
 
 
-def record_run(ledger: Ledger, entry: Entry, folder: RunFolder, *, now: datetime) -> Done | Refusal:
+def record_run(ledger: Ledger, entry: Entry, folder: RunFolder, *, now: datetime) -> Accepted | Refusal:
     """Record the result of an entry's attempt, and the run into the index, both or neither.
 
     Raises:

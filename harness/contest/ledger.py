@@ -17,7 +17,7 @@ from harness.contest.state import Entry, State, Team, fold
 from harness.core.errors import ConfigError, ResultError
 from harness.results.store import Store, events
 from harness.results.store.chain import Record, verify
-from harness.results.store.events import ContestRow, EntryRow, OthersWereFaster, Standing, TeamRow
+from harness.results.store.events import ContestRow, EntryRow, OthersWereFaster, StoredStanding, TeamRow
 
 _ATTEMPTS = 50  # if others decide at the same time; each time one of them got on
 
@@ -25,7 +25,7 @@ Also = Callable[[sa.Connection, State, tuple[Event, ...]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
+class Accepted:
     """What a command came to: its events are on record."""
 
     events: tuple[Event, ...]
@@ -59,7 +59,7 @@ class Ledger:
 
     def ask(
         self, command: Command, *, now: datetime, by: Actor = ORGANISER, also: Also | None = None
-    ) -> Done | Refusal:
+    ) -> Accepted | Refusal:
         """Decide about a command on the newest state, and put what it comes to on record.
 
         Args:
@@ -105,7 +105,7 @@ class Ledger:
 
     def _decide(
         self, connection: sa.Connection, command: Command, now: datetime, by: Actor, also: Also | None
-    ) -> Done | Refusal:
+    ) -> Accepted | Refusal:
         events.take_turn(connection, self._challenge)
         before = self._catch_up(connection)
         decided = decide(before, command, now, by)
@@ -120,7 +120,7 @@ class Ledger:
             events.write_standing(connection, standing, records[-1])
         if also is not None:
             also(connection, after, decided)
-        return Done(events=decided, state=after)
+        return Accepted(events=decided, state=after)
 
     def _catch_up(self, connection: sa.Connection) -> State:
         known = self._known
@@ -137,10 +137,10 @@ class Ledger:
         return self._path
 
 
-def standing_of(state: State, before: State | None = None, *, path: str) -> Standing:
+def standing_of(state: State, before: State | None = None, *, path: str) -> StoredStanding:
     """Return the rows of a contest: those that changed since `before`, or all of them."""
     old = before or State()
-    return Standing(
+    return StoredStanding(
         contest=ContestRow(
             challenge=state.challenge,
             challenge_sha256=state.challenge_sha256,

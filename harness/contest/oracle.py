@@ -54,7 +54,7 @@ class Oracle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class OracleReading:
     """What an attacker had read after so many submissions, all of it correct."""
 
     submissions: int
@@ -91,7 +91,7 @@ def labels_at_once(oracle: Oracle) -> int:
     return count
 
 
-def attack_rounded(oracle: Oracle, labels: NDArray[np.bool_], *, submissions: int) -> Reading:
+def attack_rounded(oracle: Oracle, labels: NDArray[np.bool_], *, submissions: int) -> OracleReading:
     """Read labels from rounded scores, as many with each submission as fit.
 
     Args:
@@ -111,10 +111,10 @@ def attack_rounded(oracle: Oracle, labels: NDArray[np.bool_], *, submissions: in
         wrong += int(np.sum(guess != labels[probed]))
         known += probed.size
         used += 1
-    return Reading(submissions=max(used, 1), labels=known, wrong=wrong)
+    return OracleReading(submissions=max(used, 1), labels=known, wrong=wrong)
 
 
-def attack_ladder(oracle: Oracle, labels: NDArray[np.bool_], *, submissions: int) -> Reading:
+def attack_ladder(oracle: Oracle, labels: NDArray[np.bool_], *, submissions: int) -> OracleReading:
     """Read labels from the ladder, one with each submission if that is possible.
 
     From infinity: an awful answer to half of the videos is shown, tells how many of them are wrong, and
@@ -133,13 +133,13 @@ def attack_ladder(oracle: Oracle, labels: NDArray[np.bool_], *, submissions: int
     )
 
 
-def _descend(oracle: Oracle, labels: NDArray[np.bool_], submissions: int) -> Reading:
+def _descend(oracle: Oracle, labels: NDArray[np.bool_], submissions: int) -> OracleReading:
     step = oracle.step or 0.0
     top = weight_max(oracle.epsilon)
     ballast, probes = np.arange(oracle.videos // 2), np.arange(oracle.videos // 2, oracle.videos)
     fall = step * oracle.videos * _SAFE  # of the sum of losses, so that it is seen
     if top <= fall or top / oracle.videos <= step:  # one label cannot be seen, nor the ballast counted
-        return Reading(submissions=submissions, labels=0, wrong=0)
+        return OracleReading(submissions=submissions, labels=0, wrong=0)
     awful = _score(oracle, ballast, np.full(ballast.size, top), labels)
     shown = _multiple(awful, step)
     even = math.log(2.0) * (oracle.videos - ballast.size) / oracle.videos
@@ -165,10 +165,10 @@ def _descend(oracle: Oracle, labels: NDArray[np.bool_], submissions: int) -> Rea
         wrong += bool(guess != labels[probes[known]])
         known += 1
         used += 1
-    return Reading(submissions=used, labels=known, wrong=wrong)
+    return OracleReading(submissions=used, labels=known, wrong=wrong)
 
 
-def _climb(oracle: Oracle, labels: NDArray[np.bool_], submissions: int) -> Reading:
+def _climb(oracle: Oracle, labels: NDArray[np.bool_], submissions: int) -> OracleReading:
     scores = PublicScores(rule=ShownRule.LADDER, step=oracle.step or 0.0)
     known: list[tuple[int, bool]] = []
     shown: float | None = None
@@ -189,7 +189,7 @@ def _climb(oracle: Oracle, labels: NDArray[np.bool_], submissions: int) -> Readi
             continue  # a right guess would not have been shown, either: nothing was read
         known.append((video, right))
         wrong += bool(right != labels[video])
-    return Reading(submissions=max(used, 1), labels=len(known), wrong=wrong)
+    return OracleReading(submissions=max(used, 1), labels=len(known), wrong=wrong)
 
 
 def _would_show(oracle: Oracle, right: int, before: float | None, start: float) -> bool:

@@ -70,7 +70,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CostPlan:
     """What it comes to."""
 
     entries: int
@@ -108,7 +108,7 @@ def load_prices(path: Path) -> PriceTable:
         ) from error
 
 
-def plan(asked: Asked, prices: PriceTable) -> Plan:
+def plan(asked: Asked, prices: PriceTable) -> CostPlan:
     """Lay out every shard on the nodes, each on the place that is free first, and add up.
 
     That is how the driver gives them out, so what waits at the end is in it.
@@ -126,7 +126,7 @@ def plan(asked: Asked, prices: PriceTable) -> Plan:
     hours = max(free for free, _, _ in places) / HOUR_SECONDS
     busy = sum(free for free, _, _ in places) / HOUR_SECONDS
     nodes = sum(kind.count for kind in prices.nodes)
-    return Plan(
+    return CostPlan(
         entries=len(asked.entries),
         unknown=sum(pace is None for pace in asked.entries.values()),
         shards=len(tasks),

@@ -28,7 +28,7 @@ class RunProgress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class ContestProgress:
     """A whole contest."""
 
     runs: tuple[RunProgress, ...]
@@ -46,7 +46,7 @@ class Progress:
         return sum(run.state == state for run in self.runs)
 
 
-def progress_of(listed: Sequence[Job], *, places: int) -> Progress:
+def progress_of(listed: Sequence[Job], *, places: int) -> ContestProgress:
     """Sum up a contest.
 
     A shard that waits is expected to take what the accepted ones of its run took, or if there are none, what
@@ -89,7 +89,7 @@ def progress_of(listed: Sequence[Job], *, places: int) -> Progress:
                 ),
             )
         )
-    return Progress(
+    return ContestProgress(
         runs=tuple(runs),
         worker_seconds=sum(spent),
         videos_done=sum(one.videos for one in accepted.values()),

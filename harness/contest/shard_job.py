@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.contest.disturbance import Disturbance, Listener
+from harness.contest.disturbance import Disturbance, DisturbanceListener
 from harness.core.blobs import Blob, BlobStore
 from harness.core.errors import InfrastructureError
 from harness.core.locks import exclusive
@@ -49,7 +49,7 @@ class CancelledError(InfrastructureError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class ShardPlaces:
     """Where a node keeps things. Paths are the node's own."""
 
     scratch: Path  # journals of shards, and what was fetched; HARNESS_SCRATCH names another on a node
@@ -77,7 +77,7 @@ class ShardJob:
     sizes: tuple[int, ...]  # of the videos, in bytes
     order_seed: int
     terms: Terms
-    places: Places
+    places: ShardPlaces
     backend: BackendMaker
     stop: Path | None = None  # a file that comes to be when the shard is no longer wanted
 
@@ -117,7 +117,7 @@ def run_shard(job: ShardJob) -> ShardDone:
                 remedy="Bring the image to every node: docker save | docker load; see docs/cluster.md.",
             )
         with _opened(package_path, job) as package:
-            listener = Listener(claimed.cores, best=job.places.here / "probe.txt")
+            listener = DisturbanceListener(claimed.cores, best=job.places.here / "probe.txt")
             run = run_package(
                 package,
                 videos,
@@ -189,7 +189,7 @@ def _opened(path: Path, job: ShardJob) -> Iterator[Package]:
             remove_package(root)
 
 
-def _seen(job: ShardJob, listener: Listener, progress: SetProgress) -> None:
+def _seen(job: ShardJob, listener: DisturbanceListener, progress: SetProgress) -> None:
     del progress
     listener.listen()
     _stop_if_told(job)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from harness.contest.admission import Entry, Prepared
+from harness.contest.admission import AdmittedEntry, Prepared
 from harness.contest.conclusion import accepted_of
 from harness.contest.early_stopping import Bound, bound_by, hopeless, seconds_saved
 from harness.contest.shard_ledger import Accepted
@@ -33,14 +33,14 @@ class Stopper:
     saved_seconds: float = 0.0
     _best: dict[str, float] = field(default_factory=dict)
 
-    def finished(self, entry: Entry, result: Result) -> None:
+    def finished(self, entry: AdmittedEntry, result: Result) -> None:
         """Take note of a finished entry's private score."""
         score = result.sets[SetName.PRIVATE].score.log_loss if SetName.PRIVATE in result.sets else None
         if score is not None and result.isolation == self.common.isolation:
             team = entry.waiting.team
             self._best[team] = min(score, self._best.get(team, score))
 
-    def reason_to_stop(self, entry: Entry, jobs: Sequence[Job]) -> str:
+    def reason_to_stop(self, entry: AdmittedEntry, jobs: Sequence[Job]) -> str:
         """Say why an entry is to be stopped; empty if it is not. Looks only once its public set is done."""
         private = [job for job in jobs if job.set_name == SetName.PRIVATE.value]
         others = [job for job in jobs if job.set_name != SetName.PRIVATE.value]
@@ -67,7 +67,7 @@ class Stopper:
         write_text(entry.folder.path / "stopped_early.json", json.dumps(document, indent=1) + "\n")
         return why
 
-    def _bound(self, rule: EarlyStopping, entry: Entry, done: Sequence[Job], *, looks: int) -> Bound:
+    def _bound(self, rule: EarlyStopping, entry: AdmittedEntry, done: Sequence[Job], *, looks: int) -> Bound:
         ready = next(one for one in self.common.sets if one.name is SetName.PRIVATE)
         scoring = self.common.challenge.scoring
         outcomes = [one for job in done for one in accepted_of(entry.folder, job).run.outcomes]

@@ -21,7 +21,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class FindingRule:
     """One row of the table."""
 
     severity: Severity
@@ -68,15 +68,16 @@ def found(
     )
 
 
-def _rows(severity: Severity, rows: Mapping[str, tuple[str, str]]) -> dict[str, Rule]:
+def _rows(severity: Severity, rows: Mapping[str, tuple[str, str]]) -> dict[str, FindingRule]:
     return {
-        code: Rule(severity=severity, title=title, remedy=remedy) for code, (title, remedy) in rows.items()
+        code: FindingRule(severity=severity, title=title, remedy=remedy)
+        for code, (title, remedy) in rows.items()
     }
 
 
 _REPACK = "Make the zip with `harness pack FOLDER`."
 
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, FindingRule] = {
     **_rows(
         Severity.ERROR,
         {

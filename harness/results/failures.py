@@ -42,7 +42,7 @@ class FailureGroup:
     remedy: str = ""
 
 
-class Failed(Protocol):
+class FailedVideo(Protocol):
     """What may have failed: an outcome, or one joined with its label."""
 
     @property
@@ -59,7 +59,7 @@ class Failed(Protocol):
 
 
 def grouped(
-    outcomes: Iterable[Failed], *, limits: Limits | None = None, log_tail: str = "", message: str = ""
+    outcomes: Iterable[FailedVideo], *, limits: Limits | None = None, log_tail: str = "", message: str = ""
 ) -> tuple[FailureGroup, ...]:
     """Group what failed by kind, exception and place, the most frequent first.
 
@@ -69,7 +69,7 @@ def grouped(
         log_tail: The end of the package's log: some errors say more there than in their exception.
         message: Why the package never became ready: the words of videos that were not reached.
     """
-    found: dict[tuple[str, str, str], list[Failed]] = {}
+    found: dict[tuple[str, str, str], list[FailedVideo]] = {}
     for outcome in outcomes:
         if outcome.kind is OutcomeKind.PREDICTED:
             continue

@@ -17,8 +17,8 @@ from harness.core.locks import Waiting, exclusive
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.recipes import Recipe, actual_shares, expected_shares
 from harness.videos.prepare_one import (
-    Done,
-    Job,
+    RenderDone,
+    RenderJob,
     SourceVideo,
     file_sha256,
     neutral_name,
@@ -102,7 +102,7 @@ def prepare_set(
     for folder in (destination / VIDEOS, destination / RECORDS):
         folder.mkdir(parents=True, exist_ok=True)
     jobs = [
-        Job(source=source, recipe=recipe, set_seed=set_seed, cell=cell, destination=destination)
+        RenderJob(source=source, recipe=recipe, set_seed=set_seed, cell=cell, destination=destination)
         for source in sources
         for cell in range(max(1, len(recipe.cells)))
     ]
@@ -112,7 +112,9 @@ def prepare_set(
         return _recorded(finished, recipe, set_seed, destination)
 
 
-def _recorded(finished: Sequence[Done], recipe: Recipe, set_seed: int, destination: Path) -> PreparedSet:
+def _recorded(
+    finished: Sequence[RenderDone], recipe: Recipe, set_seed: int, destination: Path
+) -> PreparedSet:
     """Write the manifest, and take out of the folder what does not belong to the set."""
     records = [done.record for done in finished if done.record is not None]
     records.sort(key=lambda record: str(record["video_id"]))
@@ -129,8 +131,8 @@ def _recorded(finished: Sequence[Done], recipe: Recipe, set_seed: int, destinati
 
 
 def _follow(
-    engine: Engine, jobs: Sequence[Job], progress: Callable[[PrepareProgress], None] | None
-) -> Iterator[Done]:
+    engine: Engine, jobs: Sequence[RenderJob], progress: Callable[[PrepareProgress], None] | None
+) -> Iterator[RenderDone]:
     """Run the jobs and tell how far it is; our own faults are raised once the others are done."""
     faults: list[tuple[str, BaseException]] = []
     start, frames, read, written, reused, unreadable = time.monotonic(), 0, 0, 0, 0, 0

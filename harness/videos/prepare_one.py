@@ -36,7 +36,7 @@ class SourceVideo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class RenderJob:
     """One source, and in a grid one of its cells."""
 
     source: SourceVideo
@@ -47,7 +47,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
+class RenderDone:
     """What became of it."""
 
     source_id: str
@@ -61,14 +61,16 @@ def neutral_name(set_seed: int, source_id: str, cell: int = 0) -> str:
     return hashlib.sha256(f"{set_seed}\0{source_id}\0{cell}\0name".encode()).hexdigest()[:16] + ".mp4"
 
 
-def prepare_one(job: Job) -> Done:
+def prepare_one(job: RenderJob) -> RenderDone:
     """Render one video, or find it finished. Runs in a worker."""
     source, destination = job.source, job.destination
     try:
         info = probe(source.path)
         source_sha256 = file_sha256(source.path)
     except OSError as error:
-        return Done(source_id=source.source_id, record=None, reason=getattr(error, "message", str(error)))
+        return RenderDone(
+            source_id=source.source_id, record=None, reason=getattr(error, "message", str(error))
+        )
     planned = plan(job.recipe, set_seed=job.set_seed, video_id=source.source_id, info=info, cell=job.cell)
     name = neutral_name(job.set_seed, source.source_id, job.cell)
     key = _key(source_sha256, planned)
@@ -81,15 +83,15 @@ def prepare_one(job: Job) -> Done:
         current = finished | described
         if current != finished:
             write_json(record_path, current)
-        return Done(source_id=source.source_id, record=current, reused=True)
+        return RenderDone(source_id=source.source_id, record=current, reused=True)
     try:
         made = _rendered(source.path, info, planned, place)
     except _UnreadableError as error:
-        return Done(source_id=source.source_id, record=None, reason=str(error))
+        return RenderDone(source_id=source.source_id, record=None, reason=str(error))
     made["input"]["sha256"] = source_sha256
     record = described | {"video_id": name, "key": key} | made
     write_json(record_path, record)
-    return Done(source_id=source.source_id, record=record)
+    return RenderDone(source_id=source.source_id, record=record)
 
 
 class _UnreadableError(Exception):

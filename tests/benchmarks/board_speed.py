@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from harness.contest.board.data import BoardInput, Entry
+from harness.contest.board.data import BoardEntry, BoardInput
 from harness.contest.board.statistics import board_of
 from harness.core.types import SetName
 from harness.scoring.clusters import Bootstrap, sampling_of
@@ -37,7 +37,7 @@ def contest(entries: int, videos: int, people: int, samples: int) -> BoardInput:
     return BoardInput(
         challenge="speed",
         set_name=SetName.PUBLIC,
-        entries=tuple(Entry(team=f"team {one}", run_id=f"run {one}") for one in range(entries)),
+        entries=tuple(BoardEntry(team=f"team {one}", run_id=f"run {one}") for one in range(entries)),
         probability=probability,
         failed=np.zeros(entries, dtype=np.int64),
         fake=fake,

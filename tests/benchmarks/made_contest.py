@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.contest.board.data import Absent, BoardInput, Entry, VideoFacts
+from harness.contest.board.data import Absent, BoardEntry, BoardInput, VideoFacts
 from harness.core.challenge import load_challenge
 from harness.core.types import (
     FailureRule,
@@ -80,7 +80,9 @@ def made_input(*, entries: int, videos: int, people: int, seed: int = 0) -> Boar
     hard = 0.5 * rng.normal(size=people)[person] + math.sqrt(0.7) * rng.normal(size=videos)
     sign = np.where(fake, 1.0, -1.0)
     names = tuple(
-        Entry(team=f"team {number:03}", run_id=f"run-{number:03}", package="made", submitted=f"{number:05}")
+        BoardEntry(
+            team=f"team {number:03}", run_id=f"run-{number:03}", package="made", submitted=f"{number:05}"
+        )
         for number in range(entries)
     )
     answers = []
@@ -107,7 +109,7 @@ def made_input(*, entries: int, videos: int, people: int, seed: int = 0) -> Boar
         ),
         absent=(
             Absent(
-                entry=Entry(team="team that timed out", run_id="run-x"),
+                entry=BoardEntry(team="team that timed out", run_id="run-x"),
                 reason="the public set has no score; public: not one video was predicted (STARTUP_TIMEOUT)",
             ),
         ),

@@ -28,7 +28,7 @@ from example_run import example_run
 
 from harness.contest.regrade.columns import read_columns
 from harness.contest.regrade.corrections import Correction, SetFrame
-from harness.contest.regrade.regrade import Plan, regrade_runs
+from harness.contest.regrade.regrade import RegradePlan, regrade_runs
 from harness.core.types import Outcome, OutcomeKind, SetName, Verdict
 from harness.gateway.journal import Header, Journal, Line
 from harness.results.result import Result, write_result
@@ -78,7 +78,7 @@ def measure(root: Path, *, runs: int, videos: int, workers: int) -> dict[str, ob
         kept=np.arange(videos) % 1000 != 7,
         labels_sha256="cd" * 32,
     )
-    plan = Plan(
+    plan = RegradePlan(
         regrade="20300101-000000-abcdef",
         reason="benchmark",
         challenge="example",

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from harness.cli.contest_backends import ProcessOnNode
-from harness.contest.admission import Entry, Prepared
+from harness.contest.admission import AdmittedEntry, Prepared
 from harness.contest.driver import Contest, Driver
 from harness.contest.entries import find_entries
 from harness.contest.progress import progress_of
-from harness.contest.shard_job import Places, ShardDone
+from harness.contest.shard_job import ShardDone, ShardPlaces
 from harness.contest.shard_ledger import ShardLedger
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.contest import ContestRules, EarlyStopping, StopRule
@@ -53,7 +53,7 @@ class Watcher:
         self.order.append(f"{job.team}/{job.entry}")
         self.then(job)
 
-    def finished(self, entry: Entry) -> None:
+    def finished(self, entry: AdmittedEntry) -> None:
         self.finished_runs.append(entry.run_id)
 
 
@@ -82,7 +82,7 @@ class Bench:
             common=self.common,
             waiting=lambda: find_entries(self.folder / "entries"),
             backend=ProcessOnNode(),
-            places=Places(scratch=self.folder / "scratch"),
+            places=ShardPlaces(scratch=self.folder / "scratch"),
         )
         return Driver(contest, self.ledger, LocalEngine(workers), watcher).run()
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.contest.admission import Entry
-from harness.contest.progress import HOUR_SECONDS, Progress, progress_of
+from harness.contest.admission import AdmittedEntry
+from harness.contest.progress import HOUR_SECONDS, ContestProgress, progress_of
 from harness.contest.shard_job import ShardDone
 from harness.contest.shard_ledger import ShardLedger
 from harness.core.limits import seconds_in_words
@@ -45,7 +45,7 @@ class Lines:
         if words:
             self.warn(f"{job.run_id}, {job.set_name} shard {job.shard}: {words}")
 
-    def finished(self, entry: Entry) -> None:
+    def finished(self, entry: AdmittedEntry) -> None:
         """One line for an entry."""
         progress = progress_of(self._ledger.listed(), places=self._places)
         over = sum(run.state in {"done", "failed", "cancelled"} for run in progress.runs)
@@ -56,7 +56,7 @@ class Lines:
 
 
 def status_table(
-    progress: Progress, driver: DriverRow | None, price_per_hour: float
+    progress: ContestProgress, driver: DriverRow | None, price_per_hour: float
 ) -> tuple[Table, dict[str, Any]]:
     """Return a contest as a table for people and as JSON."""
     at_work = driver is not None and driver.driver is not None
@@ -86,7 +86,7 @@ def status_table(
     return table, document
 
 
-def _outcome(entry: Entry) -> str:
+def _outcome(entry: AdmittedEntry) -> str:
     if not entry.folder.result.is_file():
         return "no result: given up or cancelled"
     result = read_result(entry.folder.result)
@@ -95,7 +95,7 @@ def _outcome(entry: Entry) -> str:
     return f"{public.verdict}" + ("" if loss is None else f", public log loss {loss:.4f}")
 
 
-def _left(progress: Progress) -> str:
+def _left(progress: ContestProgress) -> str:
     if progress.left_seconds is None:
         return f"{progress.shards_left} shards left"
     if progress.shards_left == 0:
@@ -103,7 +103,7 @@ def _left(progress: Progress) -> str:
     return f"about {seconds_in_words(progress.left_seconds)} left"
 
 
-def _cost(progress: Progress, price_per_hour: float) -> str:
+def _cost(progress: ContestProgress, price_per_hour: float) -> str:
     hours = progress.worker_seconds / HOUR_SECONDS
     return f"{hours:.3g} hours of a place" + (
         f", {progress.cost(price_per_hour):.2f} spent" if price_per_hour else ""

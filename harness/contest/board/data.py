@@ -13,7 +13,7 @@ from harness.scoring.clusters import Bootstrap, Floats, Sampling
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class BoardEntry:
     """Who answered. Only entries with a score are on a board."""
 
     team: str
@@ -26,7 +26,7 @@ class Entry:
 class Absent:
     """An entry without a score: it has no place, and this is why."""
 
-    entry: Entry
+    entry: BoardEntry
     reason: str
 
 
@@ -49,7 +49,7 @@ class BoardInput:
 
     challenge: str
     set_name: SetName
-    entries: tuple[Entry, ...]
+    entries: tuple[BoardEntry, ...]
     probability: Floats  # (V, E): P(fake) as scored, the published constant if a video failed
     failed: NDArray[np.int64]  # (E,): videos without an answer
     fake: NDArray[np.bool_]  # (V,)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.contest.board.data import Absent, BoardInput, Entry, VideoFacts
+from harness.contest.board.data import Absent, BoardEntry, BoardInput, VideoFacts
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError, ResultError
 from harness.core.types import SetName
@@ -89,7 +89,7 @@ def board_input(
         ConfigError: not one entry has answers to these videos.
     """
     place = {video.video_id: index for index, video in enumerate(ready.videos)}
-    kept: list[tuple[Entry, Floats, int]] = []
+    kept: list[tuple[BoardEntry, Floats, int]] = []
     absent = list(entered.absent)
     for number, row in enumerate(entered.standing, start=1):
         folder = RunFolder(path=runs_root / row.run_id)
@@ -183,5 +183,7 @@ def _reasons(folder: RunFolder) -> Iterator[str]:
             yield f"{name}: {one.score.reason}"
 
 
-def _entry(row: RunRow) -> Entry:
-    return Entry(team=row.team or "", run_id=row.run_id, package=row.package, submitted=row.submitted or "")
+def _entry(row: RunRow) -> BoardEntry:
+    return BoardEntry(
+        team=row.team or "", run_id=row.run_id, package=row.package, submitted=row.submitted or ""
+    )

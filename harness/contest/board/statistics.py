@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contest.board.data import Absent, BoardInput, Entry
+from harness.contest.board.data import Absent, BoardEntry, BoardInput
 from harness.contest.board.forecast import Forecast, forecast_of
 from harness.contest.board.plan import Separation, separation_of
 from harness.contest.board.resample import Joint, joint_of, ranks_of
@@ -50,7 +50,7 @@ class Difference:
 class Standing:
     """One entry's line of the board."""
 
-    entry: Entry
+    entry: BoardEntry
     place: int  # 1 is the best; entries of equal rounded scores share one
     log_loss: float
     interval: Interval | None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from harness.contest.ledger import Done, Ledger
-from harness.contest.regrade.regrade import Regraded
+from harness.contest.ledger import Accepted, Ledger
+from harness.contest.regrade.regrade import RegradedRun
 from harness.contest.rules import Refusal
 from harness.contest.rules.commands import RecordRegrade
 from harness.contest.state import EntryStatus
@@ -18,8 +18,8 @@ from harness.results.store import Store, runs
 
 
 def register(
-    store: Store, challenge: str, runs_root: Path, found: Regraded, *, reason: str, now: datetime
-) -> Done | Refusal | None:
+    store: Store, challenge: str, runs_root: Path, found: RegradedRun, *, reason: str, now: datetime
+) -> Accepted | Refusal | None:
     """Renew the rows of the runs that the index knows, and tell the contest, both or neither.
 
     Returns:
@@ -48,7 +48,7 @@ def register(
     )
 
 
-def _renew(connection: sa.Connection, runs_root: Path, found: Regraded) -> None:
+def _renew(connection: sa.Connection, runs_root: Path, found: RegradedRun) -> None:
     known = {row.run_id for row in runs.all_runs(connection)}
     for one in found.runs:
         if one.run_id in known:

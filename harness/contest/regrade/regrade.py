@@ -34,7 +34,7 @@ RUNS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RegradePlan:
     """What a regrade does. It goes to every worker."""
 
     regrade: str
@@ -62,7 +62,7 @@ class Graded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Regraded:
+class RegradedRun:
     """The outcome of a regrade."""
 
     regrade: str
@@ -77,11 +77,11 @@ def new_regrade(now: datetime) -> str:
 
 def regrade_runs(
     runs_root: Path,
-    plan: Plan,
+    plan: RegradePlan,
     *,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Regraded:
+) -> RegradedRun:
     """Score every finished run of a challenge again.
 
     Args:
@@ -112,7 +112,7 @@ def regrade_runs(
             place=runs_root,
             remedy="Name the folder of the runs with --runs.",
         )
-    found_all = Regraded(
+    found_all = RegradedRun(
         regrade=plan.regrade,
         runs=tuple(sorted(graded, key=lambda one: one.run_id)),
         left_out=tuple(sorted(left_out)),
@@ -123,7 +123,7 @@ def regrade_runs(
     return found_all
 
 
-def grade(folder: RunFolder, plan: Plan) -> Graded | str:
+def grade(folder: RunFolder, plan: RegradePlan) -> Graded | str:
     """Score one run again, and write its new result if the plan says so; or say why not.
 
     Raises:
@@ -164,13 +164,13 @@ def grade(folder: RunFolder, plan: Plan) -> Graded | str:
     )
 
 
-def _grade_chunk(job: tuple[Plan, Sequence[Path]]) -> tuple[list[Graded], list[str]]:
+def _grade_chunk(job: tuple[RegradePlan, Sequence[Path]]) -> tuple[list[Graded], list[str]]:
     plan, paths = job
     found = [grade(RunFolder(path=path), plan) for path in paths]
     return [one for one in found if isinstance(one, Graded)], [one for one in found if isinstance(one, str)]
 
 
-def _unfit(before: Result, folder: RunFolder, plan: Plan) -> str:
+def _unfit(before: Result, folder: RunFolder, plan: RegradePlan) -> str:
     if before.run_id != folder.run_id:
         return f"{folder.run_id}: holds the result of {before.run_id}"
     if before.challenge.name != plan.challenge:
@@ -193,7 +193,7 @@ def _disagree(before: Result, columns: Mapping[SetName, Columns], folder: RunFol
     return ""
 
 
-def _facts(plan: Plan, before: Result, of_sha256: str) -> RegradeFacts:
+def _facts(plan: RegradePlan, before: Result, of_sha256: str) -> RegradeFacts:
     frames = [plan.frames[name] for name in before.sets]
     return RegradeFacts(
         regrade=plan.regrade,
@@ -222,7 +222,7 @@ def _write(folder: RunFolder, document: dict[str, object], key: Key | None) -> N
         ) from error
 
 
-def _record(plan: Plan, found: Regraded) -> str:
+def _record(plan: RegradePlan, found: RegradedRun) -> str:
     document = {
         "schema_version": 1,
         "regrade": plan.regrade,

@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result(Generic[Job, Value]):
+class JobResult(Generic[Job, Value]):
     """What happened to one job: exactly one of `value` and `error` counts, as `ok` says."""
 
     job: Job
@@ -47,6 +47,6 @@ class WorkerDiedError(RuntimeError):
 class Engine(Protocol):
     """Runs a function over jobs, somewhere."""
 
-    def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[Result[Job, Value]]:
+    def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[JobResult[Job, Value]]:
         """Yield one result per job, in the order they finish. Function and jobs must pickle."""
         ...

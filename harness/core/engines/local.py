@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Generic
 
-from harness.core.engines import Job, Result, Value, WorkerDiedError
+from harness.core.engines import Job, JobResult, Value, WorkerDiedError
 from harness.core.errors import ConfigError
 
 
@@ -52,7 +52,7 @@ class LocalEngine:
             raise ConfigError(f"{chosen} workers are requested", remedy="Give 0 (in this process) or more.")
         self.workers = chosen
 
-    def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[Result[Job, Value]]:
+    def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[JobResult[Job, Value]]:
         """Yield one result per job, in the order they finish."""
         if self.workers == 0:
             for job in jobs:
@@ -65,11 +65,11 @@ class LocalEngine:
             pool.close()
 
 
-def _run(function: Callable[[Job], Value], job: Job) -> Result[Job, Value]:
+def _run(function: Callable[[Job], Value], job: Job) -> JobResult[Job, Value]:
     try:
-        return Result(job=job, value=function(job))
+        return JobResult(job=job, value=function(job))
     except Exception as error:  # noqa: BLE001  (the seam's promise: an exception is a value for the caller)
-        return Result(job=job, error=error, traceback=traceback.format_exc())
+        return JobResult(job=job, error=error, traceback=traceback.format_exc())
 
 
 class _Pool(Generic[Job, Value]):
@@ -81,7 +81,7 @@ class _Pool(Generic[Job, Value]):
         self._limit = limit
         self._workers: list[_Worker[Job]] = []
 
-    def run(self, jobs: Iterator[Job]) -> Iterator[Result[Job, Value]]:
+    def run(self, jobs: Iterator[Job]) -> Iterator[JobResult[Job, Value]]:
         """Yield one result per job, as they finish."""
         while True:
             self._hand_out(jobs)
@@ -125,7 +125,7 @@ class _Pool(Generic[Job, Value]):
         with contextlib.suppress(BrokenPipeError):  # it has died while idle: the end of its pipe is read next
             worker.connection.send(job)
 
-    def _collect(self, worker: _Worker[Job]) -> Result[Job, Value] | None:
+    def _collect(self, worker: _Worker[Job]) -> JobResult[Job, Value] | None:
         """Read what a worker says; None if that was not yet a result."""
         job: Job = worker.job  # type: ignore[assignment]  # a busy worker has one
         try:
@@ -137,9 +137,9 @@ class _Pool(Generic[Job, Value]):
             return None
         worker.job, worker.busy = None, False
         value, error, text = said
-        return Result(job=job, value=value, error=error, traceback=text)
+        return JobResult(job=job, value=value, error=error, traceback=text)
 
-    def _bury(self, worker: _Worker[Job], job: Job) -> Result[Job, Value] | None:
+    def _bury(self, worker: _Worker[Job], job: Job) -> JobResult[Job, Value] | None:
         worker.process.join()
         worker.connection.close()
         self._workers.remove(worker)
@@ -147,7 +147,7 @@ class _Pool(Generic[Job, Value]):
             self._give(self._started(), job)
             return None
         died = WorkerDiedError(f"the worker process ended with exit code {worker.process.exitcode}")
-        return Result(job=job, error=died, worker_died=True)
+        return JobResult(job=job, error=died, worker_died=True)
 
 
 def _serve(connection: Connection, function: Callable[[Job], Value]) -> None:

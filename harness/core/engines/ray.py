@@ -21,7 +21,7 @@ from importlib import import_module
 from typing import Any
 
 from harness import __version__
-from harness.core.engines import Job, Result, Value, WorkerDiedError
+from harness.core.engines import Job, JobResult, Value, WorkerDiedError
 from harness.core.errors import ConfigError, EngineUnavailableError
 
 NO_NODE_SECONDS = 300.0  # without a node that has room for one job before the work is given up
@@ -128,7 +128,7 @@ class RayEngine:
         """Return how many jobs the living nodes can hold at a time, were they empty."""
         return sum(_places(node["Resources"], self.need) for node in self.nodes())
 
-    def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[Result[Job, Value]]:
+    def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[JobResult[Job, Value]]:
         """Yield one result per job, in the order they finish. Jobs are taken as places become free.
 
         Raises:
@@ -152,7 +152,7 @@ class RayEngine:
                 done, _ = self._ray.wait(list(flying), timeout=POLL_SECONDS)
                 for reference in done:
                     job, tries = flying.pop(reference)
-                    result: Result[Job, Value] = self._collect(reference, job)
+                    result: JobResult[Job, Value] = self._collect(reference, job)
                     if result.worker_died and tries < self._retries:
                         flying[remote.remote(payload, job)] = (job, tries + 1)
                     else:
@@ -160,14 +160,14 @@ class RayEngine:
         finally:
             self._abandon(list(flying))
 
-    def _collect(self, reference: Any, job: Job) -> Result[Job, Value]:
+    def _collect(self, reference: Any, job: Job) -> JobResult[Job, Value]:
         try:
             value, error, text = self._ray.get(reference)
         except self._ray.exceptions.RayError as cause:
             words = str(cause).strip().splitlines()
             died = WorkerDiedError(f"{type(cause).__name__}: {words[0] if words else 'no word of it'}")
-            return Result(job=job, error=died, worker_died=True)
-        return Result(job=job, value=value, error=error, traceback=text)
+            return JobResult(job=job, error=died, worker_died=True)
+        return JobResult(job=job, value=value, error=error, traceback=text)
 
     def _abandon(self, references: list[Any]) -> None:
         """Have what still runs end: kindly, so that containers are removed, and then by force."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.challenge import Challenge
-from harness.core.engines import Engine, Result, WorkerDiedError
+from harness.core.engines import Engine, JobResult, WorkerDiedError
 from harness.core.engines.local import LocalEngine
 from harness.core.errors import VideoError
 from harness.core.types import SetName
@@ -94,7 +94,7 @@ def _read(
     """Read every file once; keep what cannot be read apart from our own faults, which are raised."""
     traits: dict[Path, Traits] = {}
     unreadable: dict[Path, str] = {}
-    results: Iterator[Result[TraitsJob, Traits]] = engine.map(read_traits, jobs)
+    results: Iterator[JobResult[TraitsJob, Traits]] = engine.map(read_traits, jobs)
     for done, result in enumerate(results, start=1):
         path = result.job.path
         if isinstance(result.error, VideoError | WorkerDiedError):

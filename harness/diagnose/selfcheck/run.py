@@ -28,7 +28,7 @@ class Attacked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class AttackProgress:
     """How far it is, before each attack."""
 
     done: int
@@ -37,7 +37,7 @@ class Progress:
 
 
 def run_behaviours(
-    behaviours: Sequence[Behaviour], target: Target, *, progress: Callable[[Progress], None]
+    behaviours: Sequence[Behaviour], target: Target, *, progress: Callable[[AttackProgress], None]
 ) -> Iterator[Attacked]:
     """Make one attack after the other.
 
@@ -45,7 +45,7 @@ def run_behaviours(
         InfrastructureError: our fault or the host's: nothing can be said of the sandbox.
     """
     for number, behaviour in enumerate(behaviours):
-        progress(Progress(done=number, total=len(behaviours), name=behaviour.name))
+        progress(AttackProgress(done=number, total=len(behaviours), name=behaviour.name))
         observed = attack(behaviour, target)
         checks = judge(behaviour, observed)
         yield Attacked(

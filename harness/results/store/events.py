@@ -74,7 +74,7 @@ class EntryRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class StoredStanding:
     """The rows of a contest after an append: those that changed, or all of them."""
 
     contest: ContestRow  # its `events` and `head_sha256` are filled in on writing
@@ -139,7 +139,7 @@ def read(connection: sa.Connection, challenge: str, *, after: int = 0) -> tuple[
     return tuple(Record(**row) for row in connection.execute(query).mappings())
 
 
-def write_standing(connection: sa.Connection, standing: Standing, head: Record) -> None:
+def write_standing(connection: sa.Connection, standing: StoredStanding, head: Record) -> None:
     """Write the rows of a contest after its events, in the events' own transaction."""
     contest = asdict(standing.contest) | {"events": head.number, "head_sha256": head.sha256}
     name = standing.contest.challenge

@@ -16,7 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from harness.core.errors import RecipeError
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Encoding, Plan, build_plan
-from harness.videos.perturb.registry import CATALOGUE_VERSION, SEVERITIES, Stage, catalogue, find, generator
+from harness.videos.perturb.registry import (
+    CATALOGUE_VERSION,
+    SEVERITIES,
+    LifeStage,
+    catalogue,
+    find,
+    generator,
+)
 from harness.videos.perturb.steps import Canvas
 from harness.videos.probe import VideoInfo
 
@@ -45,8 +52,10 @@ class KindRule(_Strict):
         find(self.name)
         if not any(self.severities):
             raise ValueError("all severities have weight 0")
-        if self.stage is not None and self.stage.upper() not in Stage.__members__:
-            raise ValueError(f"no stage {self.stage!r}; use one of {', '.join(Stage.__members__).lower()}")
+        if self.stage is not None and self.stage.upper() not in LifeStage.__members__:
+            raise ValueError(
+                f"no stage {self.stage!r}; use one of {', '.join(LifeStage.__members__).lower()}"
+            )
         return self
 
 
@@ -226,7 +235,7 @@ def _weighted(rng: Generator, items: Sequence[Item], weights: Sequence[float]) -
 
 
 def _rank(rule: KindRule) -> tuple[int, str]:
-    stage = find(rule.name).stage if rule.stage is None else Stage[rule.stage.upper()]
+    stage = find(rule.name).stage if rule.stage is None else LifeStage[rule.stage.upper()]
     return int(stage), rule.name
 
 

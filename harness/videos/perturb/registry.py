@@ -56,7 +56,7 @@ class Family(StrEnum):
     DISTRACTOR = "distractor"
 
 
-class Stage(IntEnum):
+class LifeStage(IntEnum):
     """Where in a video's life a change belongs; plans are rendered in this order."""
 
     GEOMETRY = 1  # how the camera saw it
@@ -85,7 +85,7 @@ class Perturbation:
 
     name: str
     family: Family
-    stage: Stage
+    stage: LifeStage
     group: str  # kinds of one group are never combined
     imitates: str  # first paragraph of the docstring
     unit: str
@@ -122,7 +122,7 @@ _KINDS: dict[str, Perturbation] = {}  # filled by the decorator as `catalogue()`
 def perturbation(
     *,
     family: Family,
-    stage: Stage,
+    stage: LifeStage,
     group: str,
     unit: str,
     source: str,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.contest.board.data import Absent, BoardInput, Entry, VideoFacts
+from harness.contest.board.data import Absent, BoardEntry, BoardInput, VideoFacts
 from harness.contest.board.export import board_csv, board_json
 from harness.contest.board.page import board_page, verdict_of
 from harness.contest.board.plan import Components, components_of, sizes_for
@@ -40,7 +40,7 @@ def contest(
         challenge="<made>",
         set_name=SetName.PUBLIC,
         entries=tuple(
-            Entry(
+            BoardEntry(
                 team=(names or [])[number] if names else f"team {number}",
                 run_id=f"run {number}",
                 submitted=str(number),
@@ -56,7 +56,7 @@ def contest(
             perturbations=tuple({"blur": index % 6} if index % 6 else {} for index in range(videos)),
             cells=tuple({"site": ("studio", "street")[index // 2 % 2]} for index in range(videos)),
         ),
-        absent=(Absent(entry=Entry(team="late", run_id="run x"), reason="<b>TIME_LIMIT</b>"),),
+        absent=(Absent(entry=BoardEntry(team="late", run_id="run x"), reason="<b>TIME_LIMIT</b>"),),
         bootstrap=FEW,
         private_clusters=300,
     )

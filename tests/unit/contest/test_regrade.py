@@ -16,7 +16,7 @@ from harness.contest.regrade.columns import columns_path, read_columns
 from harness.contest.regrade.corrections import Correction, SetFrame
 from harness.contest.regrade.doubts import doubts_csv, doubts_of, good_answers
 from harness.contest.regrade.ranks import ranks
-from harness.contest.regrade.regrade import Plan, Regraded, new_regrade, regrade_runs
+from harness.contest.regrade.regrade import RegradedRun, RegradePlan, new_regrade, regrade_runs
 from harness.core.errors import ConfigError, ResultError
 from harness.core.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
 from harness.gateway.journal import Header, Journal, Line
@@ -54,8 +54,8 @@ def frame(**changes: object) -> SetFrame:
     return replace(plain, **changes)  # type: ignore[arg-type]  # named at each call
 
 
-def plan(one: SetFrame, correction: Correction | None = None, **changes: object) -> Plan:
-    made = Plan(
+def plan(one: SetFrame, correction: Correction | None = None, **changes: object) -> RegradePlan:
+    made = RegradePlan(
         regrade=new_regrade(datetime.now(UTC)),
         reason="wrong labels",
         challenge="example",
@@ -126,7 +126,7 @@ def finished(root: Path, template: Result, number: int, found: list[Outcome]) ->
     return folder
 
 
-def graded(root: Path, made: Plan) -> Regraded:
+def graded(root: Path, made: RegradePlan) -> RegradedRun:
     return regrade_runs(root, made, workers=0)
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from harness.contest.ledger import Done, Ledger, rebuild, restore
+from harness.contest.ledger import Accepted, Ledger, rebuild, restore
 from harness.contest.rules import Refusal, Rule
 from harness.contest.rules import commands as cm
 from harness.core.contest import ContestRules
@@ -52,8 +52,8 @@ def rules(**changes: object) -> ContestRules:
 def begin(store: Store, **changes: object) -> Ledger:
     ledger = Ledger(store, "c", path="/somewhere/challenge.toml")
     made = cm.CreateContest(challenge="c", challenge_sha256=SHA, public_decimals=4, rules=rules(**changes))
-    assert isinstance(ledger.ask(made, now=NOON), Done)
-    assert isinstance(ledger.ask(cm.RegisterTeam(team="us", name="Us"), now=NOON), Done)
+    assert isinstance(ledger.ask(made, now=NOON), Accepted)
+    assert isinstance(ledger.ask(cm.RegisterTeam(team="us", name="Us"), now=NOON), Accepted)
     return ledger
 
 
@@ -188,7 +188,7 @@ def test_what_else_is_written_with_a_decision_is_there_exactly_if_the_decision_i
     def also(connection: sa.Connection, _state: object, _events: object) -> None:
         jobs.enqueue(connection, [NewJob(key=KEY, challenge="c")], now=NOON)
 
-    assert isinstance(ledger.ask(submission("e1"), now=NOON, also=also), Done)
+    assert isinstance(ledger.ask(submission("e1"), now=NOON, also=also), Accepted)
     again = ledger.ask(submission("e2"), now=NOON, also=lambda *_: pytest.fail("refused"))
     assert isinstance(again, Refusal)
     assert again.rule is Rule.TOTAL
@@ -207,7 +207,8 @@ def _hand_in(url: str, writer: int) -> int:
     ledger = Ledger(store, "c")
     try:
         return sum(
-            isinstance(ledger.ask(submission(f"e{writer}-{number}"), now=NOON), Done) for number in range(8)
+            isinstance(ledger.ask(submission(f"e{writer}-{number}"), now=NOON), Accepted)
+            for number in range(8)
         )
     finally:
         store.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from harness.videos.perturb.registry import AudioEffect, Family, Stage, draw_seed, perturbation
+from harness.videos.perturb.registry import AudioEffect, Family, LifeStage, draw_seed, perturbation
 from harness.videos.perturb.steps import Canvas, Step
 
 AUGMENTER = Family.AUGMENTER
@@ -12,7 +12,7 @@ AUGMENTER = Family.AUGMENTER
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.AUDIO,
+    stage=LifeStage.AUDIO,
     group="audio",
     audio=AudioEffect.CHANGED,
     unit="amplitude of white noise, share of full scale",
@@ -32,7 +32,7 @@ def audio_noise(canvas: Canvas, rng: Generator, *, amplitude: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.AUDIO,
+    stage=LifeStage.AUDIO,
     group="audio",
     audio=AudioEffect.CHANGED,
     unit="cut-off, Hz",
@@ -46,7 +46,7 @@ def audio_low_pass(canvas: Canvas, rng: Generator, *, hertz: int) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.AUDIO,
+    stage=LifeStage.AUDIO,
     group="audio",
     audio=AudioEffect.CHANGED,
     unit="milliseconds against the picture, either way; at most half the video",
@@ -63,7 +63,7 @@ def audio_shift(canvas: Canvas, rng: Generator, *, milliseconds: int) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.AUDIO,
+    stage=LifeStage.AUDIO,
     group="audio",
     audio=AudioEffect.CHANGED,
     unit="samples per second, brought back to 48,000 afterwards",

@@ -8,7 +8,7 @@ from numpy.random import Generator
 
 from harness.videos.perturb.drawing.blur import SoftBlur
 from harness.videos.perturb.drawing.warp import MirrorFrom, rotated
-from harness.videos.perturb.registry import AudioEffect, Family, Stage, draw_seed, perturbation
+from harness.videos.perturb.registry import AudioEffect, Family, LifeStage, draw_seed, perturbation
 from harness.videos.perturb.steps import Canvas, FinalEncode, Step, even, resized
 
 AUGMENTER = Family.AUGMENTER
@@ -16,7 +16,7 @@ AUGMENTER = Family.AUGMENTER
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.OPTICS,
+    stage=LifeStage.OPTICS,
     group="blur",
     in_contest=True,
     unit="σ, pixels at 720 lines",
@@ -30,7 +30,7 @@ def gaussian_blur(canvas: Canvas, rng: Generator, *, sigma: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="brightness",
     in_contest=True,
     unit="change of luma, share of the range",
@@ -44,7 +44,7 @@ def brighter(canvas: Canvas, rng: Generator, *, level: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="brightness",
     in_contest=True,
     unit="change of luma, share of the range",
@@ -63,7 +63,7 @@ def _contrast(factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="contrast",
     in_contest=True,
     unit="factor",
@@ -77,7 +77,7 @@ def more_contrast(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="contrast",
     in_contest=True,
     unit="factor",
@@ -91,7 +91,7 @@ def less_contrast(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.TIME,
+    stage=LifeStage.TIME,
     group="rate",
     in_contest=True,
     unit="frames per second, at most",
@@ -110,7 +110,7 @@ def frame_rate(canvas: Canvas, rng: Generator, *, rate: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="saturation",
     in_contest=True,
     unit="share of colour taken away",
@@ -125,7 +125,7 @@ def grayscale(canvas: Canvas, rng: Generator, *, removed: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="mirror",
     in_contest=True,
     unit="share of the video mirrored, its end",
@@ -142,7 +142,7 @@ def horizontal_flip(canvas: Canvas, rng: Generator, *, share: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.AUDIO,
+    stage=LifeStage.AUDIO,
     group="audio",
     in_contest=True,
     audio=AudioEffect.REMOVED,
@@ -157,7 +157,7 @@ def audio_removal(canvas: Canvas, rng: Generator, *, removed: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.SENSOR,
+    stage=LifeStage.SENSOR,
     group="noise",
     in_contest=True,
     unit="libavfilter noise strength, luma and half of it in colour",
@@ -173,7 +173,7 @@ def noise(canvas: Canvas, rng: Generator, *, strength: int) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.FINAL,
+    stage=LifeStage.FINAL,
     group="quality",
     in_contest=True,
     unit="x264 CRF of the final encode",
@@ -187,7 +187,7 @@ def encoding_quality(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.RESOLUTION,
+    stage=LifeStage.RESOLUTION,
     group="resolution",
     in_contest=True,
     unit="scale of each side; the video stays that small",
@@ -205,7 +205,7 @@ def resolution(canvas: Canvas, rng: Generator, *, scale: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="turn",
     in_contest=True,
     unit="degrees, either way",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.planes import Planes, scalar
 from harness.videos.perturb.drawing.warp import Lens
-from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
+from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
 AUGMENTER = Family.AUGMENTER
@@ -47,7 +47,7 @@ class ExposurePump:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="exposure",
     since=SINCE,
     unit="stops of light, up and down",
@@ -82,7 +82,7 @@ class WhiteDrift:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="hue",
     since=SINCE,
     unit="levels of chroma (0-255) between cold and warm, either way",
@@ -97,7 +97,7 @@ def white_balance_drift(canvas: Canvas, rng: Generator, *, reach: float) -> Step
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="turn",
     since=SINCE,
     unit="share by which the corners move, inwards (barrel) or outwards (pincushion)",
@@ -149,7 +149,7 @@ def _shift_rows(plane: NDArray[np.uint8], shifts: NDArray[np.int64]) -> None:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="shutter",
     since=SINCE,
     unit="sideways shift in pixels at 720 lines",
@@ -196,7 +196,7 @@ class SteadyCrop:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="shape",
     since=SINCE,
     unit="share of each side that is cut away",
@@ -233,7 +233,7 @@ class JitteryTime:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.TIME,
+    stage=LifeStage.TIME,
     group="freeze",
     since=SINCE,
     unit="frames by which a picture is late, at most",

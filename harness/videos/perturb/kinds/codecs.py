@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
-from harness.videos.perturb.registry import Family, Stage, draw_seed, perturbation
+from harness.videos.perturb.registry import Family, LifeStage, draw_seed, perturbation
 from harness.videos.perturb.steps import Canvas, FinalEncode, Generation, Step
 
 AUGMENTER = Family.AUGMENTER
@@ -23,7 +23,7 @@ def h264(crf: float, **options: str) -> Generation:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="codec",
     unit="CRF of x265 ultrafast",
     source="by eye, like DeeperForensics' CRF 30-40 of H.264",
@@ -37,7 +37,7 @@ def hevc(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="codec",
     unit="CRF of libvpx-vp9, real-time",
     source="by eye",
@@ -51,7 +51,7 @@ def vp9(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="codec",
     unit="CRF of SVT-AV1, preset 11, real-time",
     source="by eye",
@@ -64,7 +64,7 @@ def av1(canvas: Canvas, rng: Generator, *, crf: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="codec",
     unit="quantiser of MPEG-4 part 2",
     source="by eye; 31 is the coarsest there is",
@@ -78,7 +78,7 @@ def mpeg4(canvas: Canvas, rng: Generator, *, quantiser: int) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="codec",
     unit="generations; CRF of each",
     source="by eye",
@@ -94,7 +94,7 @@ def recompression(canvas: Canvas, rng: Generator, *, generations: int, crf: floa
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.FINAL,
+    stage=LifeStage.FINAL,
     group="quality",
     unit="bits per pixel of the final encode, at most",
     source="by eye: 0.05 is 3 Mb/s at 1080p30",
@@ -107,7 +107,7 @@ def low_bitrate(canvas: Canvas, rng: Generator, *, bits: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="codec",
     unit="share of slices lost, of eight in each frame",
     source="by eye; a key frame every two seconds repairs",

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.planes import Plane, Planes
-from harness.videos.perturb.registry import Family, Stage, perturbation
+from harness.videos.perturb.registry import Family, LifeStage, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
 AUGMENTER = Family.AUGMENTER
@@ -23,7 +23,7 @@ def _chroma(factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="saturation",
     unit="factor of colour",
     source="DeeperForensics 0.4 to 0, which grayscale covers; milder here",
@@ -36,7 +36,7 @@ def less_saturation(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="saturation",
     unit="factor of colour",
     source="our own, by eye",
@@ -49,7 +49,7 @@ def more_saturation(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="hue",
     unit="degrees, either way",
     source="our own, by eye",
@@ -66,7 +66,7 @@ def _gamma(exponent: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="brightness",
     unit="exponent of luma",
     source="our own, by eye",
@@ -79,7 +79,7 @@ def lighter_gamma(canvas: Canvas, rng: Generator, *, exponent: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="brightness",
     unit="exponent of luma",
     source="our own, by eye",
@@ -122,7 +122,7 @@ def _rest(gain: Plane, neutral: int) -> NDArray[np.uint8]:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.OPTICS,
+    stage=LifeStage.OPTICS,
     group="vignette",
     unit="share of light lost in the corners",
     source="our own, by eye",

@@ -19,7 +19,7 @@ from harness.videos.perturb.drawing.planes import Planes, Sprite, yuv
 from harness.videos.perturb.registry import (
     AudioEffect,
     Family,
-    Stage,
+    LifeStage,
     draw_seed,
     frame_generator,
     perturbation,
@@ -156,7 +156,7 @@ def _register(
         perturbation(
             name=f"{content}_{motion}",
             family=Family.DISTRACTOR,
-            stage=Stage.OVERLAY,
+            stage=LifeStage.OVERLAY,
             group=content,
             in_contest=True,
             unit=unit,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker
 from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
 from harness.videos.perturb.drawing.planes import Planes, Sprite, mixed
-from harness.videos.perturb.registry import Family, Stage, perturbation
+from harness.videos.perturb.registry import Family, LifeStage, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
 SHEET = 384  # pixels: the filter is drawn once on a square sheet of this size
@@ -156,7 +156,7 @@ def _lay(
 
 @perturbation(
     family=Family.DISTRACTOR,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="face",
     in_contest=True,
     unit="size against the face; opacity",
@@ -171,7 +171,7 @@ def dog_mask(canvas: Canvas, rng: Generator, *, scale: float, opacity: float) ->
 
 @perturbation(
     family=Family.DISTRACTOR,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="face",
     in_contest=True,
     unit="size against the face; opacity",

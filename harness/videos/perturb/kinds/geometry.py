@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from harness.videos.perturb.drawing.planes import BLACK, MID, Planes
 from harness.videos.perturb.drawing.warp import MirrorFrom, tilted
-from harness.videos.perturb.registry import Family, Stage, perturbation
+from harness.videos.perturb.registry import Family, LifeStage, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step, even, resized
 
 AUGMENTER = Family.AUGMENTER
@@ -18,7 +18,7 @@ SMALLEST = 48  # pixels on a side that no shrinking goes below
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="shape",
     unit="factor of one side, width or height",
     source="AugLy 0.5-2",
@@ -39,7 +39,7 @@ def aspect_ratio(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="shape",
     unit="share of each side that is kept",
     source="our own, by eye",
@@ -59,7 +59,7 @@ def crop(canvas: Canvas, rng: Generator, *, keep: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="frame",
     unit="scale of the picture within its frame",
     source="our own, by eye",
@@ -99,7 +99,7 @@ class Bars:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="frame",
     unit="share of the height under each bar",
     source="our own: 16:9 to 2.39:1 is 0.13",
@@ -112,7 +112,7 @@ def letterbox(canvas: Canvas, rng: Generator, *, share: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="mirror",
     unit="share of the video turned over, its end",
     source="AugLy has all or nothing; a ramp to it",
@@ -128,7 +128,7 @@ def vertical_flip(canvas: Canvas, rng: Generator, *, share: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.GEOMETRY,
+    stage=LifeStage.GEOMETRY,
     group="turn",
     unit="share of the side by which a corner moves inwards, at most",
     source="our own, by eye",

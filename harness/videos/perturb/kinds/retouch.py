@@ -15,7 +15,7 @@ from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker
 from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
 from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite, mixed, scalar
 from harness.videos.perturb.kinds.faces import EYES, FACE, SHEET, follow_face
-from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
+from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
 SINCE = 2
@@ -78,7 +78,7 @@ class SmoothSkin:
 
 @perturbation(
     family=Family.AUGMENTER,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="retouch",
     since=SINCE,
     unit="weight of the smoothed skin; pixels across the face that are left",
@@ -134,7 +134,7 @@ def _person(place: FacePlace, box: tuple[int, int, int, int]) -> NDArray[np.uint
 
 @perturbation(
     family=Family.AUGMENTER,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="background",
     since=SINCE,
     unit="σ in pixels at 720 lines, round the person",
@@ -177,7 +177,7 @@ class EmojiFace:
 
 @perturbation(
     family=Family.DISTRACTOR,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="face",
     since=SINCE,
     unit="width in face widths; 1: over the mouth as well",
@@ -249,7 +249,7 @@ class SpeechBubble:
 
 @perturbation(
     family=Family.DISTRACTOR,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="bubble",
     since=SINCE,
     unit="width as a share of the shorter side",

@@ -13,7 +13,7 @@ from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.planes import Planes, Sprite
 from harness.videos.perturb.drawing.warp import Warp, tilted
 from harness.videos.perturb.kinds.codecs import h264
-from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
+from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step, even, resized
 
 SUBTITLE_SECONDS = 2.0
@@ -21,7 +21,7 @@ SUBTITLE_SECONDS = 2.0
 
 @perturbation(
     family=Family.AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="codec",
     unit="lines, at most; share of the size, at most; CRF",
     source="by eye, after what messengers send",
@@ -86,7 +86,7 @@ def _wave(canvas: Canvas, angle: float, period: float) -> NDArray[np.float32]:
 
 @perturbation(
     family=Family.AUGMENTER,
-    stage=Stage.OPTICS,
+    stage=LifeStage.OPTICS,
     group="turn",
     unit="tilt of a corner, share; light taken by the moiré; exponent of luma",
     source="by eye",
@@ -149,7 +149,7 @@ class Subtitles:
 
 @perturbation(
     family=Family.DISTRACTOR,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="text",
     unit="lines; height of a line as a share of the picture's",
     source="broadcasters use 0.05-0.06; by eye",
@@ -198,7 +198,7 @@ class Logo:
 
 @perturbation(
     family=Family.DISTRACTOR,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="logo",
     unit="width as a share of the shorter side; opacity",
     source="by eye",
@@ -249,7 +249,7 @@ class PictureInPicture:
 
 @perturbation(
     family=Family.DISTRACTOR,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="inset",
     unit="share of each side",
     source="by eye",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite
-from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
+from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Generation, Step, even
 
 AUGMENTER = Family.AUGMENTER
@@ -21,7 +21,7 @@ SINCE = 2
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="quantisation",
     since=SINCE,
     unit="levels of luma and of each colour difference",
@@ -57,7 +57,7 @@ class CoarseColour:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.RESOLUTION,
+    stage=LifeStage.RESOLUTION,
     group="subsampling",
     since=SINCE,
     unit="samples of 4:2:0 colour that become one, each way, at 720 lines",
@@ -71,7 +71,7 @@ def chroma_subsampling(canvas: Canvas, rng: Generator, *, factor: int) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="codec",
     since=SINCE,
     unit="lines, at most; share of the size, at most; quantiser of motion JPEG",
@@ -135,7 +135,7 @@ class Window:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.RESOLUTION,
+    stage=LifeStage.RESOLUTION,
     group="frame",
     since=SINCE,
     unit="scale of the picture in its window; amount of sharpening",
@@ -194,7 +194,7 @@ def _held(old: NDArray[np.uint8], new: NDArray[np.uint8], hold: float) -> NDArra
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="blocks",
     since=SINCE,
     unit="scale at which texture melts, at 720 lines; weight of the picture before",
@@ -252,7 +252,7 @@ class Tiles:
 
 @perturbation(
     family=Family.DISTRACTOR,
-    stage=Stage.OVERLAY,
+    stage=LifeStage.OVERLAY,
     group="logo",
     since=SINCE,
     unit="opacity; height of the letters as a share of the shorter side",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.planes import BLACK, MID, WHITE, Plane, Planes
-from harness.videos.perturb.registry import Family, Stage, draw_seed, frame_generator, perturbation
+from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
 AUGMENTER = Family.AUGMENTER
@@ -38,7 +38,7 @@ class Sharpen:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.COLOUR,
+    stage=LifeStage.COLOUR,
     group="sharpness",
     unit="amount of unsharp mask, σ 1.2 pixels at 720 lines",
     source="our own, by eye",
@@ -71,7 +71,7 @@ class StraightBlur:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.OPTICS,
+    stage=LifeStage.OPTICS,
     group="blur",
     unit="length in pixels at 720 lines",
     source="our own, by eye",
@@ -121,7 +121,7 @@ def _disc(radius: float) -> NDArray[np.float32]:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.OPTICS,
+    stage=LifeStage.OPTICS,
     group="blur",
     unit="radius in pixels at 720 lines",
     source="our own, by eye",
@@ -160,7 +160,7 @@ class Pixelate:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.SENSOR,
+    stage=LifeStage.SENSOR,
     group="blocks",
     unit="block size in pixels at 720 lines",
     source="our own, by eye",
@@ -196,7 +196,7 @@ class GreyBlocks:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="blocks",
     unit="blocks, each 1/32 of the shorter side",
     source="DeeperForensics 16, 32, 48, 64, 80; there they vanish in small videos",
@@ -231,7 +231,7 @@ class SaltAndPepper:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.SENSOR,
+    stage=LifeStage.SENSOR,
     group="noise",
     unit="share of pixels",
     source="our own, by eye",
@@ -267,7 +267,7 @@ class FilmGrain:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.SENSOR,
+    stage=LifeStage.SENSOR,
     group="noise",
     unit="standard deviation of luma (0-255)",
     source="our own, by eye",
@@ -302,7 +302,7 @@ class Jpeg:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.CODING,
+    stage=LifeStage.CODING,
     group="blocks",
     unit="JPEG quality",
     source="DeeperForensics' image counterpart; steps by eye",

@@ -9,7 +9,7 @@ import cv2
 from numpy.random import Generator
 
 from harness.videos.perturb.drawing.planes import Plane, Planes
-from harness.videos.perturb.registry import AudioEffect, Family, Stage, perturbation
+from harness.videos.perturb.registry import AudioEffect, Family, LifeStage, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
 AUGMENTER = Family.AUGMENTER
@@ -27,7 +27,7 @@ def _speed(canvas: Canvas, factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.TIME,
+    stage=LifeStage.TIME,
     group="rate",
     audio=AudioEffect.CHANGED,
     unit="factor of speed",
@@ -41,7 +41,7 @@ def faster(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.TIME,
+    stage=LifeStage.TIME,
     group="rate",
     audio=AudioEffect.CHANGED,
     unit="factor of speed",
@@ -55,7 +55,7 @@ def slower(canvas: Canvas, rng: Generator, *, factor: float) -> Step:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.TIME,
+    stage=LifeStage.TIME,
     group="rate",
     unit="share of frames lost, at random places",
     source="our own, by eye",
@@ -102,7 +102,7 @@ class Freeze:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.TIME,
+    stage=LifeStage.TIME,
     group="freeze",
     unit="share of each second in which the picture stands",
     source="our own, by eye",
@@ -136,7 +136,7 @@ class Trail:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.TIME,
+    stage=LifeStage.TIME,
     group="mixing",
     unit="weight of the frames before",
     source="our own, by eye",
@@ -169,7 +169,7 @@ class Interlace:
 
 @perturbation(
     family=AUGMENTER,
-    stage=Stage.TIME,
+    stage=LifeStage.TIME,
     group="mixing",
     unit="frames between the two fields",
     source="our own: 1 is what a camera does, more is what a bad converter does",
