@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import pickle
+import socket
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ from harness.core.errors import ConfigError, EngineUnavailableError
 NO_NODE_SECONDS = 300.0  # without a node that has room for one job before the work is given up
 POLL_SECONDS = 1.0  # between two looks at what the cluster has
 CANCEL_SECONDS = 30.0  # for workers to leave what they have begun, their containers gone
+CONNECT_SECONDS = 10.0
 SPEED_STEPS = 20  # classes of speed; the fastest known machine is below twice the reference
 SPEED_PLACES = 10_000  # of each class on a node: more than it could ever run jobs
 _SPEED_SHARE = 0.001
@@ -71,6 +73,13 @@ def speed_resources(speed: float) -> dict[str, float]:
     return {f"speed-{step}": float(SPEED_PLACES) for step in range(1, min(SPEED_STEPS, int(speed * 10)) + 1)}
 
 
+def _must_listen(address: str | None) -> None:
+    """Raise an `OSError` at once if nothing listens there; Ray itself asks again for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdecimal() and "://" not in host:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+
+
 class RayEngine:
     """An `Engine` on a Ray cluster; `close` lets go of it.
 
@@ -93,6 +102,7 @@ class RayEngine:
         if not self._ours:
             return
         try:
+            _must_listen(address)
             with _few_words():
                 self._ray.init(
                     address=address or "local",
@@ -101,7 +111,7 @@ class RayEngine:
                     namespace="harness",
                     **({} if address else {"include_dashboard": False}),
                 )
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise EngineUnavailableError(
                 f"no Ray cluster answers: {why}",
