@@ -124,8 +124,33 @@ def _obtained(client: docker.DockerClient, say: Callable[[str], None]) -> BaseIm
     if image_id is None:
         raise ImageError(f"the base image {name} has disappeared again", remedy="Run the command once more.")
     if name == requested_base():
+        _must_have_python(client, name, image_id)
         image_id = add_compiler(client, image_id, say=say)
     return BaseImage(name=name, image_id=image_id)
+
+
+def _must_have_python(client: docker.DockerClient, name: str, image_id: str) -> None:
+    """Refuse a base without Python 3.11 before anything is built on it.
+
+    Raises:
+        ImageError: it has none.
+    """
+    program = ["-c", "import sys; sys.exit(sys.version_info[:2] != (3, 11))"]
+    container = client.containers.create(
+        image_id, entrypoint=["python3"], command=program, network_disabled=True, user="0"
+    )
+    try:
+        container.start()
+        status = int(container.wait()["StatusCode"])
+    except docker.errors.APIError:
+        status = -1  # there is no such program
+    finally:
+        container.remove(force=True)
+    if status != 0:
+        raise ImageError(
+            f"the base image {name} has no Python 3.11",
+            remedy="Set BASE_IMAGE to an image whose python3 is release 3.11, or unset it for the default.",
+        )
 
 
 def image_id_of(client: docker.DockerClient, name: str) -> str | None:

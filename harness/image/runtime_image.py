@@ -36,7 +36,7 @@ from harness.image.base_image import BaseImage, ensure_base, find_base, image_id
 from harness.image.wheels import REQUIREMENT_FILES, Variant, ensure_wheelhouse
 
 LABEL: Final = "blackbox-video-harness.image"
-REPOSITORY: Final = "blackbox-video-harness/image/runtime"
+REPOSITORY: Final = "blackbox-video-harness/runtime"
 RUNTIME_FOLDER: Final = Path(__file__).parent / "runtime"
 
 _PACKAGES_REPOSITORY: Final = "blackbox-video-harness/packages"
