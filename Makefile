@@ -77,8 +77,8 @@ test: $(TRAIN_STAMP) ## Run the whole test suite, real containers and a real bro
 		apt-get update -qq && $(APT_INSTALL) $(TEST_PACKAGES) >/dev/null </dev/null,:),:)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-unit: $(STAMP) ## Run the unit tests that need neither an engine nor torch
-	@$(BIN)/python -m pytest -n $(WORKERS) tests/unit --ignore=tests/unit/submission $(ARGS)
+unit: $(STAMP) ## Run the quick unit tests: no engine, no torch, no database
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" tests/unit --ignore=tests/unit/submission $(ARGS)
 
 coverage: $(STAMP) ## Say which lines the unit tests do not reach; the pages are in htmlcov/
 	@$(BIN)/python -m pytest -n $(WORKERS) tests/unit --ignore=tests/unit/submission \
@@ -121,6 +121,7 @@ clean: ## Remove the virtual environment and what tools left; runs, images and f
 # By name, so that what others have stays. One that a container still runs on is refused, and make says so.
 clean-images: ## Remove the images that the harness has built; they are built again when they are needed
 	@if command -v docker >/dev/null && docker info >/dev/null 2>&1; then \
+		docker volume ls --quiet | grep '^blackbox-video-harness-packages-' | xargs --no-run-if-empty docker volume rm >/dev/null; \
 		docker image ls --format '{{.Repository}}:{{.Tag}}' | grep '^blackbox-video-harness/.*[^>]$$' | \
 			xargs --no-run-if-empty docker image rm >/dev/null; \
 	fi

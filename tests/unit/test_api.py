@@ -14,6 +14,8 @@ from harness.core.errors import LabelsError, RecipeError, ScoreInputError
 from harness.core.types import SetName, Verdict
 from harness.videos.synthetic import ClipSpec, write_clip
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 PREDICTOR = """

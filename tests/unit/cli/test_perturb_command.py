@@ -12,6 +12,8 @@ from harness.core.errors import LabelsError, RecipeError
 from harness.videos.perturb.registry import catalogue
 from harness.videos.synthetic import ClipSpec, write_clip
 
+pytestmark = pytest.mark.slow
+
 RUNNER = CliRunner(env={"COLUMNS": "200"})
 
 

@@ -20,6 +20,8 @@ from harness.videos.labels import read_labels
 from harness.videos.new_challenge import new_challenge
 from harness.videos.synthetic import ClipSpec, write_clip
 
+pytestmark = pytest.mark.slow
+
 MakePackage = Callable[..., Path]
 HARNESS = Path(sys.executable).with_name("harness")
 ROOT = Path(__file__).parents[3]

@@ -21,6 +21,8 @@ from harness.results.store import Store, drivers, jobs
 from harness.results.store.jobs import Job, JobKey, JobState, NewJob
 from harness.results.store.tables import DRIVERS, JOBS
 
+pytestmark = pytest.mark.slow
+
 KILLS = 10_000
 SHARDS = 12
 WEIGHTS = (8, 6, 4, 4, 1, 1, 1)  # of a world's deeds: kills are the most frequent

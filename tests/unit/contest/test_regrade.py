@@ -27,6 +27,8 @@ from harness.results.store import Store
 from harness.scoring.score import score_set
 from harness.videos.labels import Label, Labels
 
+pytestmark = pytest.mark.slow
+
 VIDEOS = 40
 PREPARED = "ab" * 32
 IDS = tuple(f"v{number:02d}.mp4" for number in range(VIDEOS))

@@ -17,6 +17,8 @@ from harness.core.engines import WorkerDiedError
 from harness.core.engines.local import LocalEngine
 from harness.core.errors import ConfigError, VideoError
 
+pytestmark = pytest.mark.slow
+
 
 def square(number: int) -> int:
     return number * number

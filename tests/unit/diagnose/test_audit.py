@@ -33,6 +33,8 @@ from harness.package.findings import Severity
 from harness.videos.labels import Label
 from harness.videos.prepared_set import PreparedSet
 
+pytestmark = pytest.mark.slow
+
 COUNT = 24
 
 

@@ -33,6 +33,8 @@ from harness.diagnose.audit.stats import (
 )
 from harness.scoring.clusters import Unit
 
+pytestmark = pytest.mark.slow
+
 
 def singles(count: int) -> Integers:
     return np.arange(count, dtype=np.int64)

@@ -14,6 +14,8 @@ from harness.gateway.set_run import SetRun
 from harness.gateway.staging import Stage
 from harness.sandbox.process import ProcessSandbox
 
+pytestmark = pytest.mark.slow
+
 K = OutcomeKind
 MANIFEST = """name = "batch"
 command = ["python", "main.py", "--videos", "{videos}", "--output", "{output}"]

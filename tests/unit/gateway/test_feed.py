@@ -17,6 +17,8 @@ from harness.gateway.set_run import Phase, SetProgress, SetRun
 from harness.gateway.staging import Stage, shuffled
 from harness.sandbox.process import ProcessSandbox
 
+pytestmark = pytest.mark.slow
+
 K = OutcomeKind
 BY_NUMBER = "number = video.read_bytes()[0]\n"
 

@@ -19,6 +19,8 @@ from harness.results.run_folder import RunFolder
 from harness.results.run_row import entry_path
 from harness.results.store import Store
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 CHALLENGE = "ef" * 32
 

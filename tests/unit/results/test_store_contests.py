@@ -27,6 +27,8 @@ from harness.results.store.jobs import JobKey, JobState, NewJob
 from harness.results.store.migrate import NEWEST, VERSION_TABLE
 from harness.results.store.tables import METADATA
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 SHA = "0" * 64
 WRITERS = 8

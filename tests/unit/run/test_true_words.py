@@ -17,6 +17,8 @@ from harness.run.evaluate import Evaluated, Evaluation, evaluate
 from harness.sandbox import Backend
 from harness.sandbox.process import ProcessSandbox
 
+pytestmark = pytest.mark.slow
+
 CHALLENGE = Path(__file__).parents[2] / "fixtures" / "earlier_release" / "challenge"
 BATCH = 'name = "batch"\ncommand = ["python", "main.py", "{videos}", "{output}"]\n'
 NEVER_READY = """

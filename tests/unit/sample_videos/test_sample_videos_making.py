@@ -20,6 +20,8 @@ from sample_videos.making.mean_face import MEAN_FACE
 from sample_videos.making.plan import FORMATS, SETS, STRETCHES, Fake
 from sample_videos.making.tracking import FaceNotFoundError, smooth_track
 
+pytestmark = pytest.mark.slow
+
 HEIGHT, WIDTH = 200, 240
 Image = npt.NDArray[np.uint8]
 

@@ -15,6 +15,8 @@ from harness.videos.perturb.recipes import load_recipe
 from harness.videos.prepare import PrepareProgress, SourceVideo, file_sha256, neutral_name, prepare_set
 from harness.videos.synthetic import ClipSpec, write_clip
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 name = "mine"
 untouched = 0.2

@@ -23,6 +23,8 @@ from harness.videos.perturb.verify import Verified, verify
 from harness.videos.probe import probe
 from harness.videos.synthetic import ClipSpec, write_clip
 
+pytestmark = pytest.mark.slow
+
 SMALL = ClipSpec(width=96, height=64, frames=12)
 
 

@@ -23,6 +23,8 @@ from harness.videos.perturb.verify import Verified, verify
 from harness.videos.probe import VideoInfo, probe
 from harness.videos.synthetic import ClipSpec, write_clip
 
+pytestmark = pytest.mark.slow
+
 KINDS = tuple(catalogue())
 CLIP = ClipSpec(width=256, height=192, frames=24)
 
