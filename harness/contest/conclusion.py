@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from harness.contest.admission import AdmittedEntry, Prepared, shards
 from harness.contest.disturbance import Disturbance, worst_of
 from harness.contest.shard_job import ShardDone
-from harness.contest.shard_ledger import Accepted
+from harness.contest.shard_ledger import AcceptedShard
 from harness.contest.shards import together
 from harness.core.errors import ResultError
 from harness.core.files import write_text
@@ -44,12 +44,12 @@ class Conclusion:
     stopped_early: str = ""  # why the private set was not finished
 
 
-def keep(folder: RunFolder, job: Job, done: ShardDone) -> Accepted:
+def keep(folder: RunFolder, job: Job, done: ShardDone) -> AcceptedShard:
     """Write down what an attempt brought, under its own name, before it is offered to the database."""
     place = folder.shard(SetName(job.set_name), job.shard, attempt=job.attempt, token=job.token)
     text = _DONE.dump_json(done).decode()
     write_text(place, text)
-    return Accepted(
+    return AcceptedShard(
         file=str(place.relative_to(folder.path)),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         videos=len(done.run.outcomes),
@@ -92,7 +92,7 @@ def accepted_of(folder: RunFolder, job: Job) -> ShardDone:
     Raises:
         ResultError: nothing was, or the file is not what was accepted.
     """
-    outcome = Accepted.of(job)
+    outcome = AcceptedShard.of(job)
     if outcome is None:
         raise ResultError(f"nothing was accepted of shard {job.shard}", place=folder.path)
     place = folder.path / outcome.file

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from harness.contest.entries import Waiting
 from harness.contest.plan import Pace
-from harness.contest.shard_ledger import Accepted
+from harness.contest.shard_ledger import AcceptedShard
 from harness.results.store.jobs import Job
 
 
@@ -15,9 +15,9 @@ def paces_of(waiting: Iterable[Waiting], listed: Iterable[Job]) -> Mapping[str, 
 
     An entry is known by its team and its package's name.
     """
-    accepted: dict[tuple[str, str], list[Accepted]] = {}
+    accepted: dict[tuple[str, str], list[AcceptedShard]] = {}
     for job in listed:
-        found = Accepted.of(job)
+        found = AcceptedShard.of(job)
         if found is not None:
             accepted.setdefault((job.team or "", job.entry or ""), []).append(found)
     return {
@@ -25,7 +25,7 @@ def paces_of(waiting: Iterable[Waiting], listed: Iterable[Job]) -> Mapping[str, 
     }
 
 
-def _pace(shards: list[Accepted]) -> Pace | None:
+def _pace(shards: list[AcceptedShard]) -> Pace | None:
     videos = sum(one.videos for one in shards)
     if not videos:
         return None

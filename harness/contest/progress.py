@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.contest.shard_ledger import Accepted, by_run
+from harness.contest.shard_ledger import AcceptedShard, by_run
 from harness.results.store.jobs import Job, JobState
 
 HOUR_SECONDS = 3600.0
@@ -56,8 +56,8 @@ def progress_of(listed: Sequence[Job], *, places: int) -> ContestProgress:
         listed: Every job of it.
         places: How many shards run at a time.
     """
-    accepted: Mapping[object, Accepted] = {
-        job.key: found for job in listed if (found := Accepted.of(job)) is not None
+    accepted: Mapping[object, AcceptedShard] = {
+        job.key: found for job in listed if (found := AcceptedShard.of(job)) is not None
     }
     spent = [one.seconds for one in accepted.values()]
     mean = sum(spent) / len(spent) if spent else None

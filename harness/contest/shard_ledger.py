@@ -40,7 +40,7 @@ class FollowedError(ConfigError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accepted:
+class AcceptedShard:
     """What the database keeps of an accepted shard, as JSON."""
 
     file: str  # in the run's folder
@@ -58,7 +58,7 @@ class Accepted:
         return json.dumps(asdict(self))
 
     @classmethod
-    def of(cls, job: Job) -> Accepted | None:
+    def of(cls, job: Job) -> AcceptedShard | None:
         """Read what was accepted of a job; None if nothing was."""
         return None if job.outcome is None else cls(**json.loads(job.outcome))
 
@@ -192,7 +192,7 @@ class ShardLedger:
             raise self._followed()
         return job
 
-    def accept(self, job: Job, outcome: Accepted) -> bool:
+    def accept(self, job: Job, outcome: AcceptedShard) -> bool:
         """Accept the outcome of a shard; false if it is not this attempt's to deliver: nothing changed."""
         return self._patiently(
             lambda connection: jobs.complete(

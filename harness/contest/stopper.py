@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from harness.contest.admission import AdmittedEntry, Prepared
 from harness.contest.conclusion import accepted_of
 from harness.contest.early_stopping import Bound, bound_by, hopeless, seconds_saved
-from harness.contest.shard_ledger import Accepted
+from harness.contest.shard_ledger import AcceptedShard
 from harness.core.contest import EarlyStopping
 from harness.core.files import write_text
 from harness.core.types import SetName
@@ -53,7 +53,7 @@ class Stopper:
         rivals = [loss for team, loss in self._best.items() if team != entry.waiting.team]
         if not hopeless(bound, rivals, prizes=self.rule.prizes):
             return ""
-        accepted = [found for job in done if (found := Accepted.of(job)) is not None]
+        accepted = [found for job in done if (found := AcceptedShard.of(job)) is not None]
         pace = sum(one.seconds for one in accepted) / max(1, sum(one.videos for one in accepted))
         saved = seconds_saved(bound, video_seconds=pace)
         self.saved_seconds += saved
