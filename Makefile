@@ -123,7 +123,7 @@ clean-images: ## Remove the images that the harness has built; they are built ag
 	@if command -v docker >/dev/null && docker info >/dev/null 2>&1; then \
 		docker volume ls --quiet | grep '^blackbox-video-harness-packages-' | xargs --no-run-if-empty docker volume rm >/dev/null; \
 		docker image ls --format '{{.Repository}}:{{.Tag}}' | grep '^blackbox-video-harness/.*[^>]$$' | \
-			xargs --no-run-if-empty docker image rm >/dev/null; \
+			xargs --no-run-if-empty docker image rm --force >/dev/null; \
 	fi
 
 # Debian splits venv's pip (ensurepip) into a package of its own; the host's pip can do that part as well.
