@@ -284,7 +284,7 @@ def _blob_options() -> dict[str, Any]:
         found = json.loads(text) if text else {}
     except ValueError as error:
         raise ConfigError(
-            "is not JSON", place="HARNESS_BLOBS_OPTIONS", remedy='E.g. {"key_filename": "/root/.ssh/id"}.'
+            "is not JSON", place="HARNESS_BLOBS_OPTIONS", remedy='E.g. {"key_filename": "/etc/harness/key"}.'
         ) from error
     return dict(found)
 
