@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 from example_run import example_result, example_run
 
-from harness.report import write_reports
+from harness.report.write import write_reports
 from harness.results.run_folder import RunFolder
 
 AXE = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
