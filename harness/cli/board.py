@@ -25,8 +25,8 @@ from harness.cli.options import (
 )
 from harness.cli.progress import ConsoleObserver
 from harness.cli.views.board import render_board, render_plan
-from harness.contest.board.data import BoardInput
-from harness.contest.board.plan import POWER, components_of, pooled, sizes_for
+from harness.contest.board.answers import BoardInput
+from harness.contest.board.set_size import POWER, components_of, pooled, sizes_for
 from harness.core.challenge import load_challenge
 from harness.core.errors import ConfigError
 from harness.core.files import write_text

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from harness.cli.open_store import open_store
 from harness.cli.options import DEFAULT_STORE, ChallengeArgument, JsonOption, StoreOption, cache_folder
-from harness.contest.entries import find_entries
 from harness.contest.paces import paces_of
 from harness.contest.plan import Asked, CostPlan, NodeKind, PriceTable, load_prices
 from harness.contest.plan import plan as plan_of
+from harness.contest.waiting_entries import find_entries
 from harness.core.challenge import load_challenge
 from harness.core.errors import ConfigError
 from harness.core.limits import seconds_in_words

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,10 +31,10 @@ from harness.cli.progress import ConsoleObserver
 from harness.cli.views.contest_work import Lines, status_table
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
-from harness.contest.entries import find_entries
 from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardPlaces, forget_old_journals
 from harness.contest.shard_ledger import ATTEMPTS_MAX, ShardLedger
+from harness.contest.waiting_entries import find_entries
 from harness.core.blobs import BlobStore
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.engines import Engine
@@ -169,7 +170,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say how far a contest is: every run, what it cost so far, who drives it."""
-    with _ledger(challenge, store) as ledger:
+    with _opened_ledger(challenge, store) as ledger:
         row, progress = ledger.driver(), progress_of(ledger.listed(), places=1)
     if as_json:
         sys.stdout.write(json.dumps(status_table(progress, row, price_per_hour)[1], indent=2) + "\n")
@@ -209,7 +210,7 @@ def drain(challenge: ChallengeArgument, *, store: StoreOption = DEFAULT_STORE) -
 
 
 def _wish(challenge: Path, store: str, what: Wish) -> None:
-    with _ledger(challenge, store) as ledger:
+    with _opened_ledger(challenge, store) as ledger:
         ledger.wish(what)
         row = ledger.driver()
     _say(f"{ledger.challenge}: {what}" + ("" if row and row.driver else "; no driver is at work"))
@@ -218,7 +219,7 @@ def _wish(challenge: Path, store: str, what: Wish) -> None:
 def _change(
     challenge: Path, store: str, run_id: str, word: str, change: Callable[[ShardLedger], int]
 ) -> None:
-    with _ledger(challenge, store) as ledger:
+    with _opened_ledger(challenge, store) as ledger:
         known = sorted({job.run_id for job in ledger.listed()})
         if run_id not in known:
             raise ConfigError(
@@ -230,19 +231,14 @@ def _change(
     _say(f"{count} shards of {run_id} are now {word}")
 
 
-class _ledger:  # noqa: N801  (used as a function, in a with statement)
+@contextmanager
+def _opened_ledger(challenge: Path, store: str) -> Iterator[ShardLedger]:
     """Open a contest's ledger for a command, and close its database."""
-
-    def __init__(self, challenge: Path, store: str) -> None:
-        self._store = open_store(store)
-        name = load_challenge(challenge).name
-        self._ledger = ShardLedger(self._store, name, say=_say, patience_seconds=5.0)
-
-    def __enter__(self) -> ShardLedger:
-        return self._ledger
-
-    def __exit__(self, *_: object) -> None:
-        self._store.close()
+    database = open_store(store)
+    try:
+        yield ShardLedger(database, load_challenge(challenge).name, say=_say, patience_seconds=5.0)
+    finally:
+        database.close()
 
 
 def _prepared(

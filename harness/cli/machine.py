@@ -33,7 +33,7 @@ from harness.diagnose.calibrate.speeds import (
 from harness.diagnose.doctor.checkup import Patient, examine
 from harness.diagnose.doctor.engine import ENGINE_CHECKS
 from harness.diagnose.doctor.host import HOST_CHECKS
-from harness.diagnose.doctor.probe import probe_container
+from harness.diagnose.doctor.inside import probe_container
 from harness.image.container_engine import connect
 from harness.results.seal import KEY_VARIABLE, SealState, key_from_environment, mismatches, read_key, verify
 from harness.run.conclude import host_facts

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.contest.entries import Waiting, run_id_of
 from harness.contest.shards import Shard, cut, shards_of
+from harness.contest.waiting_entries import Waiting, run_id_of
 from harness.core.blobs import Blob, BlobStore
 from harness.core.challenge import Challenge
 from harness.core.errors import PackageError

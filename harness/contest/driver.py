@@ -16,7 +16,6 @@ from typing import Protocol
 from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, shards
 from harness.contest.concluder import Concluder
 from harness.contest.conclusion import Conclusion, keep
-from harness.contest.entries import Waiting, in_turn
 from harness.contest.shard_job import (
     BackendMaker,
     CancelledError,
@@ -27,6 +26,7 @@ from harness.contest.shard_job import (
 )
 from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
 from harness.contest.stopper import Stopper
+from harness.contest.waiting_entries import Waiting, in_turn
 from harness.core.engines import Engine, JobResult
 from harness.core.errors import HarnessError
 from harness.core.types import SetName

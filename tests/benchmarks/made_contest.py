@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.contest.board.data import Absent, BoardEntry, BoardInput, VideoFacts
+from harness.contest.board.answers import Absent, BoardEntry, BoardInput, VideoFacts
 from harness.core.challenge import load_challenge
 from harness.core.types import (
     FailureRule,

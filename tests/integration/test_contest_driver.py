@@ -13,10 +13,10 @@ import pytest
 from harness.cli.contest_backends import ProcessOnNode
 from harness.contest.admission import AdmittedEntry, Prepared
 from harness.contest.driver import Contest, Driver
-from harness.contest.entries import find_entries
 from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardDone, ShardPlaces
 from harness.contest.shard_ledger import ShardLedger
+from harness.contest.waiting_entries import find_entries
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.contest import ContestRules, EarlyStopping, StopRule
 from harness.core.engines.local import LocalEngine

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.contest.board.plan import Components, Size
+from harness.contest.board.set_size import Components, Size
 from harness.contest.board.statistics import Board, Difference, Standing
 from harness.report import words
 from harness.scoring.clusters import Sampling, Unit

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.contest.board.data import Absent, BoardEntry, BoardInput, VideoFacts
+from harness.contest.board.answers import Absent, BoardEntry, BoardInput, VideoFacts
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError, ResultError
 from harness.core.types import SetName
