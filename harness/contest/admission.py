@@ -133,12 +133,11 @@ def jobs_of(common: Prepared, entry: AdmittedEntry) -> tuple[NewJob, ...]:
 
 
 def _folder(common: Prepared, waiting: Waiting, identity: RunIdentity) -> RunFolder:
-    attempt = f" attempt {waiting.attempt}" if waiting.entry else ""
     name = run_id_of(
         challenge=common.challenge.name,
         challenge_sha256=f"{identity.challenge_sha256} {identity.sets_sha256} {identity.image}",
         team=waiting.entry or waiting.team,  # an entry stays itself where its team is merged into another
-        place=f"{waiting.name} {identity.package_sha256}{attempt}",
+        place=f"{waiting.name} {identity.package_sha256}",
     )
     folder = RunFolder(path=common.runs / name)
     if folder.request.is_file():

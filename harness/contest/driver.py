@@ -8,7 +8,7 @@ accepted by compare-and-set. Everything else can be lost and is done again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, s
 from harness.contest.concluder import Concluder
 from harness.contest.conclusion import Conclusion, keep
 from harness.contest.entries import Waiting, in_turn
-from harness.contest.hand import Hand
+from harness.contest.hand import Feed, Hand
 from harness.contest.shard_job import (
     BackendMaker,
     CancelledError,
@@ -66,6 +66,7 @@ class Contest:
     places: ShardPlaces
     signing_key: Key | None = None
     watch: bool = False  # wait for new entries when all is done, until a drain
+    look: Callable[[Sequence[Job]], None] = lambda _: None  # at what is in hand, once a second
 
 
 class Driver:
@@ -84,7 +85,7 @@ class Driver:
         self._ledger = ledger
         self._engine = engine
         self._watcher = watcher
-        self._hand = Hand(ledger=ledger, lost=self._stop_shard)
+        self._hand = Hand(ledger=ledger, lost=self._stop_shard, look=contest.look)
         self._entries: dict[str, AdmittedEntry] = {}
         self._known: set[tuple[str, ...]] = set()  # keys of what was admitted
         self._begun: set[str] = set()  # runs of which a shard has begun
@@ -121,7 +122,7 @@ class Driver:
 
     def _work(self) -> bool:
         """Let the engine work until nothing is to be had; returns whether there may be more later."""
-        for result in self._engine.map(run_shard, _Feed(self._next)):
+        for result in self._engine.map(run_shard, Feed(self._next)):
             self._take(result)
             self._raise_fault()
         self._raise_fault()
@@ -299,19 +300,6 @@ class Driver:
     def _raise_fault(self) -> None:
         self._hand.check()
         self._concluder.check()
-
-
-class _Feed(Iterator[ShardJob]):
-    """Shards for an engine; nothing just now may be something later: it may be asked again after its end."""
-
-    def __init__(self, following: Callable[[], ShardJob | None]) -> None:
-        self._following = following
-
-    def __next__(self) -> ShardJob:
-        job = self._following()
-        if job is None:
-            raise StopIteration
-        return job
 
 
 def _why(result: JobResult[ShardJob, ShardDone]) -> str:

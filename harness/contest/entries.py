@@ -30,8 +30,10 @@ class Waiting:
 
     @property
     def name(self) -> str:
-        """Its name for people."""
-        return self.entry or self.package.name.removesuffix(_SUFFIX)
+        """Its name for people; of an entry that is run again, with the number of the attempt."""
+        if self.entry:
+            return self.entry if self.attempt == 1 else f"{self.entry}.{self.attempt}"
+        return self.package.name.removesuffix(_SUFFIX)
 
     @property
     def key(self) -> tuple[str, ...]:

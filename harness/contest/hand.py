@@ -1,15 +1,19 @@
-"""What a driver holds at present, and the thread that keeps its claims while it does."""
+"""What a driver holds at present, the thread that keeps its claims meanwhile, and how an engine is fed."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from harness.contest.shard_job import ShardJob
 from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
 from harness.core.errors import HarnessError
 from harness.results.store.drivers import Wish
 from harness.results.store.jobs import Job, JobKey
+
+LOOK_SECONDS = 1.0
 
 
 @dataclass(kw_only=True)
@@ -19,12 +23,14 @@ class Hand:
     Attributes:
         ledger: Where claims are kept.
         lost: Told which claim is no longer the driver's; its shard should stop.
+        look: Called about once a second with the claims in hand, in the thread that keeps them.
         wish: The organiser's, as last heard.
         fault: What ended the keeping of claims, for the driver to raise.
     """
 
     ledger: ShardLedger
     lost: Callable[[JobKey], None]
+    look: Callable[[Sequence[Job]], None] = lambda _: None
     wish: Wish = Wish.RUN
     fault: BaseException | None = None
     _jobs: dict[JobKey, Job] = field(default_factory=dict)
@@ -79,13 +85,31 @@ class Hand:
             raise self.fault
 
     def _keep(self) -> None:
-        while not self._stop.wait(BEAT_SECONDS):
+        beaten = time.monotonic()
+        while not self._stop.wait(LOOK_SECONDS):
             with self._lock:
-                claims = [(job.key, job.attempt, job.token) for job in self._jobs.values()]
+                held = list(self._jobs.values())
             try:
-                self.wish, lost = self.ledger.beat(claims)
+                self.look(held)
+                if time.monotonic() - beaten < BEAT_SECONDS:
+                    continue
+                beaten = time.monotonic()
+                self.wish, lost = self.ledger.beat([(job.key, job.attempt, job.token) for job in held])
             except HarnessError as error:
                 self.fault = error
                 return
             for key in lost:
                 self.lost(key)
+
+
+class Feed(Iterator[ShardJob]):
+    """Shards for an engine; nothing just now may be something later: it may be asked again after its end."""
+
+    def __init__(self, following: Callable[[], ShardJob | None]) -> None:
+        self._following = following
+
+    def __next__(self) -> ShardJob:
+        job = self._following()
+        if job is None:
+            raise StopIteration
+        return job

@@ -65,7 +65,7 @@ def on_node(held: ExitStack, cpus: float) -> Claimed:
 class Listener:
     def __init__(self) -> None:
         self.said: list[str] = []
-        self.then: Callable[[Job], None] = lambda _: None
+        self.then: Callable[[Job], object] = lambda _: None
 
     def say(self, text: str) -> None:
         self.said.append(text)
@@ -198,10 +198,12 @@ def test_a_worker_waits_for_new_entries_until_it_is_drained(bench: Bench, eventu
 
 def test_an_entry_that_is_withdrawn_while_it_runs_gets_no_result(bench: Bench) -> None:
     entry = bench.submit("eagles", "gone")
-    bench.listener.then = lambda job: (
-        bench.ask(CancelEntry(entry=entry)) if job.set_name == "public" else None
-    )
-    bench.jobs.wish(Wish.RUN)
+
+    def withdraw(job: Job) -> None:
+        if job.set_name == "public":
+            bench.ask(CancelEntry(entry=entry))
+
+    bench.listener.then = withdraw
     assert bench.work()
     assert bench.entry(entry).status is EntryStatus.CANCELLED
     assert bench.store.runs() == ()
