@@ -12,7 +12,13 @@ from rich.console import Console
 
 from harness.cli import contest_log, contest_work
 from harness.cli.contest_asking import ask, now_, opened_ledger, tell
-from harness.cli.options import DEFAULT_STORE, SAMPLE_CHALLENGE, ChallengeOption, StoreOption
+from harness.cli.options import (
+    DEFAULT_PACKAGES,
+    DEFAULT_STORE,
+    SAMPLE_CHALLENGE,
+    ChallengeOption,
+    StoreOption,
+)
 from harness.cli.views.check import render_report
 from harness.cli.views.contest import render_state
 from harness.contest.events import ContestPhase
@@ -35,7 +41,6 @@ from harness.core.contest import ContestRules
 from harness.core.errors import ChallengeError, ConfigError
 from harness.results.run_folder import RunFolder
 
-DEFAULT_PACKAGES = Path("runs/packages")
 _out = Console()
 _err = Console(stderr=True, soft_wrap=True)
 

@@ -16,9 +16,11 @@ from rich.console import Console
 from harness.cli import contest_plan
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
+from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, source_of
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
 from harness.cli.open_store import open_store
 from harness.cli.options import (
+    DEFAULT_PACKAGES,
     DEFAULT_RUNS,
     DEFAULT_STORE,
     CacheOption,
@@ -34,7 +36,6 @@ from harness.contest.driver import Contest, Driver
 from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardPlaces, forget_old_journals
 from harness.contest.shard_ledger import ATTEMPTS_MAX, ShardLedger
-from harness.contest.waiting_entries import find_entries
 from harness.core.blobs import BlobStore
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.engines import Engine
@@ -50,9 +51,6 @@ from harness.videos.ready_set import ReadySet, ready_set
 _err = Console(stderr=True, soft_wrap=True)
 _out = Console()
 
-EntriesOption = Annotated[
-    Path, typer.Option("--entries", help="What was handed in: DIR/TEAM/PACKAGE.zip.", show_default=False)
-]
 PriceOption = Annotated[
     float,
     typer.Option("--price-per-hour", min=0, help="The price of one place for a shard, for the cost so far."),
@@ -72,6 +70,10 @@ def run(
     challenge: ChallengeArgument,
     entries: EntriesOption,
     *,
+    packages: PackagesOption = DEFAULT_PACKAGES,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Wait for new entries when all is done, until `contest drain`.")
+    ] = False,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
     cache: CacheOption = None,
     store: StoreOption = DEFAULT_STORE,
@@ -108,58 +110,73 @@ def run(
     ] = "",
     runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
 ) -> None:
-    """Take every waiting entry to its result, unattended. After a kill, the same command goes on."""
+    """Take every waiting entry to its result, unattended. After a kill, the same command goes on.
+
+    With --entries store it runs what teams handed in and records every result in the contest; with --watch
+    it is the worker that does so for as long as the contest lasts.
+    """
     loaded = load_challenge(challenge)
-    find_entries(entries)  # what is wrong with the folder is said before any long work
-    scratch = cache_folder(cache) / "contest"
-    blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
-    with ConsoleObserver(_err) as observer:
-        with opened_engine(engine, address=address, workers=workers) as preparing:
-            sets = _prepared(loaded, cache_folder(cache), preparing, observer)
-        found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
-    for ready in sets if blob_store is not None else ():
-        for video in ready.videos:
-            blob_store.put(video.path)  # type: ignore[union-attr]  # there are sets only if there is a store
-    forget_old_journals(scratch)
-    common = Prepared(
-        challenge=loaded,
-        sets=sets,
-        image=found,
-        engine=engine_name,
-        isolation=isolation_of(sandbox),
-        runs=runs.resolve(),
-        scratch=scratch,
-        store=blob_store,
-        shard_videos=shard_videos,
-        gpus=gpus,
-        reports=reports,
-    )
-    contest = Contest(
-        common=common,
-        waiting=lambda: find_entries(entries),
-        backend=ProcessOnNode()
-        if sandbox is SandboxKind.PROCESS
-        else DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime),
-        places=ShardPlaces(scratch=scratch, store=blob_store),
-        signing_key=key_from_environment(os.environ),
-    )
     index = open_store(store)
     try:
+        ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
+        source = source_of(  # what is wrong with the entries is said before any long work
+            entries,
+            ledger,
+            challenge=loaded,
+            packages=packages,
+            isolated=sandbox is not SandboxKind.PROCESS,
+            say=_say,
+        )
+        scratch = cache_folder(cache) / "contest"
+        blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
+        with ConsoleObserver(_err) as observer:
+            with opened_engine(engine, address=address, workers=workers) as preparing:
+                sets = _prepared(loaded, cache_folder(cache), preparing, observer)
+            found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
+        for ready in sets if blob_store is not None else ():
+            for video in ready.videos:
+                blob_store.put(video.path)  # type: ignore[union-attr]  # sets are stored only in a store
+        forget_old_journals(scratch)
+        contest = Contest(
+            common=Prepared(
+                challenge=loaded,
+                sets=sets,
+                image=found,
+                engine=engine_name,
+                isolation=isolation_of(sandbox),
+                runs=runs.resolve(),
+                scratch=scratch,
+                store=blob_store,
+                shard_videos=shard_videos,
+                gpus=gpus,
+                reports=reports,
+            ),
+            source=source,
+            backend=ProcessOnNode()
+            if sandbox is SandboxKind.PROCESS
+            else DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime),
+            places=ShardPlaces(scratch=scratch, store=blob_store),
+            signing_key=key_from_environment(os.environ),
+            watch=watch,
+        )
         with shard_engine(
             engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
         ) as (shards, places):
-            ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
             lines = Lines(_err, ledger, places=places, price_per_hour=price_per_hour)
             done = Driver(contest, ledger, shards, lines).run()
         left = progress_of(ledger.listed(), places=places)
+        unfinished = len(source.waiting()) if entries == FROM_STORE else 0
     finally:
         index.close()
     if sandbox is SandboxKind.DOCKER:
         reap(connect())  # what a killed worker of this machine left; elsewhere the next shard clears that
         reap_stages()
     failed = left.count("failed")
-    _say(f"{left.count('done')} runs done, {failed} given up, {left.count('cancelled')} cancelled")
-    raise typer.Exit(0 if done and not failed else 1)
+    _say(
+        f"{left.count('done')} runs done, {failed} given up, {left.count('cancelled')} cancelled"
+        + (f"; {unfinished} entries still wait" if unfinished else "")
+    )
+    raise typer.Exit(0 if done and not failed and not unfinished else 1)
 
 
 def status(
