@@ -57,6 +57,7 @@ ContestStoreOption = Annotated[
         show_default=False,
     ),
 ]
+OutputOption = Annotated[Path, typer.Option("--output", "--out", "-o", help="Where the page is written.")]
 ChoiceOption = Annotated[Choice, typer.Option(help="Which entry represents a team.")]
 
 
@@ -66,7 +67,9 @@ def board(
     runs: RunsOption = DEFAULT_RUNS,
     by: ByOption = SetName.PUBLIC,
     choice: ChoiceOption = Choice.BEST,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the page is written.")] = Path("board.html"),
+    out: Annotated[Path, typer.Option("--output", "--out", "-o", help="Where the page is written.")] = Path(
+        "board.html"
+    ),
     as_json: JsonOption = False,
     store: ContestStoreOption = None,
     csv_folder: Annotated[
