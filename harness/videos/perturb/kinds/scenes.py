@@ -64,10 +64,10 @@ class FilmedScreen:
 
         def edit(planes: Planes, index: int) -> None:
             tilt(planes, index)
-            planes.y[:] = cv2.LUT(planes.y, tone)
+            cv2.LUT(planes.y, tone, dst=planes.y)
             phase = 2 * np.pi * (rows / canvas.height * 1.5 - index / canvas.frames_per_second * 0.7)
             band = np.round(256 * (1 - self.grating * 0.5 * np.maximum(0, np.sin(phase)) ** 4))
-            planes.y[:] = cv2.multiply(planes.y, gain, scale=1 / 255)
+            cv2.multiply(planes.y, gain, dst=planes.y, scale=1 / 255)
             dark = np.flatnonzero(band < 256)
             weights = band[dark, None].astype(np.uint16)
             planes.y[dark] = (planes.y[dark].astype(np.uint16) * weights >> 8).astype(np.uint8)

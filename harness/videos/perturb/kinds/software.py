@@ -50,7 +50,7 @@ class CoarseColour:
                 height, width = plane.shape
                 size = (max(1, round(width / self.factor)), max(1, round(height / self.factor)))
                 small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-                plane[:] = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+                cv2.resize(small, (width, height), dst=plane, interpolation=cv2.INTER_NEAREST)
 
         return edit
 
@@ -127,7 +127,7 @@ class Window:
         def edit(planes: Planes, index: int) -> None:
             part = planes.y[self.top : self.top + self.height, self.left : self.left + self.width]
             soft = cv2.blur(part, (3, 3))
-            part[:] = cv2.addWeighted(part, 1 + self.amount, soft, -self.amount, 0)
+            cv2.addWeighted(part, 1 + self.amount, soft, -self.amount, 0, dst=part)
             sprite.paste(planes, self.left, max(0, self.top - self.bar))
 
         return edit
@@ -183,7 +183,7 @@ class Smear:
                     past.append(np.asarray(small, np.uint8))
                 else:
                     past[number] = _held(past[number], np.asarray(small, np.uint8), self.hold)
-                plane[:] = cv2.resize(past[number], (width, height), interpolation=cv2.INTER_LINEAR)
+                cv2.resize(past[number], (width, height), dst=plane, interpolation=cv2.INTER_LINEAR)
 
         return edit
 
