@@ -1,6 +1,6 @@
 """How fast are perturbations, against the codec itself, the ffmpeg program, AugLy and a NumPy loop over RGB?
 
-    python tests/benchmarks/perturb_speed.py [--state FILE] [--minutes N] [--augly-python PATH] [--output speed.json]
+    python tests/benchmarks/perturb_speed.py --state FILE [--minutes N] [--augly-python PATH] [--output JSON]
 
 One 1080p clip; every kind at severity 3; x264 ultrafast at CRF 23 under the same rate cap, one thread, for
 all but AugLy, which cannot be told. The rivals take turns, kind by kind; the median of several rounds counts.
@@ -18,7 +18,8 @@ how many cores others used meanwhile. Prints JSON:
   augly         (c) AugLy's transform, where it has one and --augly-python is given; in the first round
   numpy_rgb     (d) PyAV, to RGB, NumPy or OpenCV, and back, for some kinds; in the first round
   control       our own re-encoding without a perturbation; beside every few kinds
-  codings       decoding and every encode of a kind that codes twice, without anything else
+  codings       decoding, sound and every encode of a kind that codes twice: our stages without the filter,
+                and each encode on the way, measured without anything else
   stages        our CPU milliseconds for one frame of the source: decode, sound, filter, encode; and the
                 share of one core that each takes
   same_picture  the bare transcode's speed if it had to encode the picture that comes out: its cost times
@@ -70,6 +71,7 @@ NOT_AFTER_SECONDS = 45.0  # kept free at the end of --minutes: what one kind may
 HARDER_FROM = 1.07  # our encoder's cost against the control's: from here on, the picture has become harder
 Costs = dict[str, float]
 Row = dict[str, list[Costs]]  # by rival, one for each round
+Figure = Callable[[dict[str, Any]], float | None]  # of a kind's row; None if it has none
 
 
 def main() -> None:
@@ -157,7 +159,7 @@ class Bench:
                 self._keep(CONTROL, CONTROL, partial(self._ours, CONTROL))
             generations = [one for item in plan_for(name, self.info).steps for one in item.step.generations]
             if generations and turn == 0:
-                self._keep(name, "codings", partial(self._codings, generations))
+                self._keep(name, "codings", partial(self._codings, name, generations))
             if turn == 0:
                 self._rivals(name, rgb)
             self._keep(name, "ours", partial(self._ours, name))  # last: with it, the round is done
@@ -177,8 +179,8 @@ class Bench:
     def _ours(self, name: str) -> Costs:
         return staged(self.clip, self.info, plan_for(name, self.info), self._out)
 
-    def _codings(self, generations: list[Generation]) -> Costs:
-        return codings(self.clip, self.info, generations, self.rows[CONTROL][CONTROL][-1])
+    def _codings(self, name: str, generations: list[Generation]) -> Costs:
+        return codings(self.clip, self.info, generations, plan_for(name, self.info).expected)
 
     def _keep(self, name: str, who: str, measure: Callable[[], Costs]) -> None:
         busy, wall = busy_seconds(), time.monotonic()
@@ -189,7 +191,7 @@ class Bench:
 
     def _save(self) -> None:
         if self._state is not None:
-            content = {"frames": self.info.frame_count, "rows": self.rows}
+            content: dict[str, Any] = {"frames": self.info.frame_count, "rows": self.rows}
             content |= {"loads": self.loads, "began_at_load": self.began_at_load}
             self._state.write_text(json.dumps(content))
 
@@ -230,18 +232,14 @@ def figures(row: Row, frames: int) -> dict[str, Any]:
     """Frames of the source per second, CPU and wall, ours over each of the others, and our stages."""
     costs = {who: middle(several) for who, several in row.items()}
     ours, control = costs["ours"], costs[CONTROL]
+    if "codings" in costs:
+        rest = {key: ours[key] - ours["filter"] for key in ("cpu_seconds", "wall_seconds")}
+        costs["codings"] = {key: costs["codings"][key] + seconds for key, seconds in rest.items()}
     speeds = {who: round(frames / cost["cpu_seconds"], 1) for who, cost in costs.items()}
     walls = {who: round(frames / cost["wall_seconds"], 1) for who, cost in costs.items()}
-    ratios = {
-        who: round(cost["cpu_seconds"] / ours["cpu_seconds"], 2)
-        for who, cost in costs.items()
-        if who != "ours"
-    }
-    wall_ratios = {
-        who: round(cost["wall_seconds"] / ours["wall_seconds"], 2)
-        for who, cost in costs.items()
-        if who != "ours"
-    }
+    rivals = {who: cost for who, cost in costs.items() if who != "ours"}
+    ratios = {who: round(cost["cpu_seconds"] / ours["cpu_seconds"], 2) for who, cost in rivals.items()}
+    walls_over = {who: round(cost["wall_seconds"] / ours["wall_seconds"], 2) for who, cost in rivals.items()}
     stages = {stage: round(ours[stage] / frames * 1000, 2) for stage in STAGES}
     harder = ours["encode"] / control["encode"]
     same = costs["bare"]["cpu_seconds"] * (ours["cpu_seconds"] - ours["filter"]) / control["cpu_seconds"]
@@ -249,7 +247,7 @@ def figures(row: Row, frames: int) -> dict[str, Any]:
         "frames_per_cpu_second": speeds,
         "frames_per_wall_second": walls,
         "ours_over": ratios,
-        "ours_over_by_wall": wall_ratios,
+        "ours_over_by_wall": walls_over,
         "milliseconds_of_a_frame": stages,
         "share_of_a_core": {stage: round(ours[stage] / ours["wall_seconds"], 3) for stage in STAGES},
         "encode_over_controls": round(harder, 2),
@@ -269,7 +267,7 @@ def goals(rows: dict[str, Any]) -> dict[str, Any]:
         missed = {name: ratio for name, ratio in ratios.items() if ratio < least}
         return {"at_least": least, "met_by": len(ratios) - len(missed), "missed_by": missed}
 
-    def over(who: str, key: str = "ours_over") -> Callable[[dict[str, Any]], float | None]:
+    def over(who: str, key: str = "ours_over") -> Figure:
         return lambda row: row[key].get(who)
 
     everything = set(rows)
@@ -311,13 +309,16 @@ def timed(who: int, action: Callable[[], object]) -> Costs:
     return {"cpu_seconds": cpu(who) - before, "wall_seconds": time.monotonic() - wall}
 
 
-def codings(clip: Path, info: VideoInfo, generations: list[Generation], control: Costs) -> Costs:
-    """Decoding once and every encode that the kind asks for, and nothing else: what cannot be saved."""
-    canvas, total = Canvas.of(info), {key: control[key] for key in ("cpu_seconds", "wall_seconds")}
+def codings(clip: Path, info: VideoInfo, generations: list[Generation], canvas: Canvas) -> Costs:
+    """Every encode on the way that the kind asks for, and nothing else."""
+    total = {"cpu_seconds": 0.0, "wall_seconds": 0.0}
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        frames = [frame for frame, _ in zip(container.decode(stream), range(30), strict=False)]
+        frames = [
+            frame.reformat(canvas.width, canvas.height)
+            for frame, _ in zip(container.decode(stream), range(30), strict=False)
+        ]
     for generation in generations:
         cost = timed(resource.RUSAGE_SELF, partial(encode_only, frames, generation, canvas))
         for key, seconds in cost.items():

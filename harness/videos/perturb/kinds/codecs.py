@@ -21,6 +21,12 @@ def h264(crf: float, **options: str) -> Generation:
     )
 
 
+def motion_jpeg(quantiser: int) -> Generation:
+    """Every picture as a JPEG of its own, in video's own range: converting it costs as much as coding it."""
+    options = {"qmin": f"{quantiser}", "qmax": f"{quantiser}", "huffman": "default", "strict": "unofficial"}
+    return Generation(codec="mjpeg", options=options)
+
+
 @perturbation(
     family=AUGMENTER,
     stage=LifeStage.CODING,

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite
+from harness.videos.perturb.kinds.codecs import motion_jpeg
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Generation, Step, even
+from harness.videos.perturb.steps import Canvas, EditFrame, Step, even
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2
@@ -85,18 +86,13 @@ def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, 
     shorter = min(canvas.width, canvas.height)
     scale = max(min(share, lines / shorter), min(1.0, 48 / shorter))
     width, height = even(canvas.width * scale), even(canvas.height * scale)
-    coded = Generation(
-        codec="mjpeg",
-        options={"qmin": str(quantiser), "qmax": str(quantiser)},
-        pixel_format="yuvj420p",
-    )
     return Step(
         video=(
             f"scale={width}:{height}:flags=bilinear",
             f"scale={canvas.width}:{canvas.height}:flags=bilinear",
             "setsar=1",
         ),
-        generations=(coded,),
+        generations=(motion_jpeg(quantiser),),
     )
 
 

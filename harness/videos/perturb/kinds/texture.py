@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.blur import blurred, halved
 from harness.videos.perturb.drawing.planes import BLACK, MID, WHITE, Plane, Planes
+from harness.videos.perturb.kinds.codecs import motion_jpeg
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
@@ -275,35 +276,14 @@ def film_grain(canvas: Canvas, rng: Generator, *, deviation: float) -> Step:
     return Step(operation=FilmGrain(deviation=deviation, sigma=sigma, seed=draw_seed(rng)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Jpeg:
-    """Every frame through JPEG, plane by plane."""
-
-    quality: int
-
-    def start(self, canvas: Canvas) -> EditFrame:
-        """Encode and decode in memory."""
-        options = (cv2.IMWRITE_JPEG_QUALITY, self.quality)
-
-        def edit(planes: Planes, index: int) -> None:
-            for plane in planes.all:
-                _, coded = cv2.imencode(".jpg", plane, options)
-                decoded = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
-                if decoded is None:
-                    raise ValueError("OpenCV cannot read the JPEG that it wrote")
-                plane[:] = decoded
-
-        return edit
-
-
 @perturbation(
     family=AUGMENTER,
     stage=LifeStage.CODING,
     group="blocks",
-    unit="JPEG quality",
-    source="DeeperForensics' image counterpart; steps by eye",
-    quality=(30, 22, 16, 11, 8),
+    unit="quantiser of motion JPEG",
+    source="DeeperForensics' image counterpart; steps by eye, about JPEG qualities 30 to 8",
+    quantiser=(8, 11, 15, 22, 31),
 )
-def jpeg_blocking(canvas: Canvas, rng: Generator, *, quality: int) -> Step:
+def jpeg_blocking(canvas: Canvas, rng: Generator, *, quantiser: int) -> Step:
     """Code as a motion-JPEG webcam does: blocks of eight pixels, and ringing at edges."""
-    return Step(operation=Jpeg(quality=quality))
+    return Step(generations=(motion_jpeg(quantiser),))
