@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.planes import Planes, Sprite
 from harness.videos.perturb.drawing.warp import Warp, tilted
-from harness.videos.perturb.kinds.codecs import h264
+from harness.videos.perturb.generations import h264
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step, even, resized
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.blur import blurred, halved
 from harness.videos.perturb.drawing.planes import BLACK, MID, WHITE, Plane, Planes
-from harness.videos.perturb.kinds.codecs import motion_jpeg
+from harness.videos.perturb.generations import motion_jpeg
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
