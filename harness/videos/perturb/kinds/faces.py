@@ -6,6 +6,7 @@ If there is no face, the filter rests in the upper middle: see `face_tracker.Fac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -37,6 +38,7 @@ def _length(share: float) -> int:
     return max(1, round(share * FACE * SHEET * 4))
 
 
+@cache
 def draw_dog_mask() -> Image:
     """Ears, muzzle, nose and tongue; the eyes stay free."""
     sheet = _sheet()
@@ -69,6 +71,7 @@ def draw_dog_mask() -> Image:
     return shrink(sheet)
 
 
+@cache
 def draw_flower_crown() -> Image:
     """Nine flowers and leaves on an arc over the forehead."""
     sheet = _sheet()
