@@ -199,6 +199,7 @@ def workspace(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     (folder / "handed_in" / "TEAM").mkdir(parents=True)
     shutil.copy(folder / "entry.zip", folder / "handed_in" / "TEAM")
     (folder / "runs").mkdir()
+    (folder / "examples").symlink_to(ROOT / "examples")
     return folder
 
 

@@ -16,7 +16,13 @@ LOG_LINES = 20
 
 def failures_of(public: SetRun, limits: Limits) -> tuple[FailureGroup, ...]:
     """Return what failed on the public set, the most frequent first."""
-    return grouped(public.outcomes, limits=limits, log_tail=public.log_tail, message=public.message)
+    return grouped(
+        public.outcomes,
+        limits=limits,
+        usage=public.usage,
+        log_tail=public.log_tail,
+        message=public.message,
+    )
 
 
 def render_failures(public: SetRun, limits: Limits) -> Iterator[Text]:

@@ -112,7 +112,7 @@ def said_of(error: BaseException) -> str:
 
 
 def number(text: str) -> float | None:
-    """Read a cell of a table; None if it is no number."""
+    """Read a cell of a table; None if it is not a number."""
     try:
         return float(text)
     except ValueError:

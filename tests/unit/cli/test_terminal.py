@@ -66,7 +66,7 @@ COMMANDS = {
     "leaderboard {challenge} --store sqlite:///{folder}/index.db": 0,
     "contest show -c {folder}/contest.toml --store sqlite:///{folder}/contest.db": 0,
     "check --static {folder}/Päckchen": 1,
-    "perturb render {folder}/nobody–there {folder}/set": 2,
+    "contest plan {folder}/nobody–there --entries {folder}": 2,
     "perturb render --recipe clean {folder}/Videos {folder}/set-{name} --workers 0": 0,
 }
 
