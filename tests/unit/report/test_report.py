@@ -220,7 +220,7 @@ def test_the_same_error_is_shown_once_with_its_count_its_limit_and_its_peak(
     result, data = run
     one = result.sets[SetName.PUBLIC]
     rows = tuple(
-        replace(row, failed=True, kind=OutcomeKind.MEMORY_LIMIT, message="") if number < 12 else row
+        replace(row, kind=OutcomeKind.MEMORY_LIMIT, message="") if number < 12 else row
         for number, row in enumerate(data[SetName.PUBLIC].rows)
     )
     used = one.model_copy(update={"resources": replace(one.resources, peak_memory_bytes=12_900_000_000)})
