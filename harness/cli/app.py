@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from harness import __version__
 from harness.cli.exit_codes import INTERRUPTED, NOT_WELL, OK, OUR_FAULT, USAGE
 from harness.cli.lazy import Later, lazy_group
+from harness.cli.streams import make_streams_safe
 from harness.core.errors import ConfigError, HarnessError, SubmissionError
 from harness.core.types import Verdict
 
@@ -154,6 +155,7 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    make_streams_safe()
     try:
         code = app(arguments, standalone_mode=False, prog_name="harness")
     except TyperException as error:
@@ -172,10 +174,11 @@ def run_command(arguments: list[str]) -> int:
 
 
 def _complain(title: str, error: Exception, advice: str = "") -> None:
-    from rich.console import Console  # noqa: PLC0415  (what ends well and says nothing has no need of it)
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415  (what ends well and says nothing has no need of it)
 
-    console = Console(stderr=True, soft_wrap=True)
+    from harness.cli.terminal import printer  # noqa: PLC0415
+
+    console = printer(errors=True)
     text = error.format_message() if isinstance(error, TyperException) else str(error)
     console.print(Text.assemble((f"{title}:", "bold red"), f" {text}"))
     if advice:

@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from harness.core.errors import ResultError
 from harness.core.files import write_text
 from harness.core.text import describe, listed
-from harness.core.types import FailureRule, ImageFacts, Mode, Outcome, OutcomeKind, SetName, Verdict
+from harness.core.types import FailureRule, ImageFacts, Limits, Mode, Outcome, OutcomeKind, SetName, Verdict
 from harness.core.usage import GpuLevel, Usage
 from harness.scoring.intervals import Gap
 from harness.scoring.repeatability import Repeatability
@@ -255,6 +255,12 @@ def parse_result(document: object, *, place: Path | str) -> Result:
             remedy="The schema is docs/result.schema.json.",
         )
     return result
+
+
+def limits_of(result: Result) -> Limits:
+    """Return the limits that were in force; what an earlier release did not record has its default."""
+    kinds = {one.name: type(one.default) for one in fields(Limits)}
+    return Limits(**{name: kinds[name](value) for name, value in result.limits.items() if name in kinds})
 
 
 def result_schema() -> dict[str, Any]:
