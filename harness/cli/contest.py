@@ -12,6 +12,7 @@ from rich.console import Console
 
 from harness.cli import contest_log, contest_work
 from harness.cli.contest_asking import ask, now_, opened_ledger, tell
+from harness.cli.contest_source import DEFAULT_PACKAGES, PackagesOption
 from harness.cli.options import DEFAULT_STORE, SAMPLE_CHALLENGE, ChallengeOption, StoreOption
 from harness.cli.views.check import render_report
 from harness.cli.views.contest import render_state
@@ -35,7 +36,6 @@ from harness.core.contest import ContestRules
 from harness.core.errors import ChallengeError, ConfigError
 from harness.results.run_folder import RunFolder
 
-DEFAULT_PACKAGES = Path("runs/packages")
 _out = Console()
 _err = Console(stderr=True, soft_wrap=True)
 
@@ -125,7 +125,7 @@ def submit(
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
-    packages: Annotated[Path, typer.Option(help="Where packages are kept.")] = DEFAULT_PACKAGES,
+    packages: PackagesOption = DEFAULT_PACKAGES,
     no_external_data: Annotated[
         bool, typer.Option("--no-external-data", help="Declare that it was not trained on further data.")
     ] = False,

@@ -15,6 +15,7 @@ from rich.console import Console
 from harness.cli import contest_plan
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
+from harness.cli.contest_source import DEFAULT_PACKAGES, PackagesOption, entries_of
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
 from harness.cli.open_store import open_store
 from harness.cli.options import (
@@ -30,7 +31,6 @@ from harness.cli.progress import ConsoleObserver
 from harness.cli.views.contest_work import Lines, status_table
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
-from harness.contest.entries import find_entries
 from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardPlaces, forget_old_journals
 from harness.contest.shard_ledger import ATTEMPTS_MAX, ShardLedger
@@ -50,7 +50,12 @@ _err = Console(stderr=True, soft_wrap=True)
 _out = Console()
 
 EntriesOption = Annotated[
-    Path, typer.Option("--entries", help="What was handed in: DIR/TEAM/PACKAGE.zip.", show_default=False)
+    str,
+    typer.Option(
+        "--entries",
+        help="What was handed in: DIR/TEAM/PACKAGE.zip; or `store`: what waits in the contest's ledger.",
+        show_default=False,
+    ),
 ]
 PriceOption = Annotated[
     float,
@@ -71,6 +76,11 @@ def run(
     challenge: ChallengeArgument,
     entries: EntriesOption,
     *,
+    packages: PackagesOption = DEFAULT_PACKAGES,
+    stay: Annotated[
+        bool,
+        typer.Option("--stay", help="With --entries store: wait for further entries until `contest drain`."),
+    ] = False,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
     cache: CacheOption = None,
     store: StoreOption = DEFAULT_STORE,
@@ -109,7 +119,11 @@ def run(
 ) -> None:
     """Take every waiting entry to its result, unattended. After a kill, the same command goes on."""
     loaded = load_challenge(challenge)
-    find_entries(entries)  # what is wrong with the folder is said before any long work
+    index = open_store(store)
+    source = entries_of(entries, index, loaded, challenge, packages=packages, stay=stay, say=_say)
+    source.waiting()  # what is wrong with the folder is said before any long work
+    if source.from_store and sandbox is SandboxKind.PROCESS:
+        raise ConfigError("--entries store needs isolation", remedy="Leave out --sandbox process.")
     scratch = cache_folder(cache) / "contest"
     blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
     with ConsoleObserver(_err) as observer:
@@ -135,18 +149,22 @@ def run(
     )
     contest = Contest(
         common=common,
-        waiting=lambda: find_entries(entries),
+        waiting=source.waiting,
+        record=source.record,
+        stay=stay,
         backend=ProcessOnNode()
         if sandbox is SandboxKind.PROCESS
         else DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime),
         places=ShardPlaces(scratch=scratch, store=blob_store),
         signing_key=key_from_environment(os.environ),
     )
-    index = open_store(store)
     try:
-        with shard_engine(
-            engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
-        ) as (shards, places):
+        with (
+            source.boards(sets, runs.resolve()),
+            shard_engine(
+                engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
+            ) as (shards, places),
+        ):
             ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
             lines = Lines(_err, ledger, places=places, price_per_hour=price_per_hour)
             done = Driver(contest, ledger, shards, lines).run()

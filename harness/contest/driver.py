@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +17,9 @@ from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, s
 from harness.contest.concluder import Concluder
 from harness.contest.conclusion import Conclusion, keep
 from harness.contest.entries import Waiting, in_turn
+from harness.contest.entry_record import EntryRecord, NoRecord
+from harness.contest.in_hand import Feed, InHand
+from harness.contest.live_counts import LOOK_SECONDS, LiveCounts
 from harness.contest.shard_job import (
     BackendMaker,
     CancelledError,
@@ -33,7 +36,7 @@ from harness.core.types import SetName
 from harness.results.result import read_result
 from harness.results.seal import Key
 from harness.results.store.drivers import Wish
-from harness.results.store.jobs import Job, JobKey, JobState
+from harness.results.store.jobs import Job, JobState
 
 AHEAD = 8  # entries that are opened and checked before there is a place for their shards
 PAUSED_SECONDS = 1.0
@@ -64,20 +67,8 @@ class Contest:
     backend: BackendMaker
     places: ShardPlaces
     signing_key: Key | None = None
-
-
-@dataclass(kw_only=True)
-class _InHand:
-    """What the driver holds at present; shared with the thread that keeps its claims."""
-
-    jobs: dict[JobKey, Job] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    wish: Wish = Wish.RUN
-    fault: BaseException | None = None
-
-    def claims(self) -> list[tuple[JobKey, int, int]]:
-        with self.lock:
-            return [(job.key, job.attempt, job.token) for job in self.jobs.values()]
+    record: EntryRecord = field(default_factory=NoRecord)
+    stay: bool = False  # wait for further entries when all is done, until the organiser wishes otherwise
 
 
 class Driver:
@@ -95,11 +86,13 @@ class Driver:
         self._ledger = ledger
         self._engine = engine
         self._watcher = watcher
-        self._hand = _InHand()
+        self._hand = InHand()
         self._entries: dict[str, AdmittedEntry] = {}
         self._todo: list[tuple[int, Waiting]] = []
         self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
+        self._begun: set[str] = set()
+        self._looked = 0.0
         rules = contest.common.challenge.contest
         self._stopper = Stopper(common=contest.common, rule=rules.early_stopping if rules else None)
 
@@ -134,7 +127,7 @@ class Driver:
 
     def _work(self) -> bool:
         """Let the engine work until nothing is to be had; returns whether there may be more later."""
-        for result in self._engine.map(run_shard, _Feed(self._next)):
+        for result in self._engine.map(run_shard, Feed(self._next)):
             self._take(result)
             self._raise_fault()
         self._raise_fault()
@@ -144,11 +137,14 @@ class Driver:
             time.sleep(PAUSED_SECONDS)
             return True
         self._look()
-        left = any(job.state is JobState.WAITING for job in self._ledger.listed())
-        return bool(self._todo) or left
+        left = bool(self._todo) or any(job.state is JobState.WAITING for job in self._ledger.listed())
+        if self._contest.stay and not left:
+            time.sleep(LOOK_SECONDS)
+        return left or self._contest.stay
 
     def _look(self) -> None:
         """Find entries that are not in hand yet."""
+        self._looked = time.monotonic()
         known = {entry.waiting for entry in self._entries.values()}
         self._todo = [(turn, one) for turn, one in in_turn(self._contest.waiting()) if one not in known]
 
@@ -157,12 +153,18 @@ class Driver:
         self._raise_fault()
         if self._hand.wish is not Wish.RUN:
             return None
+        if self._contest.stay and time.monotonic() - self._looked > LOOK_SECONDS:
+            self._look()
         self._admit_some()
         while (job := self._ledger.claim()) is not None:
             entry = self._entry_of(job)
             if entry is None:
                 self._ledger.give_back(job, "its package is no longer among the entries", for_good=True)
                 continue
+            if job.run_id not in self._begun and not self._contest.record.begun(entry):
+                self._ledger.cancel(job.run_id, "the entry is no longer wanted")
+                continue
+            self._begun.add(job.run_id)
             with self._hand.lock:
                 self._hand.jobs[job.key] = job
             return self._shard_job(job, entry)
@@ -180,9 +182,7 @@ class Driver:
         entry = admit(self._contest.common, one, turn)
         self._entries[entry.run_id] = entry
         if entry.folder.result.is_file():
-            self._stopper.finished(entry, read_result(entry.folder.result))
-            self._over.add(entry.run_id)
-            self._watcher.finished(entry)
+            self._end(entry)
         elif entry.why_not:
             self._concluder.put(self._conclusion(entry, ()))
         else:
@@ -215,6 +215,7 @@ class Driver:
             places=self._contest.places,
             backend=self._contest.backend,
             stop=entry.folder.stop(name, job.shard),
+            videos_done=entry.folder.videos_done(name, job.shard) if name is SetName.PUBLIC else None,
         )
 
     def _take(self, result: JobResult[ShardJob, ShardDone]) -> None:
@@ -246,6 +247,7 @@ class Driver:
             self._concluder.put(self._conclusion(entry, jobs))
         elif not states & {JobState.WAITING, JobState.CLAIMED} and entry.run_id not in self._over:
             self._over.add(entry.run_id)
+            self._contest.record.given_up(entry, jobs)
             self._watcher.finished(entry)
 
     def _conclusion(self, entry: AdmittedEntry, jobs: tuple[Job, ...]) -> Conclusion:
@@ -261,13 +263,24 @@ class Driver:
             self._over.add(entry.run_id)
             return
         self._ledger.record(entry.folder, entry.waiting.team)
+        self._end(entry)
+
+    def _end(self, entry: AdmittedEntry) -> None:
+        """Hear that an entry has its result."""
+        self._contest.record.finished(entry)
         self._stopper.finished(entry, read_result(entry.folder.result))
         self._over.add(entry.run_id)
         self._watcher.finished(entry)
 
     def _keep_claims(self, stop: threading.Event) -> None:
-        while not stop.wait(BEAT_SECONDS):
+        counts = LiveCounts(ledger=self._ledger, runs=self._contest.common.runs)
+        beaten = time.monotonic()
+        while not stop.wait(LOOK_SECONDS):
             try:
+                counts.look(self._hand.listed())
+                if time.monotonic() - beaten < BEAT_SECONDS:
+                    continue
+                beaten = time.monotonic()
                 self._hand.wish, lost = self._ledger.beat(self._hand.claims())
             except HarnessError as error:
                 self._hand.fault = error
@@ -288,19 +301,6 @@ class Driver:
             held, self._hand.jobs = list(self._hand.jobs.values()), {}
         for job in held:
             self._ledger.give_back(job, "its driver was stopped")
-
-
-class _Feed(Iterator[ShardJob]):
-    """Shards for an engine; nothing just now may be something later: it may be asked again after its end."""
-
-    def __init__(self, following: Callable[[], ShardJob | None]) -> None:
-        self._following = following
-
-    def __next__(self) -> ShardJob:
-        job = self._following()
-        if job is None:
-            raise StopIteration
-        return job
 
 
 def _why(result: JobResult[ShardJob, ShardDone]) -> str:

@@ -24,11 +24,12 @@ class Waiting:
     team: str
     package: Path
     handed_in: float  # seconds since 1970: of a team's packages the earlier one comes first
+    label: str = ""  # instead of the file's name: of an entry that a contest's ledger knows
 
     @property
     def name(self) -> str:
         """Its name for people."""
-        return self.package.name.removesuffix(_SUFFIX)
+        return self.label or self.package.name.removesuffix(_SUFFIX)
 
 
 def find_entries(folder: Path) -> tuple[Waiting, ...]:

@@ -1,0 +1,1 @@
+"""The pages: rendered here, by the same values that the API answers with."""
