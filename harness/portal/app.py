@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -15,9 +16,11 @@ from starlette.responses import JSONResponse, Response
 from harness import __version__
 from harness.core.errors import HarnessError
 from harness.core.text import printable
+from harness.portal import pages
 from harness.portal.api import everybody, handing_in, live, team
 from harness.portal.api.parts import ROOT
 from harness.portal.config import PortalConfig
+from harness.portal.pages.render import problem_page
 from harness.portal.problems import Problem, invalid
 from harness.portal.pulse import Pulses
 from harness.portal.site import Site
@@ -51,10 +54,21 @@ def create_app(config: PortalConfig, *, site: Site | None = None) -> FastAPI:
     app.state.pulses = Pulses()
     for module in (everybody, team, handing_in, live):
         app.include_router(module.router, prefix=ROOT)
+    for router in pages.routers():
+        app.include_router(router)
+    app.add_route("/static/base.css", _base_style)
     app.mount("/static", CachedFiles(directory=STATIC), name="static")
     _add_errors(app)
     app.add_middleware(Walls, config=config)
     return app
+
+
+async def _base_style(request: Request) -> Response:
+    """Return the reports' own style, which the portal's builds on."""
+    del request
+    text = files("harness.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
+    headers = {"cache-control": f"public, max-age={STATIC_SECONDS}"}
+    return Response(text, media_type="text/css", headers=headers)
 
 
 class CachedFiles(StaticFiles):
@@ -103,6 +117,9 @@ def _add_errors(app: FastAPI) -> None:
 
 def answer(request: Request, error: Problem) -> Response:
     """Answer with an error: JSON for programs, a page for people."""
-    del request
     headers = {} if error.wait_seconds is None else {"retry-after": str(error.wait_seconds)}
+    if not request.url.path.startswith(ROOT):
+        shown = problem_page(error)
+        shown.headers.update(headers)
+        return shown
     return JSONResponse(error.document, status_code=error.status, headers=headers)
