@@ -199,7 +199,9 @@ class Driver:
     def _shard_job(self, job: Job, entry: AdmittedEntry) -> ShardJob:
         name, common = SetName(job.set_name), self._contest.common
         shard = shards(common, entry)[name][job.shard]
-        entry.folder.stop(name, job.shard).unlink(missing_ok=True)
+        stop = entry.folder.stop(name, job.shard)
+        stop.parent.mkdir(parents=True, exist_ok=True)
+        stop.unlink(missing_ok=True)
         return ShardJob(
             key=job.key,
             attempt=job.attempt,
@@ -214,7 +216,7 @@ class Driver:
             terms=common.challenge.terms,
             places=self._contest.places,
             backend=self._contest.backend,
-            stop=entry.folder.stop(name, job.shard),
+            stop=stop,
             videos_done=entry.folder.videos_done(name, job.shard) if name is SetName.PUBLIC else None,
         )
 
@@ -288,9 +290,7 @@ class Driver:
             for key in lost:
                 entry = self._entries.get(key.run_id)
                 if entry is not None:
-                    place = entry.folder.stop(SetName(key.set_name), key.shard)
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    place.touch()
+                    entry.folder.stop(SetName(key.set_name), key.shard).touch()
 
     def _raise_fault(self) -> None:
         if self._hand.fault is not None:
