@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from harness.core.types import ImageFacts
 from harness.gateway.staging import reap_stages
-from harness.image.container_engine import ensure_engine
-from harness.image.runtime_image import ensure_image
 from harness.sandbox import Backend, Wanted, back_end
 
 if TYPE_CHECKING:
@@ -48,17 +46,25 @@ def made_ready(
         ConfigError: a GPU is claimed by another harness, and waiting is not allowed.
         InfrastructureError: there is no engine, or no image, or a GPU driver that does not answer.
     """
+
+    def engine() -> docker.DockerClient:
+        from harness.image.container_engine import ensure_engine  # noqa: PLC0415  (its client is slow to load)
+
+        return ensure_engine(install=True, say=say)
+
     for path in reap_stages():
         say(f"removed {path}, which a dead harness left")
 
     def image(client: docker.DockerClient) -> ImageFacts:
+        from harness.image.runtime_image import ensure_image  # noqa: PLC0415  (likewise)
+
         found = ensure_image(client, variant=None, say=say)
         return ImageFacts(label=found.tag, digest=found.reference, variant=found.variant)
 
     return back_end(name).make(
         Wanted(
             say=say,
-            engine=lambda: ensure_engine(install=True, say=say),
+            engine=engine,
             image=image,
             runtime=runtime,
             gpus=gpus,

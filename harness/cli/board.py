@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,9 +27,9 @@ from harness.cli.options import (
 )
 from harness.cli.progress import ConsoleObserver
 from harness.cli.views.board import render_board, render_plan
-from harness.contest.board.data import BoardInput
-from harness.contest.board.plan import POWER, components_of, pooled, sizes_for
-from harness.core.challenge import load_challenge
+from harness.contest.board.answers import BoardInput
+from harness.contest.board.set_size import POWER, components_of, pooled, sizes_for
+from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import ConfigError
 from harness.core.files import write_text
 from harness.core.text import listed
@@ -46,6 +48,16 @@ _err = Console(stderr=True, soft_wrap=True)
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of run folders.")]
 ByOption = Annotated[SetName, typer.Option("--by", help="public or private.")]
+ContestStoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        help="Of a contest: its database. Final entries stand for their teams, and whoever is disqualified "
+        "has no place. Otherwise: the runs that `harness submit` entered.",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[Path, typer.Option("--output", "--out", "-o", help="Where the page is written.")]
 ChoiceOption = Annotated[Choice, typer.Option(help="Which entry represents a team.")]
 
 
@@ -55,8 +67,11 @@ def board(
     runs: RunsOption = DEFAULT_RUNS,
     by: ByOption = SetName.PUBLIC,
     choice: ChoiceOption = Choice.BEST,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the page is written.")] = Path("board.html"),
+    out: Annotated[Path, typer.Option("--output", "--out", "-o", help="Where the page is written.")] = Path(
+        "board.html"
+    ),
     as_json: JsonOption = False,
+    store: ContestStoreOption = None,
     csv_folder: Annotated[
         Path | None, typer.Option("--csv", help="A folder for the tables as CSV files.", show_default=False)
     ] = None,
@@ -71,7 +86,7 @@ def board(
     from harness.contest.board.profiles import profiles_of  # noqa: PLC0415
     from harness.contest.board.statistics import board_of  # noqa: PLC0415
 
-    given = _read(challenge, runs=runs, by=by, choice=choice, cache=cache)
+    given = _read(challenge, runs=runs, by=by, choice=choice, cache=cache, store=store)
     found = board_of(given)
     profiles = profiles_of(given, [one.column for one in found.standings])
     write_text(out, board_page(found, profiles))
@@ -145,11 +160,31 @@ def plan(
         _out.print(render_plan(sizes, components, difference=difference, power=power, sampling=sampling))
 
 
-def _read(path: Path, *, runs: Path, by: SetName, choice: Choice, cache: Path | None) -> BoardInput:
+def _judged(store: str | None, challenge: Challenge, by: SetName) -> Mapping[str, str] | None:
+    """Return the runs of a contest that count, each with its team; None if no contest was named."""
+    if store is None:
+        return None
+    from harness.cli.open_store import open_store  # noqa: PLC0415  (the database is slow to load)
+    from harness.contest.board.judged import judged_runs  # noqa: PLC0415
+    from harness.contest.ledger import Ledger  # noqa: PLC0415
+
+    with closing(open_store(store)) as database:
+        state = Ledger(database, challenge.name).state()
+    if state.rules is None:
+        raise ConfigError(
+            f"no contest of {challenge.name!r}", place=store, remedy="`harness contest` says how one is made."
+        )
+    return judged_runs(state, by=by)
+
+
+def _read(
+    path: Path, *, runs: Path, by: SetName, choice: Choice, cache: Path | None, store: str | None = None
+) -> BoardInput:
     from harness.contest.board.read_runs import board_input, entered_runs  # noqa: PLC0415
 
     challenge = load_challenge(path)
-    entered = entered_runs(runs, challenge, by=by, choice=choice)
+    judged = _judged(store, challenge, by)
+    entered = entered_runs(runs, challenge, by=by, choice=choice, judged=judged)
     for problem in entered.unreadable:
         _err.print(Text(f"warning: {problem}", "yellow"))
     if not entered.standing:

@@ -12,8 +12,13 @@ from rich.console import Console
 
 from harness.cli import contest_log, contest_work
 from harness.cli.contest_asking import ask, now_, opened_ledger, tell
-from harness.cli.contest_source import DEFAULT_PACKAGES, PackagesOption
-from harness.cli.options import DEFAULT_STORE, SAMPLE_CHALLENGE, ChallengeOption, StoreOption
+from harness.cli.options import (
+    DEFAULT_PACKAGES,
+    DEFAULT_STORE,
+    SAMPLE_CHALLENGE,
+    ChallengeOption,
+    StoreOption,
+)
 from harness.cli.views.check import render_report
 from harness.cli.views.contest import render_state
 from harness.contest.events import ContestPhase
@@ -125,7 +130,7 @@ def submit(
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
-    packages: PackagesOption = DEFAULT_PACKAGES,
+    packages: Annotated[Path, typer.Option(help="Where packages are kept.")] = DEFAULT_PACKAGES,
     no_external_data: Annotated[
         bool, typer.Option("--no-external-data", help="Declare that it was not trained on further data.")
     ] = False,

@@ -12,9 +12,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from harness.cli.contest_sources import EntriesOption, PackagesOption, waiting_in
 from harness.cli.open_store import open_store
-from harness.cli.options import DEFAULT_STORE, ChallengeArgument, JsonOption, StoreOption, cache_folder
-from harness.contest.entries import find_entries
+from harness.cli.options import (
+    DEFAULT_PACKAGES,
+    DEFAULT_STORE,
+    ChallengeArgument,
+    JsonOption,
+    StoreOption,
+    cache_folder,
+)
 from harness.contest.paces import paces_of
 from harness.contest.plan import Asked, CostPlan, NodeKind, PriceTable, load_prices
 from harness.contest.plan import plan as plan_of
@@ -32,10 +39,9 @@ _out = Console()
 
 def plan(
     challenge: ChallengeArgument,
-    entries: Annotated[
-        Path, typer.Option("--entries", help="What was handed in: DIR/TEAM/PACKAGE.zip.", show_default=False)
-    ],
+    entries: EntriesOption,
     *,
+    packages: PackagesOption = DEFAULT_PACKAGES,
     prices: Annotated[
         Path | None,
         typer.Option(help="A TOML table of nodes and prices. Default: this machine, free of charge."),
@@ -49,8 +55,9 @@ def plan(
     table = load_prices(prices) if prices else PriceTable(nodes=(_this_machine(loaded.limits),))
     index = open_store(store)
     try:
+        waiting = waiting_in(entries, index, challenge=loaded, packages=packages)
         with index.read() as connection:
-            known = paces_of(find_entries(entries), jobs.listed(connection))
+            known = paces_of(waiting, jobs.listed(connection))
     finally:
         index.close()
     asked = Asked(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,10 +16,11 @@ from rich.console import Console
 from harness.cli import contest_plan
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
-from harness.cli.contest_source import DEFAULT_PACKAGES, PackagesOption, entries_of
+from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, boards_kept, source_of
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
 from harness.cli.open_store import open_store
 from harness.cli.options import (
+    DEFAULT_PACKAGES,
     DEFAULT_RUNS,
     DEFAULT_STORE,
     CacheOption,
@@ -31,6 +33,7 @@ from harness.cli.progress import ConsoleObserver
 from harness.cli.views.contest_work import Lines, status_table
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
+from harness.contest.live_counts import LiveCounts
 from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardPlaces, forget_old_journals
 from harness.contest.shard_ledger import ATTEMPTS_MAX, ShardLedger
@@ -49,14 +52,6 @@ from harness.videos.ready_set import ReadySet, ready_set
 _err = Console(stderr=True, soft_wrap=True)
 _out = Console()
 
-EntriesOption = Annotated[
-    str,
-    typer.Option(
-        "--entries",
-        help="What was handed in: DIR/TEAM/PACKAGE.zip; or `store`: what waits in the contest's ledger.",
-        show_default=False,
-    ),
-]
 PriceOption = Annotated[
     float,
     typer.Option("--price-per-hour", min=0, help="The price of one place for a shard, for the cost so far."),
@@ -77,9 +72,8 @@ def run(
     entries: EntriesOption,
     *,
     packages: PackagesOption = DEFAULT_PACKAGES,
-    stay: Annotated[
-        bool,
-        typer.Option("--stay", help="With --entries store: wait for further entries until `contest drain`."),
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Wait for new entries when all is done, until `contest drain`.")
     ] = False,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
     cache: CacheOption = None,
@@ -117,66 +111,77 @@ def run(
     ] = "",
     runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
 ) -> None:
-    """Take every waiting entry to its result, unattended. After a kill, the same command goes on."""
+    """Take every waiting entry to its result, unattended. After a kill, the same command goes on.
+
+    With --entries store it runs what teams handed in and records every result in the contest; with --watch
+    it is the worker that does so for as long as the contest lasts.
+    """
     loaded = load_challenge(challenge)
     index = open_store(store)
-    source = entries_of(entries, index, loaded, challenge, packages=packages, stay=stay, say=_say)
-    source.waiting()  # what is wrong with the folder is said before any long work
-    if source.from_store and sandbox is SandboxKind.PROCESS:
-        raise ConfigError("--entries store needs isolation", remedy="Leave out --sandbox process.")
-    scratch = cache_folder(cache) / "contest"
-    blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
-    with ConsoleObserver(_err) as observer:
-        with opened_engine(engine, address=address, workers=workers) as preparing:
-            sets = _prepared(loaded, cache_folder(cache), preparing, observer)
-        found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
-    for ready in sets if blob_store is not None else ():
-        for video in ready.videos:
-            blob_store.put(video.path)  # type: ignore[union-attr]  # there are sets only if there is a store
-    forget_old_journals(scratch)
-    common = Prepared(
-        challenge=loaded,
-        sets=sets,
-        image=found,
-        engine=engine_name,
-        isolation=isolation_of(sandbox),
-        runs=runs.resolve(),
-        scratch=scratch,
-        store=blob_store,
-        shard_videos=shard_videos,
-        gpus=gpus,
-        reports=reports,
-    )
-    contest = Contest(
-        common=common,
-        waiting=source.waiting,
-        record=source.record,
-        stay=stay,
-        backend=ProcessOnNode()
-        if sandbox is SandboxKind.PROCESS
-        else DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime),
-        places=ShardPlaces(scratch=scratch, store=blob_store),
-        signing_key=key_from_environment(os.environ),
-    )
     try:
+        ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
+        source = source_of(  # what is wrong with the entries is said before any long work
+            entries,
+            ledger,
+            challenge=loaded,
+            packages=packages,
+            isolated=sandbox is not SandboxKind.PROCESS,
+            say=_say,
+        )
+        scratch = cache_folder(cache) / "contest"
+        blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
+        with ConsoleObserver(_err) as observer:
+            with opened_engine(engine, address=address, workers=workers) as preparing:
+                sets = _prepared(loaded, cache_folder(cache), preparing, observer)
+            found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
+        for ready in sets if blob_store is not None else ():
+            for video in ready.videos:
+                blob_store.put(video.path)  # type: ignore[union-attr]  # sets are stored only in a store
+        forget_old_journals(scratch)
+        contest = Contest(
+            common=Prepared(
+                challenge=loaded,
+                sets=sets,
+                image=found,
+                engine=engine_name,
+                isolation=isolation_of(sandbox),
+                runs=runs.resolve(),
+                scratch=scratch,
+                store=blob_store,
+                shard_videos=shard_videos,
+                gpus=gpus,
+                reports=reports,
+            ),
+            source=source,
+            backend=ProcessOnNode()
+            if sandbox is SandboxKind.PROCESS
+            else DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime),
+            places=ShardPlaces(scratch=scratch, store=blob_store),
+            signing_key=key_from_environment(os.environ),
+            watch=watch,
+            look=LiveCounts(ledger=ledger, runs=runs.resolve()).look,
+        )
         with (
-            source.boards(sets, runs.resolve()),
+            boards_kept(entries, index, contest.common, say=_say),
             shard_engine(
                 engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
             ) as (shards, places),
         ):
-            ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
             lines = Lines(_err, ledger, places=places, price_per_hour=price_per_hour)
             done = Driver(contest, ledger, shards, lines).run()
         left = progress_of(ledger.listed(), places=places)
+        unfinished = len(source.waiting()) if entries == FROM_STORE else 0
     finally:
         index.close()
     if sandbox is SandboxKind.DOCKER:
         reap(connect())  # what a killed worker of this machine left; elsewhere the next shard clears that
         reap_stages()
     failed = left.count("failed")
-    _say(f"{left.count('done')} runs done, {failed} given up, {left.count('cancelled')} cancelled")
-    raise typer.Exit(0 if done and not failed else 1)
+    _say(
+        f"{left.count('done')} runs done, {failed} given up, {left.count('cancelled')} cancelled"
+        + (f"; {unfinished} entries still wait" if unfinished else "")
+    )
+    raise typer.Exit(0 if done and not failed and not unfinished else 1)
 
 
 def status(
@@ -187,7 +192,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say how far a contest is: every run, what it cost so far, who drives it."""
-    with _ledger(challenge, store) as ledger:
+    with _opened_ledger(challenge, store) as ledger:
         row, progress = ledger.driver(), progress_of(ledger.listed(), places=1)
     if as_json:
         sys.stdout.write(json.dumps(status_table(progress, row, price_per_hour)[1], indent=2) + "\n")
@@ -227,7 +232,7 @@ def drain(challenge: ChallengeArgument, *, store: StoreOption = DEFAULT_STORE) -
 
 
 def _wish(challenge: Path, store: str, what: Wish) -> None:
-    with _ledger(challenge, store) as ledger:
+    with _opened_ledger(challenge, store) as ledger:
         ledger.wish(what)
         row = ledger.driver()
     _say(f"{ledger.challenge}: {what}" + ("" if row and row.driver else "; no driver is at work"))
@@ -236,7 +241,7 @@ def _wish(challenge: Path, store: str, what: Wish) -> None:
 def _change(
     challenge: Path, store: str, run_id: str, word: str, change: Callable[[ShardLedger], int]
 ) -> None:
-    with _ledger(challenge, store) as ledger:
+    with _opened_ledger(challenge, store) as ledger:
         known = sorted({job.run_id for job in ledger.listed()})
         if run_id not in known:
             raise ConfigError(
@@ -248,19 +253,14 @@ def _change(
     _say(f"{count} shards of {run_id} are now {word}")
 
 
-class _ledger:  # noqa: N801  (used as a function, in a with statement)
+@contextmanager
+def _opened_ledger(challenge: Path, store: str) -> Iterator[ShardLedger]:
     """Open a contest's ledger for a command, and close its database."""
-
-    def __init__(self, challenge: Path, store: str) -> None:
-        self._store = open_store(store)
-        name = load_challenge(challenge).name
-        self._ledger = ShardLedger(self._store, name, say=_say, patience_seconds=5.0)
-
-    def __enter__(self) -> ShardLedger:
-        return self._ledger
-
-    def __exit__(self, *_: object) -> None:
-        self._store.close()
+    database = open_store(store)
+    try:
+        yield ShardLedger(database, load_challenge(challenge).name, say=_say, patience_seconds=5.0)
+    finally:
+        database.close()
 
 
 def _prepared(

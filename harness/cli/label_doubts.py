@@ -59,16 +59,22 @@ def audit_labels(
     write_text(output, doubts_page(challenge.name, sets, csv_name=table.name))
     write_text(table, doubts_csv([doubt for one in sets for doubt in one.doubts]))
     for one in sets:
-        _out.print(_table(one))
-    _out.print(f"{output} shows each with a frame; {table} has the labels turned round", soft_wrap=True)
-    return not any(one.doubts for one in sets)
+        _out.print(_table(one) if one.doubts else Text(_title(one)), soft_wrap=not one.doubts)
+    sure = not any(one.doubts for one in sets)
+    tail = "" if sure else f" shows each with a frame; {table} has the labels turned round"
+    _out.print(f"{output}{tail}", soft_wrap=True, highlight=False)
+    return sure
+
+
+def _title(found: DoubtedSet) -> str:
+    labels = "1 label" if len(found.doubts) == 1 else f"{len(found.doubts)} labels"
+    return f"{found.frame.name} set: {labels} in doubt. {witnesses(found)}"
 
 
 def _table(found: DoubtedSet) -> Table:
-    title = f"{found.frame.name} set: {len(found.doubts)} labels in doubt. {witnesses(found)}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(_title(found)), title_justify="left")
     for heading in ("video", "label", "entries against it", "least sure", "on average"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for one in found.doubts[:ROWS_SHOWN]:
         table.add_row(
             Text(one.source_id),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -24,10 +23,8 @@ from harness.core.errors import ConfigError
 from harness.core.files import write_text
 from harness.core.types import Limits
 from harness.diagnose.calibrate.measure import calibrate
-from harness.diagnose.calibrate.project import in_words, project
 from harness.diagnose.calibrate.speeds import (
     keep,
-    kept,
     kept_reference,
     load_reference,
     reference_at,
@@ -36,7 +33,7 @@ from harness.diagnose.calibrate.speeds import (
 from harness.diagnose.doctor.checkup import Patient, examine
 from harness.diagnose.doctor.engine import ENGINE_CHECKS
 from harness.diagnose.doctor.host import HOST_CHECKS
-from harness.diagnose.doctor.probe import probe_container
+from harness.diagnose.doctor.inside import probe_container
 from harness.image.container_engine import connect
 from harness.results.seal import KEY_VARIABLE, SealState, key_from_environment, mismatches, read_key, verify
 from harness.run.conclude import host_facts
@@ -115,17 +112,6 @@ def calibrate_command(
         write_text(publish, reference_toml(found, name=name))
         _out.print(f"published: {publish}", soft_wrap=True, markup=False)
     _out.print(render_speeds(found, published))
-
-
-def projection_of(times: Sequence[float], *, cache: Path, limits: Limits) -> str:
-    """Say what a package with these times would need on the organiser's machine, or how to find out."""
-    own = kept(cache)
-    if own is None:
-        return "`harness calibrate` once, and this says what the organiser's machine would need"
-    found = project(
-        times, own=own, reference=kept_reference(cache), mean_video_seconds=limits.mean_video_seconds
-    )
-    return "" if found is None else in_words(found)
 
 
 def verify_command(

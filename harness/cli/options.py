@@ -14,6 +14,7 @@ from harness.core.challenge import Challenge, load_challenge
 
 SAMPLE_CHALLENGE = Path("sample_videos/challenge.toml")
 DEFAULT_RUNS = Path("runs")
+DEFAULT_PACKAGES = DEFAULT_RUNS / "packages"
 DEFAULT_STORE = "sqlite:///runs/index.db"
 
 PackageArgument = Annotated[

@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.contest_source import DEFAULT_PACKAGES, PackagesOption
-from harness.cli.options import DEFAULT_RUNS, DEFAULT_STORE, SAMPLE_CHALLENGE, ChallengeOption, StoreOption
+from harness.cli.contest_sources import PackagesOption
+from harness.cli.options import (
+    DEFAULT_PACKAGES,
+    DEFAULT_RUNS,
+    DEFAULT_STORE,
+    SAMPLE_CHALLENGE,
+    ChallengeOption,
+    StoreOption,
+)
 from harness.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -141,12 +148,12 @@ def list_all(*, store: StoreOption = DEFAULT_STORE) -> None:
     """List what is good for entering. Secrets are kept nowhere, so none is shown."""
     needs_portal()
     from harness.cli.open_store import open_store  # noqa: PLC0415
-    from harness.results.store import access  # noqa: PLC0415
+    from harness.results.store import access_rows  # noqa: PLC0415
 
     opened = open_store(store)
     try:
         with opened.read() as connection:
-            rows = access.listed(connection)
+            rows = access_rows.listed(connection)
     finally:
         opened.close()
     for row in rows:
@@ -241,7 +248,7 @@ def _workers(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
         for challenge in challenges:
             command = [
                 *(sys.executable, "-m", "harness", "contest", "run", str(challenge), "--entries", "store"),
-                *("--stay", "--store", config.store, "--runs", str(config.runs)),
+                *("--watch", "--store", config.store, "--runs", str(config.runs)),
                 *("--packages", str(config.packages), "--price-per-hour", str(config.price_per_hour)),
             ]
             started.append(subprocess.Popen(command))  # noqa: S603  (our own command)

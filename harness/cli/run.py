@@ -12,7 +12,6 @@ from rich.console import Console
 
 from harness.cli.back_ends import SandboxKind, docker_backend, made_ready
 from harness.cli.exit_codes import NOT_WELL, OK
-from harness.cli.machine import projection_of
 from harness.cli.options import (
     DEFAULT_RUNS,
     SAMPLE_CHALLENGE,
@@ -23,6 +22,7 @@ from harness.cli.options import (
     find_challenge,
 )
 from harness.cli.progress import ConsoleObserver
+from harness.cli.projection import projection_of
 from harness.cli.views.failures import render_failures
 from harness.cli.views.scores import terminal_summary
 from harness.core.types import OutcomeKind, Verdict

@@ -17,7 +17,7 @@ from harness.cli.progress import ConsoleObserver
 from harness.core.errors import ConfigError
 from harness.diagnose.selfcheck.attack import Target
 from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours
-from harness.diagnose.selfcheck.run import Attacked, AttackProgress, run_behaviours, to_json
+from harness.diagnose.selfcheck.suite import Attacked, AttackProgress, run_behaviours, to_json
 from harness.image.container_engine import connect
 
 _out = Console()

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.cli.back_ends import docker_backend
-from harness.cli.machine import projection_of
 from harness.cli.options import cache_folder
 from harness.cli.progress import ConsoleObserver
+from harness.cli.projection import projection_of
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
 from harness.core.types import Limits, OutcomeKind, SetName

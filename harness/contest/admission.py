@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.contest.entries import Waiting, run_id_of
 from harness.contest.shards import Shard, cut, shards_of
+from harness.contest.waiting_entries import Waiting, run_id_of
 from harness.core.blobs import Blob, BlobStore
 from harness.core.challenge import Challenge
 from harness.core.errors import PackageError
@@ -70,7 +70,7 @@ def admit(common: Prepared, waiting: Waiting, turn: int) -> AdmittedEntry:
     report = check_package(waiting.package, limits=challenge.limits, contract=challenge.contract)
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
     why_not = "; ".join(f"{error.code} {error.place}: {error.message}" for error in errors)
-    facts = PackageFacts(name=waiting.name, sha256="", size_bytes=0, mode=Mode.STREAM)
+    facts = PackageFacts(name=waiting.name, sha256=waiting.package_sha256, size_bytes=0, mode=Mode.STREAM)
     blob = None
     if not why_not:
         with _opened(waiting.package, common) as package:
@@ -137,7 +137,7 @@ def _folder(common: Prepared, waiting: Waiting, identity: RunIdentity) -> RunFol
     name = run_id_of(
         challenge=common.challenge.name,
         challenge_sha256=f"{identity.challenge_sha256} {identity.sets_sha256} {identity.image}",
-        team=waiting.team,
+        team=waiting.entry or waiting.team,  # an entry stays itself where its team is merged into another
         place=f"{waiting.name} {identity.package_sha256}",
     )
     folder = RunFolder(path=common.runs / name)

@@ -37,6 +37,14 @@ class Concluder(threading.Thread):
         if self.is_alive():
             self._queue.put(None)
             self.join()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ended it before its time; once.
+
+        Raises:
+            InfrastructureError: a result could not be recorded.
+        """
         fault, self._fault = self._fault, None
         if fault is not None:
             raise InfrastructureError(f"a result could not be recorded: {fault}") from fault

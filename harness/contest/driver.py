@@ -7,19 +7,15 @@ accepted by compare-and-set. Everything else can be lost and is done again.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, shards
 from harness.contest.concluder import Concluder
 from harness.contest.conclusion import Conclusion, keep
-from harness.contest.entries import Waiting, in_turn
-from harness.contest.entry_record import EntryRecord, NoRecord
-from harness.contest.in_hand import Feed, InHand
-from harness.contest.live_counts import LOOK_SECONDS, LiveCounts
+from harness.contest.hand import Feed, Hand
 from harness.contest.shard_job import (
     BackendMaker,
     CancelledError,
@@ -28,18 +24,20 @@ from harness.contest.shard_job import (
     ShardPlaces,
     run_shard,
 )
-from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
+from harness.contest.shard_ledger import ShardLedger
+from harness.contest.sources import Source
 from harness.contest.stopper import Stopper
+from harness.contest.waiting_entries import Waiting, in_turn
 from harness.core.engines import Engine, JobResult
-from harness.core.errors import HarnessError
 from harness.core.types import SetName
 from harness.results.result import read_result
 from harness.results.seal import Key
 from harness.results.store.drivers import Wish
-from harness.results.store.jobs import Job, JobState
+from harness.results.store.jobs import Job, JobKey, JobState
 
 AHEAD = 8  # entries that are opened and checked before there is a place for their shards
 PAUSED_SECONDS = 1.0
+LOOK_SECONDS = 2.0  # between two looks at what waits, while there is time for it
 
 
 class Watcher(Protocol):
@@ -63,12 +61,12 @@ class Contest:
     """What is to be done."""
 
     common: Prepared
-    waiting: Callable[[], tuple[Waiting, ...]]  # looked at again when everything is done
+    source: Source
     backend: BackendMaker
     places: ShardPlaces
     signing_key: Key | None = None
-    record: EntryRecord = field(default_factory=NoRecord)
-    stay: bool = False  # wait for further entries when all is done, until the organiser wishes otherwise
+    watch: bool = False  # wait for new entries when all is done, until a drain
+    look: Callable[[Sequence[Job]], None] = lambda _: None  # at what is in hand, once a second
 
 
 class Driver:
@@ -83,16 +81,18 @@ class Driver:
 
     def __init__(self, contest: Contest, ledger: ShardLedger, engine: Engine, watcher: Watcher) -> None:
         self._contest = contest
+        self._source = contest.source
         self._ledger = ledger
         self._engine = engine
         self._watcher = watcher
-        self._hand = InHand()
+        self._hand = Hand(ledger=ledger, lost=self._stop_shard, look=contest.look)
         self._entries: dict[str, AdmittedEntry] = {}
+        self._known: set[tuple[str, ...]] = set()  # keys of what was admitted
+        self._begun: set[str] = set()  # runs of which a shard has begun
         self._todo: list[tuple[int, Waiting]] = []
+        self._looked = 0.0
         self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
-        self._begun: set[str] = set()
-        self._looked = 0.0
         rules = contest.common.challenge.contest
         self._stopper = Stopper(common=contest.common, rule=rules.early_stopping if rules else None)
 
@@ -100,30 +100,25 @@ class Driver:
         """Work until every entry has its result, or the organiser wishes otherwise.
 
         Returns:
-            Whether all is done; false after a drain.
+            Whether all is done; false after a drain that leaves something.
 
         Raises:
             ConfigError: another driver is at work, or has taken over.
             InfrastructureError: the engine or the database stays away. What was done is kept.
         """
-        self._hand.wish = self._ledger.drive()
-        stop = threading.Event()
-        beats = threading.Thread(target=self._keep_claims, args=(stop,), name="claims", daemon=True)
-        beats.start()
+        self._hand.open()
         self._concluder.start()
         try:
             self._look()
             while self._work():
                 pass
             self._concluder.finish()
-            return self._hand.wish is not Wish.DRAIN or not self._todo
+            return self._hand.wish is not Wish.DRAIN or not self._left()
         finally:
-            self._concluder.finish()
-            stop.set()
-            beats.join()
-            if not isinstance(self._hand.fault, FollowedError):
-                self._give_all_back()
-                self._ledger.leave()
+            try:
+                self._concluder.finish()
+            finally:
+                self._hand.close()
 
     def _work(self) -> bool:
         """Let the engine work until nothing is to be had; returns whether there may be more later."""
@@ -137,43 +132,64 @@ class Driver:
             time.sleep(PAUSED_SECONDS)
             return True
         self._look()
-        left = bool(self._todo) or any(job.state is JobState.WAITING for job in self._ledger.listed())
-        if self._contest.stay and not left:
+        if self._left():
+            return True
+        if self._contest.watch:
             time.sleep(LOOK_SECONDS)
-        return left or self._contest.stay
+        return self._contest.watch
+
+    def _left(self) -> bool:
+        return bool(self._todo) or bool(self._ledger.listed(JobState.WAITING))
 
     def _look(self) -> None:
-        """Find entries that are not in hand yet."""
+        """Find entries that are not in hand yet, and drop those that are no longer wanted."""
+        self._todo = [
+            (turn, one) for turn, one in in_turn(self._source.waiting()) if one.key not in self._known
+        ]
         self._looked = time.monotonic()
-        known = {entry.waiting for entry in self._entries.values()}
-        self._todo = [(turn, one) for turn, one in in_turn(self._contest.waiting()) if one not in known]
+        for entry in [entry for run_id, entry in self._entries.items() if run_id not in self._over]:
+            why = self._source.withdrawn(entry.waiting)
+            if why:
+                self._drop(entry, why)
+        for run_id in {job.run_id for job in self._ledger.listed(JobState.CANCELLED)} - self._over:
+            if run_id in self._entries:  # by `contest cancel-run`, perhaps before a shard of it began
+                self._conclude_if_done(self._entries[run_id])
+
+    def _drop(self, entry: AdmittedEntry, why: str) -> None:
+        if self._ledger.cancel(entry.run_id, why):
+            self._watcher.say(f"{entry.run_id}: {why}")
+        self._conclude_if_done(entry)
 
     def _next(self) -> ShardJob | None:
         """Claim the next shard; None if there is nothing to begin just now."""
         self._raise_fault()
         if self._hand.wish is not Wish.RUN:
             return None
-        if self._contest.stay and time.monotonic() - self._looked > LOOK_SECONDS:
+        if time.monotonic() - self._looked > LOOK_SECONDS:
             self._look()
         self._admit_some()
         while (job := self._ledger.claim()) is not None:
             entry = self._entry_of(job)
             if entry is None:
                 self._ledger.give_back(job, "its package is no longer among the entries", for_good=True)
-                continue
-            if job.run_id not in self._begun and not self._contest.record.begun(entry):
-                self._ledger.cancel(job.run_id, "the entry is no longer wanted")
-                continue
-            self._begun.add(job.run_id)
-            with self._hand.lock:
-                self._hand.jobs[job.key] = job
-            return self._shard_job(job, entry)
+            elif self._may_begin(entry):
+                self._hand.take(job)
+                return self._shard_job(job, entry)
         return None
+
+    def _may_begin(self, entry: AdmittedEntry) -> bool:
+        if entry.run_id not in self._begun:
+            why_not = self._source.begin(entry.waiting)
+            if why_not:
+                self._drop(entry, why_not)
+                return False
+            self._begun.add(entry.run_id)
+        return True
 
     def _admit_some(self) -> None:
         """Open and check the next entries, in turn, so that there is always something to claim."""
         waiting = len(self._entries) - len(self._over)
-        while self._todo and waiting < AHEAD + len(self._hand.jobs):
+        while self._todo and waiting < AHEAD + len(self._hand):
             turn, one = self._todo.pop(0)
             self._admit(one, turn)
             waiting = len(self._entries) - len(self._over)
@@ -181,8 +197,12 @@ class Driver:
     def _admit(self, one: Waiting, turn: int) -> AdmittedEntry:
         entry = admit(self._contest.common, one, turn)
         self._entries[entry.run_id] = entry
-        if entry.folder.result.is_file():
-            self._end(entry)
+        self._known.add(one.key)
+        if one.package_sha256 not in {"", entry.facts.sha256}:
+            self._over.add(entry.run_id)
+            self._watcher.warn(f"{one.package} is not the package that was handed in as {one.name}")
+        elif entry.folder.result.is_file():
+            self._has_result(entry)
         elif entry.why_not:
             self._concluder.put(self._conclusion(entry, ()))
         else:
@@ -223,8 +243,7 @@ class Driver:
     def _take(self, result: JobResult[ShardJob, ShardDone]) -> None:
         """Offer the outcome of a shard to the database, which accepts it once or not at all."""
         key = result.job.key
-        with self._hand.lock:
-            job = self._hand.jobs.pop(key)
+        job = self._hand.let_go(key)
         entry = self._entries[job.run_id]
         if result.error is None:
             done = result.unwrap()
@@ -249,7 +268,8 @@ class Driver:
             self._concluder.put(self._conclusion(entry, jobs))
         elif not states & {JobState.WAITING, JobState.CLAIMED} and entry.run_id not in self._over:
             self._over.add(entry.run_id)
-            self._contest.record.given_up(entry, jobs)
+            notes = [job.note for job in jobs if job.state is not JobState.DONE and job.note]
+            self._source.given_up(entry.waiting, notes[0] if notes else "it was cancelled")
             self._watcher.finished(entry)
 
     def _conclusion(self, entry: AdmittedEntry, jobs: tuple[Job, ...]) -> Conclusion:
@@ -264,43 +284,25 @@ class Driver:
             self._watcher.warn(f"{entry.run_id} cannot be concluded: {result.error}")
             self._over.add(entry.run_id)
             return
-        self._ledger.record(entry.folder, entry.waiting.team)
-        self._end(entry)
+        self._has_result(entry)
 
-    def _end(self, entry: AdmittedEntry) -> None:
-        """Hear that an entry has its result."""
-        self._contest.record.finished(entry)
+    def _has_result(self, entry: AdmittedEntry) -> None:
+        self._source.finished(entry)
         self._stopper.finished(entry, read_result(entry.folder.result))
         self._over.add(entry.run_id)
         self._watcher.finished(entry)
 
-    def _keep_claims(self, stop: threading.Event) -> None:
-        counts = LiveCounts(ledger=self._ledger, runs=self._contest.common.runs)
-        beaten = time.monotonic()
-        while not stop.wait(LOOK_SECONDS):
-            try:
-                counts.look(self._hand.listed())
-                if time.monotonic() - beaten < BEAT_SECONDS:
-                    continue
-                beaten = time.monotonic()
-                self._hand.wish, lost = self._ledger.beat(self._hand.claims())
-            except HarnessError as error:
-                self._hand.fault = error
-                return
-            for key in lost:
-                entry = self._entries.get(key.run_id)
-                if entry is not None:
-                    entry.folder.stop(SetName(key.set_name), key.shard).touch()
+    def _stop_shard(self, key: JobKey) -> None:
+        """Have a shard stop before its next video."""
+        entry = self._entries.get(key.run_id)
+        if entry is not None:
+            place = entry.folder.stop(SetName(key.set_name), key.shard)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
 
     def _raise_fault(self) -> None:
-        if self._hand.fault is not None:
-            raise self._hand.fault
-
-    def _give_all_back(self) -> None:
-        with self._hand.lock:
-            held, self._hand.jobs = list(self._hand.jobs.values()), {}
-        for job in held:
-            self._ledger.give_back(job, "its driver was stopped")
+        self._hand.check()
+        self._concluder.check()
 
 
 def _why(result: JobResult[ShardJob, ShardDone]) -> str:

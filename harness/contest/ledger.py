@@ -15,9 +15,9 @@ from harness.contest.events import Event, from_json, to_json
 from harness.contest.rules import ORGANISER, Actor, Command, Refusal, decide
 from harness.contest.state import Entry, State, Team, fold
 from harness.core.errors import ConfigError, ResultError
-from harness.results.store import Store, events
+from harness.results.store import Store, event_log
 from harness.results.store.chain import Record, verify
-from harness.results.store.events import ContestRow, EntryRow, OthersWereFaster, StoredStanding, TeamRow
+from harness.results.store.event_log import ContestRow, EntryRow, OthersWereFaster, StoredStanding, TeamRow
 
 _ATTEMPTS = 50  # if others decide at the same time; each time one of them got on
 
@@ -87,7 +87,7 @@ class Ledger:
             StoreError: the database cannot be read.
         """
         with self._store.read() as connection:
-            return events.read(connection, self._challenge)
+            return event_log.read(connection, self._challenge)
 
     def problems(self, *, head: str | None = None) -> tuple[str, ...]:
         """Say everything that is wrong with the log; nothing if nobody changed it.
@@ -97,7 +97,7 @@ class Ledger:
         """
         records = self.log()
         with self._store.read() as connection:
-            known = {one.challenge: one for one in events.contests(connection)}.get(self._challenge)
+            known = {one.challenge: one for one in event_log.contests(connection)}.get(self._challenge)
         wrong = verify(records, head=head, events=known.events if known else None)
         if known and records and not wrong and known.head_sha256 != records[-1].sha256:
             wrong = (f"the contest's row says that the last event is {known.head_sha256}",)
@@ -106,32 +106,32 @@ class Ledger:
     def _decide(
         self, connection: sa.Connection, command: Command, now: datetime, by: Actor, also: Also | None
     ) -> Accepted | Refusal:
-        events.take_turn(connection, self._challenge)
+        event_log.take_turn(connection, self._challenge)
         before = self._catch_up(connection)
         decided = decide(before, command, now, by)
         if isinstance(decided, Refusal):
             return decided
         after = fold(decided, before)
         if decided:
-            records = events.append(
+            records = event_log.append(
                 connection, self._challenge, [to_json(one) for one in decided], after=before.events
             )
             standing = standing_of(after, before, path=self._path_of(connection))
-            events.write_standing(connection, standing, records[-1])
+            event_log.write_standing(connection, standing, records[-1])
         if also is not None:
             also(connection, after, decided)
         return Accepted(events=decided, state=after)
 
     def _catch_up(self, connection: sa.Connection) -> State:
         known = self._known
-        records = events.read(connection, self._challenge, after=known.events)
+        records = event_log.read(connection, self._challenge, after=known.events)
         if records:
             known = fold((from_json(record.document) for record in records), known)
             self._known = known
         return known
 
     def _path_of(self, connection: sa.Connection) -> str:
-        for row in events.contests(connection):
+        for row in event_log.contests(connection):
             if row.challenge == self._challenge:
                 return row.path
         return self._path
@@ -172,11 +172,11 @@ def rebuild(store: Store) -> tuple[str, ...]:
     """
 
     def write(connection: sa.Connection) -> tuple[str, ...]:
-        names = events.names(connection)
-        paths = {one.challenge: one.path for one in events.contests(connection)}
+        names = event_log.names(connection)
+        paths = {one.challenge: one.path for one in event_log.contests(connection)}
         for name in names:
-            events.take_turn(connection, name)
-            _write_again(connection, name, events.read(connection, name), paths.get(name, ""))
+            event_log.take_turn(connection, name)
+            _write_again(connection, name, event_log.read(connection, name), paths.get(name, ""))
         return names
 
     return store.write(write)
@@ -198,13 +198,13 @@ def restore(store: Store, records: Iterable[Record], *, path: str = "") -> str:
     name = found[0].challenge
 
     def write(connection: sa.Connection) -> str:
-        if events.read(connection, name):
+        if event_log.read(connection, name):
             raise ConfigError(
                 f"the store already has a contest {name}",
                 place=store.place,
                 remedy="Name an empty database.",
             )
-        events.restore(connection, found)
+        event_log.restore(connection, found)
         _write_again(connection, name, found, path)
         return name
 
@@ -220,8 +220,8 @@ def _write_again(connection: sa.Connection, name: str, records: tuple[Record, ..
             remedy="Restore it from the last export of `harness contest log`.",
         )
     state = fold(from_json(record.document) for record in records)
-    events.clear_standing(connection, name)
-    events.write_standing(connection, standing_of(state, path=path), records[-1])
+    event_log.clear_standing(connection, name)
+    event_log.write_standing(connection, standing_of(state, path=path), records[-1])
 
 
 def _team_row(challenge: str, team: Team) -> TeamRow:

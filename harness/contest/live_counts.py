@@ -16,8 +16,6 @@ from harness.core.types import SetName
 from harness.results.run_folder import RunFolder
 from harness.results.store.jobs import Job, JobKey
 
-LOOK_SECONDS = 1.0
-
 
 @dataclass(kw_only=True)
 class LiveCounts:

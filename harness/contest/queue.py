@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.contest.ledger_entries import label_of
 from harness.contest.shard_ledger import AcceptedShard
 from harness.contest.state import UNFINISHED, Entry, EntryStatus, State
 from harness.results.store.jobs import Job, JobState
@@ -29,6 +28,11 @@ class Queued:
     of: int
     seconds: float | None
     error_seconds: float | None
+
+
+def label_of(entry: Entry) -> str:
+    """Return what the jobs of an entry's latest attempt are called; see `waiting_entries.Waiting.name`."""
+    return entry.entry if entry.attempt == 1 else f"{entry.entry}.{entry.attempt}"
 
 
 def queue_of(state: State, listed: Sequence[Job]) -> dict[str, Queued]:

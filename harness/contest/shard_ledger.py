@@ -7,7 +7,6 @@ once it is back.
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +15,8 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from harness.core.errors import ConfigError, StoreError
+from harness.contest.patience import PATIENCE_SECONDS, patiently
+from harness.core.errors import ConfigError
 from harness.results.run_folder import RunFolder
 from harness.results.run_row import enter
 from harness.results.store import Store, drivers, jobs, runs
@@ -28,8 +28,6 @@ LEASE_SECONDS = 120.0  # a job whose driver was silent for so long is given out 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0  # a driver on another machine that was silent for so long is followed
 ATTEMPTS_MAX = 5
-PATIENCE_SECONDS = 900.0  # with a database that is away
-_RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 _T = TypeVar("_T")
 Say = Callable[[str], None]
@@ -232,9 +230,11 @@ class ShardLedger:
         enter(folder, team=team)
         self._patiently(lambda connection: runs.record(connection, folder))
 
-    def listed(self) -> tuple[Job, ...]:
-        """Return every job of the contest, in the order in which they are given out."""
-        return self._patiently(lambda connection: jobs.listed(connection, challenge=self.challenge))
+    def listed(self, state: JobState | None = None) -> tuple[Job, ...]:
+        """Return every job of the contest, or those in a state, in the order in which they are given out."""
+        return self._patiently(
+            lambda connection: jobs.listed(connection, challenge=self.challenge, state=state)
+        )
 
     def of_run(self, run_id: str) -> tuple[Job, ...]:
         """Return the jobs of one run."""
@@ -286,21 +286,9 @@ class ShardLedger:
         )
 
     def _patiently(self, work: Callable[[sa.Connection], _T]) -> _T:
-        began, tries = time.monotonic(), 0
-        while True:
-            try:
-                found = self.store.write(work)
-            except StoreError as error:
-                if time.monotonic() - began > self._patience_seconds:
-                    raise
-                if tries == 0:
-                    self._say(f"waiting for the database: {error.message}")
-                time.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
-                tries += 1
-            else:
-                if tries:
-                    self._say("the database is back")
-                return found
+        return patiently(
+            lambda: self.store.write(work), say=self._say, patience_seconds=self._patience_seconds
+        )
 
 
 def states(listed: Iterable[Job]) -> Mapping[JobState, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.core.types import FailureRule, Limits, Mode, SetName, Terms
 
 SCHEMA_VERSION = 1
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+_CONTEST_TABLE = re.compile(r"\s*\[{1,2}\s*contest\s*[.\]]")
 _ZERO_ALLOWED = frozenset({"gpus", "restarts", "restart_share"})
 
 
@@ -132,7 +134,28 @@ def load_challenge(path: Path) -> Challenge:
     challenge = parse_challenge(raw_bytes, place=path)
     folder = path.resolve().parent
     sets = {name: _absolute(spec, folder, name, path) for name, spec in challenge.sets.items()}
-    return challenge.model_copy(update={"sets": sets, "sha256": hashlib.sha256(raw_bytes).hexdigest()})
+    return challenge.model_copy(
+        update={"sets": sets, "sha256": hashlib.sha256(_judged(raw_bytes)).hexdigest()}
+    )
+
+
+def _judged(raw_bytes: bytes) -> bytes:
+    """Return a challenge's bytes without its [contest] tables: dates and quotas change no result.
+
+    A contest that is amended stays the same challenge, so that what was run stands beside what will be.
+    """
+    kept, skip = [], False
+    for line in raw_bytes.decode("utf-8").splitlines(keepends=True):
+        if line.lstrip().startswith("["):
+            skip = _CONTEST_TABLE.match(line) is not None
+        kept += [] if skip else [line]
+    document = tomllib.loads(raw_bytes.decode("utf-8"))
+    document.pop("contest", None)
+    try:
+        alike = tomllib.loads("".join(kept)) == document
+    except ValueError:
+        alike = False
+    return "".join(kept).encode() if alike else raw_bytes  # a text of several lines looked like a table
 
 
 def parse_challenge(raw_bytes: bytes, *, place: Path | str) -> Challenge:

@@ -16,8 +16,8 @@ from enum import StrEnum
 from harness.contest.rules.commands import Role
 from harness.core.text import printable
 from harness.portal.site import Site
-from harness.results.store import access
-from harness.results.store.access import AccessKind, AccessRow
+from harness.results.store import access_rows
+from harness.results.store.access_rows import AccessKind, AccessRow
 from harness.results.store.jobs import moment_text
 
 PREFIX = "hvh"
@@ -81,7 +81,7 @@ def enter(site: Site, text: str, *, before: str | None = None) -> Made | None:
     if link is None:
         return None
     now = moment_text(site.now())
-    if not site.store.write(lambda connection: access.use(connection, link.access, now=now)):
+    if not site.store.write(lambda connection: access_rows.use(connection, link.access, now=now)):
         return None
     if before is not None:
         leave(site, before)
@@ -101,7 +101,7 @@ def leave(site: Site, text: str) -> None:
 def revoke(site: Site, name: str) -> int:
     """Revoke a token, link or session, and every session that came by it."""
     now = moment_text(site.now())
-    return site.store.write(lambda connection: access.revoke(connection, name, now=now))
+    return site.store.write(lambda connection: access_rows.revoke(connection, name, now=now))
 
 
 def find(site: Site, text: str, kind: AccessKind) -> AccessRow | None:
@@ -110,7 +110,7 @@ def find(site: Site, text: str, kind: AccessKind) -> AccessRow | None:
     if len(parts) != 3 or parts[0] != PREFIX or len(text) > 200 or not text.isascii():
         return None
     with site.store.read() as connection:
-        row = access.get(connection, parts[1])
+        row = access_rows.get(connection, parts[1])
     if row is None or row.kind is not kind or not hmac.compare_digest(row.secret_sha256, _digest(parts[2])):
         return None
     used_up = kind is AccessKind.LINK and row.used is not None
@@ -151,7 +151,7 @@ def _make(
         created=moment_text(now),
         expires=moment_text(now + good_for),
     )
-    site.store.write(lambda connection: access.add(connection, row))
+    site.store.write(lambda connection: access_rows.add(connection, row))
     return Made(row=row, text=f"{PREFIX}_{name}_{secret}")
 
 

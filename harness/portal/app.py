@@ -17,10 +17,10 @@ from harness import __version__
 from harness.core.errors import HarnessError
 from harness.core.text import printable
 from harness.portal import pages
-from harness.portal.api import everybody, handing_in, live, team
-from harness.portal.api.parts import ROOT
+from harness.portal.api import live_routes, open_routes, team_routes, upload_routes
+from harness.portal.api.route_parts import ROOT
 from harness.portal.config import PortalConfig
-from harness.portal.pages.render import problem_page
+from harness.portal.pages.rendering import problem_page
 from harness.portal.problems import Problem, invalid
 from harness.portal.pulse import Pulses
 from harness.portal.site import Site
@@ -52,7 +52,7 @@ def create_app(config: PortalConfig, *, site: Site | None = None) -> FastAPI:
     )
     app.state.site = here
     app.state.pulses = Pulses()
-    for module in (everybody, team, handing_in, live):
+    for module in (open_routes, team_routes, upload_routes, live_routes):
         app.include_router(module.router, prefix=ROOT)
     for router in pages.routers():
         app.include_router(router)

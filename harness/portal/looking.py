@@ -33,9 +33,9 @@ from harness.portal.schemas import (
 )
 from harness.portal.site import Contest, Site
 from harness.portal.visible import Seen, entry_answer
-from harness.results.store import access, boards, jobs, runs
-from harness.results.store.access import AccessKind, AccessRow
-from harness.results.store.boards import BoardRow
+from harness.results.store import access_rows, board_rows, jobs, runs
+from harness.results.store.access_rows import AccessKind, AccessRow
+from harness.results.store.board_rows import BoardRow
 from harness.results.store.jobs import moment_text
 
 
@@ -107,7 +107,7 @@ def board_row(site: Site, contest: Contest, set_name: str) -> BoardRow | None:
     if private and not scores_are_shown(contest.state, site.now()):
         raise not_found("board")
     with site.store.read() as connection:
-        return boards.get(connection, contest.name, set_name)
+        return board_rows.get(connection, contest.name, set_name)
 
 
 def board_answer(contest: Contest, row: BoardRow | None, set_name: str) -> BoardAnswer:
@@ -159,7 +159,7 @@ def seen_of(site: Site, contest: Contest, team: str) -> Seen:
     with site.store.read() as connection:
         listed = jobs.listed(connection, challenge=contest.name)
         rows = {row.run_id: row for row in runs.all_runs(connection, run_ids=ids)}
-        board = boards.get(connection, contest.name, SetName.PUBLIC.value)
+        board = board_rows.get(connection, contest.name, SetName.PUBLIC.value)
     by_label = {own[0].entry or "": own for own in by_run(listed).values()}
     return Seen(
         state=state,
@@ -211,7 +211,7 @@ def members_of(site: Site, contest: Contest, team: str) -> list[MemberLine]:
         if one.team == team or _merged_into(contest.state, one.team) == team
     )
     with site.store.read() as connection:
-        rows = access.listed(connection, challenge=contest.name, teams=names)
+        rows = access_rows.listed(connection, challenge=contest.name, teams=names)
     now = moment_text(site.now())
     return [member_line(row) for row in rows if _is_good(row, now)]
 

@@ -17,8 +17,8 @@ from harness.contest.state import State
 from harness.core.challenge import Challenge, load_challenge
 from harness.portal.config import PortalConfig
 from harness.portal.problems import not_found, refused
-from harness.results.store import Store, events
-from harness.results.store.events import ContestRow
+from harness.results.store import Store, event_log
+from harness.results.store.event_log import ContestRow
 
 
 class Site:
@@ -49,7 +49,7 @@ class Site:
     def contests(self) -> tuple[ContestRow, ...]:
         """Return every contest, by name."""
         with self.store.read() as connection:
-            return events.contests(connection)
+            return event_log.contests(connection)
 
     def contest(self, name: str) -> Contest:
         """Return one contest.

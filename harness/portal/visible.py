@@ -15,8 +15,7 @@ from pathlib import Path
 
 from harness.contest.board.published import PublishedBoard
 from harness.contest.events import ContestPhase
-from harness.contest.ledger_entries import label_of
-from harness.contest.queue import Queued
+from harness.contest.queue import Queued, label_of
 from harness.contest.rules.phases import phase_at
 from harness.contest.shard_ledger import AcceptedShard
 from harness.contest.state import Entry, EntryStatus, State

@@ -16,7 +16,7 @@ from harness.contest.state import State
 from harness.portal.access import Scope, csrf_of, find
 from harness.portal.problems import forbidden, invalid, unauthorised
 from harness.portal.site import Contest, Site
-from harness.results.store.access import AccessKind, AccessRow
+from harness.results.store.access_rows import AccessKind, AccessRow
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FIELDS_MAX = 64

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.core.challenge import Challenge
 from harness.core.types import ImageFacts, Limits, OutcomeKind, SetName, Verdict
 from harness.core.usage import total
 from harness.gateway.set_run import SetRun
-from harness.report import SetData, write_reports
+from harness.report import SetData
 from harness.results.result import (
     ChallengeFacts,
     Clocks,
@@ -33,7 +34,9 @@ from harness.results.seal import Key, seal
 from harness.scoring.repeatability import Repeatability
 from harness.scoring.score import SetScore, gaps, score_rows
 from harness.scoring.scored import ScoredVideo, scored_videos
-from harness.videos.ready_set import ReadySet
+
+if TYPE_CHECKING:
+    from harness.videos.ready_set import ReadySet
 
 TOOLS = (
     *("av", "docker", "numpy", "opencv-python-headless", "pandas"),
@@ -118,6 +121,8 @@ def finish(
     )
     if reports:
         data = {ready.name: _set_data(ready, runs[ready.name], rows[ready.name]) for ready in sets}
+        from harness.report.write import write_reports  # noqa: PLC0415  (plots are slow to load)
+
         write_reports(result, data, folder)
     if ran.signing_key is not None:  # before the result: there is none without its seal
         seal(result.model_dump(mode="json"), folder.result, ran.signing_key)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.core.errors import PackageError
 from harness.core.types import NO_IMAGE, Mode, SetName, Verdict
@@ -24,7 +25,9 @@ from harness.run.conclude import Ran, finish
 from harness.run.passes import Evaluation, Observer, Work
 from harness.sandbox import Backend
 from harness.videos.labels import Labels
-from harness.videos.ready_set import ReadySet, ready_set
+
+if TYPE_CHECKING:
+    from harness.videos.ready_set import ReadySet
 
 __all__ = ["Backend", "Evaluated", "Evaluation", "Observer", "evaluate"]
 
@@ -109,6 +112,8 @@ def _findings(report: CheckReport, observer: Observer) -> str:
 
 
 def _prepared(asked: Evaluation, name: SetName, observer: Observer) -> ReadySet:
+    from harness.videos.ready_set import ready_set  # noqa: PLC0415  (a refused package waits for no codec)
+
     observer.step(f"Preparing the {name} set")
     ready = ready_set(
         name,
@@ -125,6 +130,8 @@ def _prepared(asked: Evaluation, name: SetName, observer: Observer) -> ReadySet:
 
 def _invalid(asked: Evaluation, why: str) -> Evaluated:
     """Record a package that cannot be run. No set is prepared for it."""
+    from harness.videos.ready_set import ReadySet  # noqa: PLC0415  (see above)
+
     runs = {
         name: SetRun(
             verdict=Verdict.INVALID_PACKAGE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.core.challenge import Challenge
 from harness.core.errors import InfrastructureError
@@ -21,8 +21,10 @@ from harness.sandbox import Backend
 from harness.scoring.repeatability import Pass, Repeatability, Steadiness, ask_again, in_words
 from harness.scoring.running import RunningScore
 from harness.videos.labels import Labels
-from harness.videos.prepare import PrepareProgress
-from harness.videos.ready_set import ReadySet
+
+if TYPE_CHECKING:
+    from harness.videos.prepare import PrepareProgress
+    from harness.videos.ready_set import ReadySet
 
 RETRY_AFTER_SECONDS = 5.0
 

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
-from harness.videos.colour import FULL, LIMITED, Colour, read_colour, written
+from harness.videos.colour_spaces import FULL, LIMITED, Colour, read_colour, written
 from harness.videos.orientation import Orientation, read_display_matrix
 
 FALLBACK_FRAMES_PER_SECOND = 25.0  # if a file says nothing usable about its rate

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.videos.colour import HLG, PQ
+from harness.videos.colour_spaces import HLG, PQ
 
 Values = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from harness.contest.board.data import BoardEntry, BoardInput
+from harness.contest.board.answers import BoardEntry, BoardInput
 from harness.contest.board.statistics import board_of
 from harness.core.types import SetName
 from harness.scoring.clusters import Bootstrap, sampling_of

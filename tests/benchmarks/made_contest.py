@@ -1,10 +1,12 @@
 """A made contest whose truth is known, to look at: entries, videos, people, and a run folder for each team.
 
     python tests/benchmarks/made_contest.py FOLDER --entries 200
-    harness board FOLDER/challenge.toml --runs FOLDER/runs --out FOLDER/board.html
+    harness board FOLDER/challenge.toml --runs FOLDER/runs --output FOLDER/board.html
 
 The entries' skill lies close together at the top, as in 2020. `FOLDER/truth.json` holds what each entry's log
-loss is in expectation. Videos are empty files: nothing here is ever decoded, and nothing was run.
+loss is in expectation. With `--wrong-labels` every ninety-seventh label is wrong, so that `harness audit
+--labels` has something to find, and the truth is that of the other videos. Videos are empty files: nothing
+here is ever decoded, and nothing was run.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.contest.board.data import Absent, BoardEntry, BoardInput, VideoFacts
-from harness.core.challenge import load_challenge
+from harness.contest.board.answers import Absent, BoardEntry, BoardInput, VideoFacts
+from harness.core.challenge import Challenge, load_challenge
 from harness.core.types import (
     FailureRule,
     ImageFacts,
@@ -118,7 +120,9 @@ def made_input(*, entries: int, videos: int, people: int, seed: int = 0) -> Boar
     )
 
 
-def write_contest(folder: Path, *, entries: int, videos: int, people: int, seed: int = 0) -> None:
+def write_contest(
+    folder: Path, *, entries: int, videos: int, people: int, seed: int = 0, wrong_labels: bool = False
+) -> None:
     """Write a challenge and a finished, entered run for each team."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("public", "private"):
@@ -140,10 +144,17 @@ def write_contest(folder: Path, *, entries: int, videos: int, people: int, seed:
         team = f"team {number:03}"
         run = RunFolder(path=folder / "runs" / f"20300102-0304{number // 60:02}-{number:06x}")
         results = {
-            name: _run_set(run, one, skill * (1.0 if name is SetName.PUBLIC else 0.8), hard[name], rng)
+            name: _run_set(
+                run,
+                one,
+                skill * (1.0 if name is SetName.PUBLIC else 0.8),
+                hard[name],
+                rng,
+                wrong_labels=wrong_labels,
+            )
             for name, one in ready.items()
         }
-        write_result(_result(run.run_id, results, challenge.name, challenge.sha256), run.result)
+        write_result(_result(run.run_id, number, results, challenge), run.result)
         enter(run, team=team, submitted=START + timedelta(minutes=number))
         truth[team] = {
             "public": expected_loss(skill, difficulty=0.5),
@@ -171,9 +182,18 @@ def _hardness(ready: ReadySet, rng: np.random.Generator) -> np.ndarray:
 
 
 def _run_set(
-    run: RunFolder, ready: ReadySet, skill: float, hard: np.ndarray, rng: np.random.Generator
+    run: RunFolder,
+    ready: ReadySet,
+    skill: float,
+    hard: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    wrong_labels: bool,
 ) -> SetResult:
     sign = np.array([1.0 if ready.labels.of(one.source_id).fake else -1.0 for one in ready.videos])
+    if wrong_labels:  # by file name v0_00042.mp4
+        number = np.array([int(Path(one.source_id).stem.rpartition("_")[2]) for one in ready.videos])
+        sign, hard = np.where(number % 97 == 41, -sign, sign), np.where(number % 97 == 41, 0.5, hard)
     evidence = sign * (skill + hard + math.sqrt(0.3) * rng.normal(size=hard.size))
     outcomes = [
         Outcome(
@@ -208,14 +228,14 @@ def _run_set(
     )
 
 
-def _result(run_id: str, sets: dict[SetName, SetResult], name: str, sha256: str) -> Result:
+def _result(run_id: str, number: int, sets: dict[SetName, SetResult], challenge: Challenge) -> Result:
     return Result(
         run_id=run_id,
         created=START,
         harness_version="made",
-        package=PackageFacts(name="made", sha256="ab" * 32, size_bytes=1, mode=Mode.STREAM),
+        package=PackageFacts(name="made", sha256=f"{number:064x}", size_bytes=1, mode=Mode.STREAM),
         image=ImageFacts(label="made", digest="sha256:" + "cd" * 32, variant="cpu"),
-        challenge=ChallengeFacts(name=name, sha256=sha256),
+        challenge=ChallengeFacts(name=challenge.name, sha256=challenge.sha256),
         limits={},
         seeds={},
         tools={},
@@ -238,9 +258,15 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=400, help="of each set")
     parser.add_argument("--people", type=int, default=50, help="in each set")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--wrong-labels", action="store_true")
     asked = parser.parse_args()
     write_contest(
-        asked.folder, entries=asked.entries, videos=asked.videos, people=asked.people, seed=asked.seed
+        asked.folder,
+        entries=asked.entries,
+        videos=asked.videos,
+        people=asked.people,
+        seed=asked.seed,
+        wrong_labels=asked.wrong_labels,
     )
 
 

@@ -17,7 +17,7 @@ import pytest
 from example_run import example_result, example_run
 from real_browser import AXE, OVERFLOWING, WIDTHS, browser, chromedriver
 
-from harness.report import write_reports
+from harness.report.write import write_reports
 from harness.results.run_folder import RunFolder
 
 PAYLOAD = '<script>alert(1)</script>"><img src=x onerror=alert(1)></pre><svg onload=alert(1)>' + "W" * 400

@@ -31,7 +31,8 @@ from harness.core.types import (
 )
 from harness.core.usage import GpuLevel
 from harness.gateway.set_run import verdict_of
-from harness.report import SetData, write_reports
+from harness.report import SetData
+from harness.report.write import write_reports
 from harness.results.result import (
     ChallengeFacts,
     HostFacts,

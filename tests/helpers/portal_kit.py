@@ -38,8 +38,8 @@ from harness.portal.site import Site
 from harness.results.result import Result, write_result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import content_sha256
-from harness.results.store import boards, runs
-from harness.results.store.boards import BoardRow
+from harness.results.store import board_rows, runs
+from harness.results.store.board_rows import BoardRow
 from tests.contest_kit import write_challenge
 
 CONTEST = """
@@ -185,7 +185,7 @@ class Kit:
             computed=found.computed,
             document=found.to_json(),
         )
-        self.site.store.write(lambda connection: boards.put(connection, row))
+        self.site.store.write(lambda connection: board_rows.put(connection, row))
 
     def upload(self, who: str, package: Path, *, chunk: int = 1_000_000) -> requests.Response:
         """Upload a package in parts and finish it; returns the last answer."""

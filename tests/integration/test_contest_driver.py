@@ -13,10 +13,10 @@ import pytest
 from harness.cli.contest_backends import ProcessOnNode
 from harness.contest.admission import AdmittedEntry, Prepared
 from harness.contest.driver import Contest, Driver
-from harness.contest.entries import find_entries
 from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardDone, ShardPlaces
 from harness.contest.shard_ledger import ShardLedger
+from harness.contest.sources import FolderSource, Source
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.contest import ContestRules, EarlyStopping, StopRule
 from harness.core.engines.local import LocalEngine
@@ -77,10 +77,13 @@ class Bench:
             reports=False,
         )
 
-    def drive(self, watcher: Watcher, *, workers: int = 1) -> bool:
+    def drive(
+        self, watcher: Watcher, *, workers: int = 1, source: Source | None = None, watch: bool = False
+    ) -> bool:
         contest = Contest(
             common=self.common,
-            waiting=lambda: find_entries(self.folder / "entries"),
+            source=source or FolderSource(self.folder / "entries", self.ledger),
+            watch=watch,
             backend=ProcessOnNode(),
             places=ShardPlaces(scratch=self.folder / "scratch"),
         )

@@ -14,7 +14,7 @@ from harness.core.errors import SandboxError
 from harness.core.types import Limits, Mount, SandboxSpec
 from harness.diagnose.doctor.checkup import Level, Patient, examine
 from harness.diagnose.doctor.engine import ENGINE_CHECKS
-from harness.diagnose.doctor.probe import MARK, judge_failure, judge_probe, parse_probe, run_probe
+from harness.diagnose.doctor.inside import MARK, judge_failure, judge_probe, parse_probe, run_probe
 from harness.sandbox.docker.sandbox import DockerSandbox
 
 MakePackage = Callable[..., Path]

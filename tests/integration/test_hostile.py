@@ -16,7 +16,7 @@ import pytest
 from harness.diagnose.selfcheck.attack import Target, attack
 from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours, load_behaviours
 from harness.diagnose.selfcheck.judge import judge
-from harness.diagnose.selfcheck.run import table_markdown
+from harness.diagnose.selfcheck.suite import table_markdown
 from harness.sandbox import Backend
 
 pytestmark = pytest.mark.docker

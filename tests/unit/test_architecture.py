@@ -144,3 +144,17 @@ def test_only_the_command_line_prints(path: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     )
     assert "print" not in set(calls)
+
+
+def test_no_two_modules_have_one_name() -> None:
+    """A command and its view have the name of what they run and show (`check`); no others share one.
+
+    `report.organiser` and `cli.organiser` are the page and the commands of the same person.
+    """
+    seen: dict[str, Path] = {}
+    for path in MODULES:
+        room = path.relative_to(HARNESS).parts[0]
+        if path.stem.startswith("__") or room == "cli" or "versions" in path.parts:
+            continue
+        assert path.stem not in seen, f"{path} and {seen[path.stem]}"
+        seen[path.stem] = path

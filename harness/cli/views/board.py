@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.contest.board.plan import Components, Size
+from harness.contest.board.set_size import Components, Size
 from harness.contest.board.statistics import Board, Difference, Standing
 from harness.report import words
 from harness.scoring.clusters import Sampling, Unit
 
 SHOWN = 30
+ALIKE = "~"
 UNITS = {Unit.IDENTITY: "people", Unit.SOURCE: "pieces of footage", Unit.VIDEO: "source videos"}
 
 
@@ -23,10 +25,14 @@ def render_board(board: Board) -> RenderableType:
         f"{words.one_line(board.challenge)}, {board.set_name} set: {len(board.standings)} entries, "
         f"{board.videos} videos, {board.clusters} {UNITS[board.unit]} drawn"
     )
-    table = Table(title=Text(title), title_justify="left")
-    for heading in ("", "team", "log loss", "95%", "group", "ranks", "P(best)", "behind the first"):
-        left = heading in {"team", "95%", "behind the first"}
-        table.add_column(heading, justify="left" if left else "right")
+    table = Table(title=Text(title), box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.title_justify = table.caption_justify = "left"
+    if any(one.to_first is not None and not one.to_first.told for one in board.standings[:SHOWN]):
+        table.caption = f"{ALIKE} not distinguishable from the first"
+    for heading in ("", "team", "log loss", "95%", "group", "ranks", "P(best)", "to the first"):
+        whole = heading != "team"  # a name may wrap, a score may not
+        right = heading not in {"team", "95%", "to the first"}
+        table.add_column(heading, justify="right" if right else "left", no_wrap=whole, overflow="fold")
     for one in board.standings[:SHOWN]:
         table.add_row(*_cells(one, board.decimals))
     parts: list[RenderableType] = [table]
@@ -71,7 +77,7 @@ def _cells(one: Standing, decimals: int) -> list[Text]:
         Text(str(one.place)),
         Text(words.one_line(one.entry.team)),
         Text(words.score(one.log_loss, decimals)),
-        Text(f"{words.score(interval.low)} – {words.score(interval.high)}" if interval else "–"),
+        Text(f"{words.score(interval.low)}–{words.score(interval.high)}" if interval else "–"),
         Text("–" if one.group is None else str(one.group)),
         Text(ranks),
         Text(words.percent(one.best)),
@@ -82,8 +88,7 @@ def _cells(one: Standing, decimals: int) -> list[Text]:
 def _behind(difference: Difference | None) -> str:
     if difference is None or difference.interval is None:
         return ""
-    tail = "" if difference.told else ", not distinguishable"
-    return f"{words.signed(difference.value)}{tail}"
+    return f"{words.signed(difference.value)}{'' if difference.told else f' {ALIKE}'}"
 
 
 def _first_group(board: Board) -> Text:

@@ -80,6 +80,8 @@ def status_table(
         )
     document = asdict(progress) | {
         "driver": driver.driver if driver else None,
+        "since": driver.since if driver else None,
+        "heartbeat": driver.heartbeat if driver else None,
         "wish": wish,
         "cost": progress.cost(price_per_hour),
     }

@@ -18,8 +18,8 @@ from harness.contest.state import State
 from harness.core.challenge import Challenge
 from harness.core.errors import HarnessError
 from harness.core.types import SetName
-from harness.results.store import Store, boards, runs
-from harness.results.store.boards import BoardRow
+from harness.results.store import Store, board_rows, runs
+from harness.results.store.board_rows import BoardRow
 from harness.videos.ready_set import ReadySet
 
 LOOK_SECONDS = 1.0
@@ -105,7 +105,7 @@ class BoardKeeper(threading.Thread):
             computed=found.computed,
             document=found.to_json(),
         )
-        self._store.write(lambda connection: boards.put(connection, row))
+        self._store.write(lambda connection: board_rows.put(connection, row))
         return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.contest.board.data import BoardInput
+from harness.contest.board.answers import BoardInput
 from harness.scoring.clusters import Floats, Integers, Sampling
 from harness.scoring.curves import BrierParts, CalibrationBin, brier_parts, calibration_bins
 from harness.scoring.intervals import TAIL, excess_of, skewed_bounds, spread_of, student_quantiles

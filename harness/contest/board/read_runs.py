@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from harness.contest.board.data import Absent, BoardEntry, BoardInput, VideoFacts
+from harness.contest.board.answers import Absent, BoardEntry, BoardInput, VideoFacts
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError, ResultError
 from harness.core.types import SetName
@@ -32,8 +32,23 @@ class Entered:
     unreadable: tuple[str, ...]  # folders that could not be read, each with why
 
 
-def entered_runs(runs_root: Path, challenge: Challenge, *, by: SetName, choice: Choice) -> Entered:
-    """Find the runs that were entered (`harness submit`), and what stands for each team.
+def entered_runs(
+    runs_root: Path,
+    challenge: Challenge,
+    *,
+    by: SetName,
+    choice: Choice,
+    judged: Mapping[str, str] | None = None,
+) -> Entered:
+    """Find the runs that were entered, and what stands for each team.
+
+    Args:
+        runs_root: The folder of run folders.
+        challenge: The runs of another are passed over.
+        by: Public or private.
+        choice: Which of a team's runs stands for it.
+        judged: Of a contest: the runs that count and their teams, as `judged.judged_runs` finds them. None:
+            those that `harness submit` entered.
 
     Raises:
         ConfigError: there is no such folder, or `by` is neither public nor private.
@@ -46,10 +61,12 @@ def entered_runs(runs_root: Path, challenge: Challenge, *, by: SetName, choice: 
     without: dict[str, Absent] = {}
     unreadable = []
     for folder in (RunFolder(path=path) for path in sorted(runs_root.iterdir())):
-        if not entry_path(folder).is_file():
+        if not entry_path(folder).is_file() if judged is None else folder.run_id not in judged:
             continue
         try:
             row = read_row(folder)
+            if judged is not None:
+                row = replace(row, team=judged[folder.run_id], submitted=row.submitted or row.created)
             if row.challenge_sha256 != challenge.sha256:
                 continue
             if row.eligible:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contest.board.data import Absent, BoardEntry, BoardInput
+from harness.contest.board.answers import Absent, BoardEntry, BoardInput
 from harness.contest.board.forecast import Forecast, forecast_of
-from harness.contest.board.plan import Separation, separation_of
 from harness.contest.board.resample import Joint, joint_of, ranks_of
+from harness.contest.board.set_size import Separation, separation_of
 from harness.contest.board.tie_groups import tie_groups
 from harness.core.types import SetName
 from harness.scoring.clusters import CLUSTERS_MIN, Floats, Sampling, Unit

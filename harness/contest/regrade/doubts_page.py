@@ -57,7 +57,8 @@ def witnesses(found: DoubtedSet) -> str:
     """Say in one line whose answers were looked at, and how many doubts a page leaves out."""
     count = len(found.answers.entries)
     if count < 2:
-        return f"{count} entries are better than a constant 0.5: at least two are needed to doubt a label."
+        known = "One entry is" if count == 1 else "No entry is"
+        return f"{known} better than a constant 0.5; to doubt a label takes two."
     more = len(found.doubts) - SHOWN_MAX
     tail = f" The surest {SHOWN_MAX} are shown; {more} more are in the CSV." if more > 0 else ""
     return f"{count} entries were asked, each better than a constant 0.5.{tail}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from harness.contest.events import PhaseEntered
-from harness.contest.rules import entries, organiser, teams
+from harness.contest.rules import handing_in, organising, teams
 from harness.contest.rules.commands import (
     HARNESS_MAY,
     ORGANISER,
@@ -25,12 +25,12 @@ from harness.contest.rules.commands import (
     Submit,
     Tick,
 )
+from harness.contest.rules.deciders import RULES, Asking, Decided, on
 from harness.contest.rules.phases import due
-from harness.contest.rules.registry import RULES, Asking, Decided, on
 from harness.contest.state import State, fold
 
 BY_CALENDAR = "by the calendar"
-MODULES = (entries, organiser, teams)  # importing them is what registers their rules
+MODULES = (handing_in, organising, teams)  # importing them is what registers their rules
 
 
 def decide(state: State, command: Command, now: datetime, by: Actor = ORGANISER) -> Decided:

@@ -22,9 +22,9 @@ from harness.contest.rules.commands import (
     Rule,
     SelectFinals,
 )
+from harness.contest.rules.deciders import Asking, Decided, no_text, on
 from harness.contest.rules.phases import phase_at
 from harness.contest.rules.quotas import day_of, spent
-from harness.contest.rules.registry import Asking, Decided, no_text, on
 from harness.contest.state import PHASE_RANK, EntryStatus, State
 from harness.core.text import team_name
 

@@ -24,6 +24,8 @@ from typing import Generic
 from harness.core.engines import Job, JobResult, Value, WorkerDiedError
 from harness.core.errors import ConfigError
 
+ASK_AGAIN_SECONDS = 1.0  # for a job, while there is a free place
+
 
 @dataclass(kw_only=True)
 class _Worker(Generic[Job]):
@@ -39,8 +41,9 @@ class LocalEngine:
     """Spawned processes on this machine; one job at a time each.
 
     Spawned, not forked: a fork would copy the parent's threads' locks in whatever state they were. Jobs are
-    taken from the iterable only as workers become free, so it may be long or slow. A worker that dies costs
-    the job it had, not the others: it is replaced. Closing the iterator early ends the workers.
+    taken from the iterable only as workers become free, so it may be long or slow; one that has ended is
+    asked again now and then while others run, so it may have something later. A worker that dies costs the
+    job it had, not the others: it is replaced. Closing the iterator early ends the workers.
 
     Args:
         workers: How many processes; 0 runs the jobs in this process, one after another (for a debugger).
@@ -88,7 +91,8 @@ class _Pool(Generic[Job, Value]):
             busy = {worker.connection: worker for worker in self._workers if worker.busy}
             if not busy:
                 return
-            for ready in wait(list(busy)):
+            patience = ASK_AGAIN_SECONDS if len(busy) < self._limit else None
+            for ready in wait(list(busy), timeout=patience):
                 result = self._collect(busy[ready])  # type: ignore[index]  # wait returns what it was given
                 if result is not None:
                     yield result

@@ -15,7 +15,7 @@ import docker
 from harness.core.errors import PackageError
 from harness.core.types import FailureRule, Mode, PreparedVideo, Terms, Verdict
 from harness.diagnose.selfcheck.behaviour import After, Behaviour
-from harness.diagnose.selfcheck.host import (
+from harness.diagnose.selfcheck.traces import (
     Listener,
     Watched,
     containers_left,

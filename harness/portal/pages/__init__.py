@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from harness.portal.pages import everybody, team
+from harness.portal.pages import open_pages, team_pages
 
 
 def routers() -> tuple[APIRouter, ...]:
     """Return the routes of all pages."""
-    return everybody.router, team.router
+    return open_pages.router, team_pages.router

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from harness.sandbox import Backend, Wanted
-from harness.sandbox.docker.engine_errors import engine_errors
-from harness.sandbox.docker.sandbox import DockerSandbox, reap
-from harness.sandbox.meters.gpu import claimed, find_gpus
+from harness.sandbox.docker import ISOLATION
 
-ISOLATION = DockerSandbox.isolation
+__all__ = ["ISOLATION", "LIKE_A_RUN", "WARNING", "make"]
+
 WARNING = ""
 LIKE_A_RUN = True
 
@@ -17,6 +16,11 @@ def make(wanted: Wanted) -> Backend:
 
     GPUs are used if the host has any and the image is made for them. See `harness.sandbox.BackEnd`.
     """
+    # On use: whoever asks for the isolation alone, or has a package that is refused, waits for no client.
+    from harness.sandbox.docker.engine_errors import engine_errors  # noqa: PLC0415
+    from harness.sandbox.docker.sandbox import DockerSandbox, reap  # noqa: PLC0415
+    from harness.sandbox.meters.gpu import claimed, find_gpus  # noqa: PLC0415
+
     say = wanted.say
     client = wanted.engine()
     for name in reap(client):

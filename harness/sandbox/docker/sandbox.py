@@ -20,6 +20,7 @@ from harness.core.claims import claim_cores
 from harness.core.errors import SandboxError
 from harness.core.locks import Waiting
 from harness.core.types import SandboxSpec
+from harness.sandbox.docker import ISOLATION
 from harness.sandbox.docker.container import ContainerProcess
 from harness.sandbox.docker.engine_errors import engine_errors
 from harness.sandbox.docker.hardening import USERS, cdi_name, container_options
@@ -45,7 +46,7 @@ class DockerSandbox:
         sharing: Called with a sentence if a container shares cores.
     """
 
-    isolation = "docker"
+    isolation = ISOLATION
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
-from harness.videos.colour import LIMITED
+from harness.videos.colour_spaces import LIMITED
 from harness.videos.perturb.clock import WITHOUT_TIMES, Clock
 from harness.videos.perturb.plans import Encoding, Plan
 from harness.videos.perturb.sound import Sound

@@ -16,12 +16,12 @@ import av.error
 from av.filter import Graph
 from av.video.codeccontext import VideoCodecContext
 
-from harness.videos.colour import FULL, LIMITED, TABLE, Colour, conversion
+from harness.videos.colour_spaces import FULL, LIMITED, TABLE, Colour, conversion
 from harness.videos.orientation import Orientation
 from harness.videos.perturb.drawing.planes import Planes
+from harness.videos.perturb.lookup import applier, is_table
 from harness.videos.perturb.registry import frame_generator
 from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Step
-from harness.videos.perturb.tables import applier, is_table
 from harness.videos.probe import VideoInfo, frame_colour
 from harness.videos.tone import table_file
 

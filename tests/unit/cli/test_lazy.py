@@ -18,18 +18,19 @@ HEAVY = {
 COUNTED = """
 import sys
 from harness.cli.app import run_command
-assert run_command(sys.argv[1:]) == 0
+code = run_command(sys.argv[1:])
 print(*sys.modules, file=sys.stderr)
+sys.exit(code)
 """
 
 
-def loaded_by(*arguments: str) -> set[str]:
+def loaded_by(*arguments: str, ends: int = 0) -> set[str]:
     """Run a command in a process of its own, and return the modules that it has loaded."""
     done = subprocess.run(
         [sys.executable, "-c", COUNTED, *arguments], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    return set(done.stderr.split())
+    assert done.returncode == ends, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("limits",), ("check", "--help")])
@@ -54,6 +55,11 @@ def test_a_look_at_the_files_of_a_package_loads_no_more_than_that_takes(tmp_path
     assert not HEAVY & loaded
     assert not {name for name in loaded if name.startswith(("harness.run", "harness.sandbox.docker"))}
     assert len(loaded) < 420
+
+
+def test_a_package_that_does_not_exist_is_refused_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    loaded = loaded_by("run", str(tmp_path / "nosuch"), ends=1)
+    assert not (HEAVY - {"numpy", "tqdm", "multiprocessing"}) & loaded
 
 
 @pytest.mark.parametrize("name", COMMANDS)

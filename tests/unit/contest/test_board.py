@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.contest.board.data import Absent, BoardEntry, BoardInput, VideoFacts
+from harness.contest.board.answers import Absent, BoardEntry, BoardInput, VideoFacts
 from harness.contest.board.export import board_csv, board_json
 from harness.contest.board.page import board_page, verdict_of
-from harness.contest.board.plan import Components, components_of, sizes_for
 from harness.contest.board.profiles import profiles_of, worst_cuts
 from harness.contest.board.resample import joint_of, ranks_of
+from harness.contest.board.set_size import Components, components_of, sizes_for
 from harness.contest.board.statistics import Board, board_of
 from harness.contest.board.tie_groups import tie_groups
 from harness.core.types import SetName

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from harness.contest.board.judged import judged_runs
 from harness.contest.events import EVENT_TYPES, ContestPhase, Event, Purse, from_json, to_json
 from harness.contest.rules import ORGANISER, Actor, Command, Refusal, Rule, decide, team_actor
 from harness.contest.rules import commands as cm
@@ -22,6 +23,7 @@ from harness.contest.rules.quotas import allowance, day_of, next_day
 from harness.contest.state import State, fold
 from harness.core.contest import ContestRules, PublicScores, ShownRule
 from harness.core.errors import ResultError
+from harness.core.types import SetName
 
 OPENS = datetime(2030, 1, 1, tzinfo=UTC)
 SHA = "0" * 64
@@ -74,7 +76,7 @@ def submission(entry: str, team: str = "us") -> cm.Submit:
 
 def score(entry: str, loss: float = 0.5, attempt: int = 1) -> cm.RecordScore:
     return cm.RecordScore(
-        entry=entry, attempt=attempt, run_id="r", verdict="OK", result_sha256=SHA, public_loss=loss
+        entry=entry, attempt=attempt, run_id=f"run {entry}", verdict="OK", result_sha256=SHA, public_loss=loss
     )
 
 
@@ -221,6 +223,20 @@ def test_finals_are_the_chosen_ones_or_the_best_by_public_score() -> None:
     assert [one.entry for one in final_entries(contest.state, "us")] == ["e1"]
     contest.done(cm.Disqualify(team="us", entry="e1", reason="copied", public_note="withdrawn"))
     assert final_entries(contest.state, "us") == ()
+
+
+def test_the_board_ranks_what_has_a_score_and_after_release_what_a_team_is_judged_by() -> None:
+    contest = Contest(finals=1)
+    for entry, team, loss in (("e1", "us", 0.6), ("e2", "us", 0.5), ("e3", "them", 0.4), ("e4", "them", 0.3)):
+        contest.submit(entry, team)
+        contest.score(entry, loss)
+    everything = {"run e1": "Us", "run e2": "Us", "run e3": "Them", "run e4": "Them"}
+    assert judged_runs(contest.state, by=SetName.PUBLIC) == everything
+    assert judged_runs(contest.state, by=SetName.PRIVATE) == {"run e2": "Us", "run e4": "Them"}
+    contest.done(cm.Disqualify(entry="e4", team="them", reason="copied", public_note="copied"))
+    assert judged_runs(contest.state, by=SetName.PRIVATE) == {"run e2": "Us", "run e3": "Them"}
+    contest.done(cm.Disqualify(team="them", reason="copied", public_note="copied"))
+    assert set(judged_runs(contest.state, by=SetName.PUBLIC).values()) == {"Us"}
 
 
 def test_a_disqualified_team_hands_in_nothing_and_the_note_is_the_public_one() -> None:

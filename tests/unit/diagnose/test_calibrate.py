@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.cli.machine import projection_of
+from harness.cli.projection import projection_of
 from harness.cli.views.calibrate import render_speeds
 from harness.core.errors import ConfigError, InfrastructureError, ResultError
 from harness.core.types import Limits

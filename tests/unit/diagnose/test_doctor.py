@@ -24,7 +24,7 @@ from harness.diagnose.doctor.host import (
     mount_options,
     nearest,
 )
-from harness.diagnose.doctor.probe import NO_SOURCE, ProbeFacts, judge_failure, judge_probe
+from harness.diagnose.doctor.inside import NO_SOURCE, ProbeFacts, judge_failure, judge_probe
 from harness.sandbox.docker.owner import Owner
 from harness.sandbox.docker.sandbox import OWNER_LABEL
 

@@ -20,9 +20,9 @@ from harness.core.usage import Usage
 from harness.diagnose.selfcheck.archives import Member, MemberKind, write_zip
 from harness.diagnose.selfcheck.attack import Observed
 from harness.diagnose.selfcheck.behaviour import After, Behaviour, core_behaviours, load_behaviour
-from harness.diagnose.selfcheck.host import Listener, host_addresses, listing, processes_left
 from harness.diagnose.selfcheck.judge import evidence, judge
-from harness.diagnose.selfcheck.run import Attacked, table_markdown, to_json
+from harness.diagnose.selfcheck.suite import Attacked, table_markdown, to_json
+from harness.diagnose.selfcheck.traces import Listener, host_addresses, listing, processes_left
 from harness.gateway.set_run import SetRun
 from harness.package.check import check_package
 

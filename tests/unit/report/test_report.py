@@ -20,8 +20,10 @@ from harness.core.text import outcomes_in_words
 from harness.core.types import FailureRule, OutcomeKind, SetName, Terms, Verdict
 from harness.core.usage import GpuLevel
 from harness.gateway.set_run import verdict_of
-from harness.report import SetData, contestant_page, organiser_page, words
+from harness.report import SetData, words
+from harness.report.contestant import contestant_page
 from harness.report.frames import frame_data_uri
+from harness.report.organiser import organiser_page
 from harness.results.result import Result, eligibility, read_result
 from harness.scoring.intervals import Interval
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.types import SetName
-from harness.report import contestant_page, organiser_page
+from harness.report.contestant import contestant_page
+from harness.report.organiser import organiser_page
 from harness.report.repeats import STEADINESS_WORDS
 from harness.results.result import Result
 from harness.scoring.repeatability import Repeatability, Steadiness

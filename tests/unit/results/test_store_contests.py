@@ -20,9 +20,9 @@ from harness.contest.rules import Refusal, Rule
 from harness.contest.rules import commands as cm
 from harness.core.contest import ContestRules
 from harness.core.errors import ConfigError, ResultError
-from harness.results.store import Store, events, jobs
+from harness.results.store import Store, event_log, jobs
 from harness.results.store.chain import GENESIS, Record, digest_of, link, verify
-from harness.results.store.events import OthersWereFaster
+from harness.results.store.event_log import OthersWereFaster
 from harness.results.store.jobs import JobKey, JobState, NewJob
 from harness.results.store.migrate import NEWEST, VERSION_TABLE
 from harness.results.store.tables import METADATA
@@ -102,12 +102,12 @@ def test_an_index_of_the_releases_before_migrations_keeps_its_rows(url: str) -> 
 
 
 def test_whoever_decided_on_too_few_events_writes_nothing(store: Store) -> None:
-    store.write(lambda connection: events.append(connection, "c", [{"a": 1}, {"a": 2}], after=0))
+    store.write(lambda connection: event_log.append(connection, "c", [{"a": 1}, {"a": 2}], after=0))
     for after in (0, 1, 3):
         with pytest.raises(OthersWereFaster):
-            store.write(partial(events.append, challenge="c", documents=[{}], after=after))
+            store.write(partial(event_log.append, challenge="c", documents=[{}], after=after))
     with store.read() as connection:
-        found = events.read(connection, "c")
+        found = event_log.read(connection, "c")
     assert [one.document for one in found] == [{"a": 1}, {"a": 2}]
     assert verify(found) == ()
 
@@ -165,9 +165,9 @@ def test_rows_are_made_again_from_events_and_a_log_brings_a_contest_back(
     def rows(of: Store) -> tuple[object, ...]:
         with of.read() as connection:
             return (
-                events.teams(connection, "c"),
-                events.entries(connection, "c"),
-                events.contests(connection),
+                event_log.teams(connection, "c"),
+                event_log.entries(connection, "c"),
+                event_log.contests(connection),
             )
 
     before = rows(store)
@@ -261,7 +261,7 @@ def test_eight_processes_lose_nothing_and_do_nothing_twice(url: str) -> None:
     assert sorted(name for one in done for name in one) == names
     with store.read() as connection:
         assert [job.state for job in jobs.listed(connection)] == [JobState.DONE] * len(names)
-        assert len(events.entries(connection, "c")) == 20
+        assert len(event_log.entries(connection, "c")) == 20
     store.close()
 
 

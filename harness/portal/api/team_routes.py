@@ -7,13 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
 
-from harness.contest.ledger_entries import cancel_jobs
 from harness.contest.rules import team_actor
 from harness.contest.rules.commands import CancelEntry, SelectFinals
 from harness.contest.state import Entry
 from harness.core.text import safe_text
 from harness.portal.access import Scope
-from harness.portal.api.parts import ContestHere, EntryName, failures
+from harness.portal.api.route_parts import ContestHere, EntryName, failures
 from harness.portal.looking import entries_answer, seen_of, team_answer
 from harness.portal.problems import not_found
 from harness.portal.schemas import (
@@ -116,14 +115,14 @@ def log_text(site: Site, contest: Contest, team: str, entry: str) -> str:
 
 
 def cancel_entry(contest: Contest, team: str, entry: str) -> None:
-    """Withdraw an entry, and its jobs with it.
+    """Withdraw an entry; the worker notices, and stops what runs of it.
 
     Raises:
         Problem: it is not the team's, or there is nothing to cancel.
     """
     own_entry(contest, team, entry)
     asked = CancelEntry(entry=entry, reason="cancelled by its team")
-    contest.ask(asked, by=team_actor(team), also=cancel_jobs(entry))
+    contest.ask(asked, by=team_actor(team))
 
 
 def choose_finals(contest: Contest, team: str, entries: tuple[str, ...]) -> list[str]:

@@ -8,11 +8,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from harness.contest.rules.commands import Role
 from harness.contest.rules.teams import scores_are_shown
 from harness.portal.access import TEAM_SCOPES, Holder, Made, Scope, make_link, make_token, revoke
-from harness.portal.api.parts import ROOT, ContestHere, EntryName
-from harness.portal.api.team import cancel_entry, choose_finals, close_up, log_text, own_entry
+from harness.portal.api.route_parts import ROOT, ContestHere, EntryName
+from harness.portal.api.team_routes import cancel_entry, choose_finals, close_up, log_text, own_entry
 from harness.portal.looking import entries_answer, members_of, rules_of, team_answer
-from harness.portal.pages.pictures import history_of
-from harness.portal.pages.render import frame_of, page, said_of
+from harness.portal.pages.charts import history_of
+from harness.portal.pages.rendering import frame_of, page, said_of
 from harness.portal.problems import invalid, not_found
 from harness.portal.site import Contest, Site
 from harness.portal.visible import report_path

@@ -21,9 +21,9 @@ from harness.contest.rules.commands import (
     Refusal,
     Rule,
 )
+from harness.contest.rules.deciders import Asking, Decided, no_text, on
 from harness.contest.rules.phases import moment_of
 from harness.contest.rules.public_scores import shown_again
-from harness.contest.rules.registry import Asking, Decided, no_text, on
 from harness.contest.rules.teams import unfit
 from harness.contest.state import PHASE_RANK, PHASES, EntryStatus
 

@@ -10,15 +10,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from harness.contest.rules.commands import Role
 from harness.contest.rules.teams import scores_are_shown
 from harness.portal.access import enter, find, leave
-from harness.portal.api.everybody import csv_of
-from harness.portal.api.parts import ROOT, ContestHere
+from harness.portal.api.open_routes import csv_of
+from harness.portal.api.route_parts import ROOT, ContestHere
 from harness.portal.looking import board_answer, board_row, challenge_answer, phase_now
-from harness.portal.pages.pictures import shake_of
-from harness.portal.pages.render import frame_of, page
+from harness.portal.pages.charts import shake_of
+from harness.portal.pages.rendering import frame_of, page
 from harness.portal.schemas import ChallengeLine
 from harness.portal.site import Site
 from harness.portal.visitor import PageVisitor, PostedForm, SiteHere, cookie_name
-from harness.results.store.access import AccessKind, AccessRow
+from harness.results.store.access_rows import AccessKind, AccessRow
 
 router = APIRouter(include_in_schema=False)
 PHASE_WORDS = {

@@ -11,14 +11,14 @@ from starlette.responses import StreamingResponse
 
 from harness.contest.rules.teams import scores_are_shown
 from harness.core.types import SetName
-from harness.portal.api.parts import ContestHere, failures
-from harness.portal.api.team import ReadingTeam
+from harness.portal.api.route_parts import ContestHere, failures
+from harness.portal.api.team_routes import ReadingTeam
 from harness.portal.looking import entries_answer, phase_now
 from harness.portal.problems import Problem
 from harness.portal.pulse import RETRY_MILLISECONDS, Pulse, Pulses, message, stream
 from harness.portal.site import Site
 from harness.portal.visitor import ApiVisitor, SiteHere, Visitor, visitor_of
-from harness.results.store import boards
+from harness.results.store import board_rows
 
 router = APIRouter(tags=["live"])
 _EVENTS: dict[str, Any] = {"content": {"text/event-stream": {}}, "description": "server-sent events"}
@@ -56,7 +56,7 @@ def _pulses(request: Request) -> Pulses:
 def _board_seen(site: Site, name: str) -> dict[str, Any]:
     contest = site.contest(name)
     with site.store.read() as connection:
-        known = boards.versions(connection, name)
+        known = board_rows.versions(connection, name)
     shown = SetName.PRIVATE.value if scores_are_shown(contest.state, site.now()) else SetName.PUBLIC.value
     version, computed, _ = known.get(shown, known.get(SetName.PUBLIC.value, ("", "", 0)))
     return {"version": version, "computed": computed, "phase": phase_now(site, contest)}

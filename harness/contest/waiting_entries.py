@@ -24,12 +24,23 @@ class Waiting:
     team: str
     package: Path
     handed_in: float  # seconds since 1970: of a team's packages the earlier one comes first
-    label: str = ""  # instead of the file's name: of an entry that a contest's ledger knows
+    entry: str = ""  # its id in the contest's log; empty: it was found in a folder
+    attempt: int = 1
+    package_sha256: str = ""  # over its canonical listing, as it was taken; empty: not known beforehand
 
     @property
     def name(self) -> str:
-        """Its name for people."""
-        return self.label or self.package.name.removesuffix(_SUFFIX)
+        """Its name for people; of an entry that is run again, with the number of the attempt."""
+        if self.entry:
+            return self.entry if self.attempt == 1 else f"{self.entry}.{self.attempt}"
+        return self.package.name.removesuffix(_SUFFIX)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What stays the same of it, whatever becomes of its team."""
+        if self.entry:
+            return (self.entry, str(self.attempt))
+        return (self.team, str(self.package), repr(self.handed_in))
 
 
 def find_entries(folder: Path) -> tuple[Waiting, ...]:

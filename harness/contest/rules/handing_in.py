@@ -28,9 +28,9 @@ from harness.contest.rules.commands import (
     Submit,
     VoidAttempt,
 )
+from harness.contest.rules.deciders import Asking, Decided, no_text, on
 from harness.contest.rules.public_scores import shown_score
 from harness.contest.rules.quotas import day_of, grants_left, next_day, quota_refusal
-from harness.contest.rules.registry import Asking, Decided, no_text, on
 from harness.contest.rules.teams import ID, unfit
 from harness.contest.state import UNFINISHED, Entry, EntryStatus
 from harness.core.types import Verdict

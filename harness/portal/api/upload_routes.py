@@ -12,8 +12,8 @@ from harness.contest.intake import hand_in
 from harness.contest.rules import Refusal, team_actor
 from harness.core.errors import SubmissionError
 from harness.package.check import CheckReport
-from harness.portal.api.parts import ContestHere, UploadName, failures
-from harness.portal.api.team import SubmittingTeam, close_up
+from harness.portal.api.route_parts import ContestHere, UploadName, failures
+from harness.portal.api.team_routes import SubmittingTeam, close_up
 from harness.portal.looking import would_refuse
 from harness.portal.problems import Problem, moment, refused
 from harness.portal.schemas import CheckAnswer, FinishAnswer, FinishAsked, UploadAnswer, UploadAsked

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from harness.portal.api.parts import ContestHere, failures
+from harness.portal.api.route_parts import ContestHere, failures
 from harness.portal.looking import board_answer, board_row, challenge_answer, phase_now
 from harness.portal.problems import unauthorised
 from harness.portal.schemas import (

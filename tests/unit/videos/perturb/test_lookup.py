@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
+from harness.videos.perturb.lookup import is_table
 from harness.videos.perturb.registry import SEVERITIES, catalogue, generator
 from harness.videos.perturb.steps import Canvas
 from harness.videos.perturb.streams import TIME_BASE, _graphed, _looked_up, filtered
-from harness.videos.perturb.tables import is_table
 
 CANVAS = Canvas(width=66, height=50, frames_per_second=25, duration_seconds=1, has_audio=False)
 FILTERS = sorted(

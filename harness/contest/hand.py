@@ -1,0 +1,115 @@
+"""What a driver holds at present, the thread that keeps its claims meanwhile, and how an engine is fed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.contest.shard_job import ShardJob
+from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
+from harness.core.errors import HarnessError
+from harness.results.store.drivers import Wish
+from harness.results.store.jobs import Job, JobKey
+
+LOOK_SECONDS = 1.0
+
+
+@dataclass(kw_only=True)
+class Hand:
+    """Claims, kept by a thread of their own: the driver may be busy for longer than a lease.
+
+    Attributes:
+        ledger: Where claims are kept.
+        lost: Told which claim is no longer the driver's; its shard should stop.
+        look: Called about once a second with the claims in hand, in the thread that keeps them.
+        wish: The organiser's, as last heard.
+        fault: What ended the keeping of claims, for the driver to raise.
+    """
+
+    ledger: ShardLedger
+    lost: Callable[[JobKey], None]
+    look: Callable[[Sequence[Job]], None] = lambda _: None
+    wish: Wish = Wish.RUN
+    fault: BaseException | None = None
+    _jobs: dict[JobKey, Job] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _beats: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def open(self) -> None:
+        """Become the contest's driver, and keep saying so.
+
+        Raises:
+            ConfigError: another driver is at work.
+        """
+        self.wish = self.ledger.drive()
+        self._beats = threading.Thread(target=self._keep, name="claims", daemon=True)
+        self._beats.start()
+
+    def close(self) -> None:
+        """Give everything back, unless another driver has it already."""
+        self._stop.set()
+        if self._beats is not None:
+            self._beats.join()
+        if isinstance(self.fault, FollowedError):
+            return
+        with self._lock:
+            held, self._jobs = list(self._jobs.values()), {}
+        for job in held:
+            self.ledger.give_back(job, "its driver was stopped")
+        self.ledger.leave()
+
+    def take(self, job: Job) -> None:
+        """Hold a claim."""
+        with self._lock:
+            self._jobs[job.key] = job
+
+    def let_go(self, key: JobKey) -> Job:
+        """Hold a claim no longer; return it."""
+        with self._lock:
+            return self._jobs.pop(key)
+
+    def check(self) -> None:
+        """Raise what ended the keeping of claims.
+
+        Raises:
+            FollowedError: another driver has taken over.
+            StoreError: the database stays away.
+        """
+        if self.fault is not None:
+            raise self.fault
+
+    def _keep(self) -> None:
+        beaten = time.monotonic()
+        while not self._stop.wait(LOOK_SECONDS):
+            with self._lock:
+                held = list(self._jobs.values())
+            try:
+                self.look(held)
+                if time.monotonic() - beaten < BEAT_SECONDS:
+                    continue
+                beaten = time.monotonic()
+                self.wish, lost = self.ledger.beat([(job.key, job.attempt, job.token) for job in held])
+            except HarnessError as error:
+                self.fault = error
+                return
+            for key in lost:
+                self.lost(key)
+
+
+class Feed(Iterator[ShardJob]):
+    """Shards for an engine; nothing just now may be something later: it may be asked again after its end."""
+
+    def __init__(self, following: Callable[[], ShardJob | None]) -> None:
+        self._following = following
+
+    def __next__(self) -> ShardJob:
+        job = self._following()
+        if job is None:
+            raise StopIteration
+        return job
