@@ -1,4 +1,4 @@
-"""What an organiser sees of a contest: exact scores, work, cost, regrades, the log. None of it is for teams."""
+"""What an organiser sees of a contest: exact scores, work, cost, regrades, the log. Not for teams."""
 
 from __future__ import annotations
 

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from portal_kit import Kit, portal, write_package
+from portal_kit import Kit, write_package
 
 OCTETS = {"content-type": "application/octet-stream"}
-
-
-@pytest.fixture(scope="module")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
-    with portal(tmp_path_factory.mktemp("portal")) as found:
-        yield found
 
 
 def begin(kit: Kit, data: bytes, **changed: object) -> dict[str, object]:
