@@ -119,6 +119,14 @@ COMMANDS = {
         target="harness.cli.contest:app",
         help="Run a contest: teams, quotas, phases, finals, and the log of every decision.",
     ),
+    "serve": Later(
+        target="harness.cli.portal:serve",
+        help="Serve the portal: hand in, watch, compare and release contests in a browser, or by a REST API.",
+    ),
+    "access": Later(
+        target="harness.cli.portal:access_app",
+        help="Say who may enter the portal: links for people, tokens for programs.",
+    ),
     "perturb": Later(
         target="harness.cli.perturb:app",
         help="Perturb videos: list the kinds, look at them, render a set.",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.contest.admission import Prepared
+from harness.contest.board.keeper import BoardKeeper
 from harness.contest.ledger import Ledger
 from harness.contest.shard_ledger import ShardLedger
 from harness.contest.sources import FolderSource, Source, StoreSource, handed_in
@@ -56,6 +59,23 @@ def source_of(
         )
     log = Ledger(ledger.store, challenge.name)
     return StoreSource(log, packages.resolve(), challenge=challenge, say=say)
+
+
+@contextmanager
+def boards_kept(
+    entries: str, store: Store, common: Prepared, *, say: Callable[[str], None]
+) -> Iterator[None]:
+    """Keep a contest's published boards up to date meanwhile, and once more at the end."""
+    if entries != FROM_STORE:
+        yield
+        return
+    ledger = Ledger(store, common.challenge.name)
+    keeper = BoardKeeper(store, ledger, common.challenge, common.sets, common.runs, say=say)
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.finish()
 
 
 def waiting_in(entries: str, store: Store, *, challenge: Challenge, packages: Path) -> tuple[Waiting, ...]:

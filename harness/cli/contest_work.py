@@ -14,7 +14,7 @@ import typer
 from harness.cli import contest_plan
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
-from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, source_of
+from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, boards_kept, source_of
 from harness.cli.documents import print_document
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
 from harness.cli.open_store import open_store
@@ -33,6 +33,7 @@ from harness.cli.terminal import printer
 from harness.cli.views.contest_work import Lines, status_table
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
+from harness.contest.live_counts import LiveCounts
 from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardPlaces, forget_old_journals
 from harness.contest.shard_ledger import ATTEMPTS_MAX, ShardLedger
@@ -158,10 +159,14 @@ def run(
             places=ShardPlaces(scratch=scratch, store=blob_store),
             signing_key=key_from_environment(os.environ),
             watch=watch,
+            look=LiveCounts(ledger=ledger, runs=runs.resolve()).look,
         )
-        with shard_engine(
-            engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
-        ) as (shards, places):
+        with (
+            boards_kept(entries, index, contest.common, say=_say),
+            shard_engine(
+                engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
+            ) as (shards, places),
+        ):
             lines = Lines(_err, ledger, places=places, price_per_hour=price_per_hour)
             done = Driver(contest, ledger, shards, lines).run()
         left = progress_of(ledger.listed(), places=places)

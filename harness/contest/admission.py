@@ -126,6 +126,7 @@ def jobs_of(common: Prepared, entry: AdmittedEntry) -> tuple[NewJob, ...]:
             entry=entry.waiting.name[:64],
             team=entry.waiting.team[:64],
             turn=entry.turn,
+            videos=len(shard.videos),
         )
         for name, parts in shards(common, entry).items()
         for shard in parts

@@ -219,7 +219,9 @@ class Driver:
     def _shard_job(self, job: Job, entry: AdmittedEntry) -> ShardJob:
         name, common = SetName(job.set_name), self._contest.common
         shard = shards(common, entry)[name][job.shard]
-        entry.folder.stop(name, job.shard).unlink(missing_ok=True)
+        stop = entry.folder.stop(name, job.shard)
+        stop.parent.mkdir(parents=True, exist_ok=True)
+        stop.unlink(missing_ok=True)
         return ShardJob(
             key=job.key,
             attempt=job.attempt,
@@ -234,7 +236,8 @@ class Driver:
             terms=common.challenge.terms,
             places=self._contest.places,
             backend=self._contest.backend,
-            stop=entry.folder.stop(name, job.shard),
+            stop=stop,
+            videos_done=entry.folder.videos_done(name, job.shard) if name is SetName.PUBLIC else None,
         )
 
     def _take(self, result: JobResult[ShardJob, ShardDone]) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.contest.disturbance import Disturbance, DisturbanceListener
+from harness.contest.live_counts import write_count
 from harness.core.blobs import Blob, BlobStore
 from harness.core.errors import InfrastructureError
 from harness.core.locks import exclusive
@@ -80,6 +81,7 @@ class ShardJob:
     places: ShardPlaces
     backend: BackendMaker
     stop: Path | None = None  # a file that comes to be when the shard is no longer wanted
+    videos_done: Path | None = None  # a file to count videos in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +192,9 @@ def _opened(path: Path, job: ShardJob) -> Iterator[Package]:
 
 
 def _seen(job: ShardJob, listener: DisturbanceListener, progress: SetProgress) -> None:
-    del progress
     listener.listen()
+    if job.videos_done is not None and progress.news:
+        write_count(job.videos_done, progress.done)
     _stop_if_told(job)
 
 

@@ -203,6 +203,14 @@ class ShardLedger:
             )
         )
 
+    def note_videos(self, job: Job, videos: int) -> bool:
+        """Write down how many videos of a claimed shard are done."""
+        return self._patiently(
+            lambda connection: jobs.note_videos(
+                connection, job.key, attempt=job.attempt, token=job.token, videos=videos
+            )
+        )
+
     def give_back(self, job: Job, why: str, *, for_good: bool = False) -> JobState | None:
         """Give a shard back for another attempt, or give it up; None if it was not this attempt's."""
         return self._patiently(
@@ -267,8 +275,7 @@ class ShardLedger:
                     token=job.token,
                     now=_now(),
                     note="its driver ended",
-                    attempts_max=job.attempt
-                    + 1,  # the driver's death is not an attempt that the shard has failed
+                    attempts_max=job.attempt + 1,  # the driver's death is no failed attempt of the shard
                 )
 
     def _followed(self) -> FollowedError:

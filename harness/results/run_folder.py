@@ -109,6 +109,10 @@ class RunFolder:
         """Return the file that exists if a shard is no longer wanted."""
         return self.path / "sets" / name.value / "shards" / f"{number}.stop"
 
+    def videos_done(self, name: SetName, number: int) -> Path:
+        """Return the file in which a shard's worker counts videos while it is at work."""
+        return self.path / "sets" / name.value / "shards" / f"{number}.videos"
+
     def disturbance(self, name: SetName) -> Path:
         """Return the file of what disturbed a set's run on its cores, if it ran beside others."""
         return self.path / "sets" / name.value / "disturbance.json"

@@ -14,11 +14,15 @@ HARNESS = Path(__file__).parents[2] / "harness"
 # From the top down: a room may use the rooms that its row names, and each of those lies further down.
 ROOMS: dict[str, set[str]] = {
     "cli": {
-        *("contest", "run", "diagnose", "report", "results", "gateway", "package", "image"),
+        *("portal", "contest", "run", "diagnose", "report", "results", "gateway", "package", "image"),
         "scoring",
         "sandbox",
         "videos",
         "core",
+    },
+    "portal": {
+        *("contest", "run", "diagnose", "report", "results", "package"),
+        *("scoring", "videos", "core"),
     },
     "contest": {
         *("run", "diagnose", "report", "results", "gateway", "package"),

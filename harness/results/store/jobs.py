@@ -52,6 +52,7 @@ class NewJob:
     entry: str | None = None
     team: str | None = None
     turn: int = 0  # lower ones first: its number within its team, if teams take turns
+    videos: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,8 @@ class Job:
     finished: str | None
     outcome: str | None
     note: str | None
+    videos: int | None  # of the shard; None if an older release queued it
+    videos_done: int | None  # so far, of the attempt that runs; None: nobody counts
 
     @property
     def key(self) -> JobKey:
@@ -156,6 +159,11 @@ def heartbeat(
     return _swap(connection, key, attempt, token, {"heartbeat": moment_text(now), "lease_until": until})
 
 
+def note_videos(connection: sa.Connection, key: JobKey, *, attempt: int, token: int, videos: int) -> bool:
+    """Write down how many videos of a claimed job are done; false if the claim is no longer one's own."""
+    return _swap(connection, key, attempt, token, {"videos_done": videos})
+
+
 def complete(
     connection: sa.Connection, key: JobKey, *, attempt: int, token: int, now: datetime, outcome: str
 ) -> bool:
@@ -223,7 +231,7 @@ def cancel(connection: sa.Connection, *, run_id: str, now: datetime, note: str =
 def requeue(connection: sa.Connection, *, run_id: str, now: datetime, note: str = "") -> int:
     """Let a run's failed and cancelled jobs wait again, as their next attempt; what is done stays done."""
     again = [JobState.FAILED.value, JobState.CANCELLED.value]
-    freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "finished"))
+    freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "finished", "videos_done"))
     done = connection.execute(
         sa.update(JOBS)
         .where(JOBS.c.run_id == run_id, JOBS.c.state.in_(again))
@@ -271,7 +279,7 @@ def _swap(connection: sa.Connection, key: JobKey, attempt: int, token: int, chan
 def _freed(attempt: int, *, last: bool, now: datetime) -> dict[str, Any]:
     if last:
         return {"state": JobState.FAILED.value, "finished": moment_text(now), "lease_until": None}
-    freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until"))
+    freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "videos_done"))
     return {"state": JobState.WAITING.value, "attempt": attempt + 1, "token": JOBS.c.token + 1, **freed}
 
 

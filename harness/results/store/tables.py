@@ -1,8 +1,9 @@
 """The store's tables, as the newest migration leaves them; a test holds the two together.
 
 `runs` and `sets` are an index of the run folders; `events` are the truth of what a contest decided; `teams`
-and `entries` can be rebuilt from them; `jobs` is what a driver wants done and what is done. Times are
-ISO 8601 in UTC as text: they sort as text in any database.
+and `entries` can be rebuilt from them; `jobs` is what a driver wants done and what is done; `access` says who
+may enter the portal, `boards` what it shows. Times are ISO 8601 in UTC as text: they sort as text in any
+database.
 """
 
 from __future__ import annotations
@@ -126,6 +127,8 @@ JOBS = sa.Table(
     sa.Column("finished", _MOMENT),
     sa.Column("outcome", sa.Text),  # what was accepted: JSON of the driver's
     sa.Column("note", sa.Text),  # why it was given back or failed
+    sa.Column("videos", sa.Integer),  # of the shard; None if it was queued by an older release
+    sa.Column("videos_done", sa.Integer),  # so far, of the attempt that runs; None: nobody counts
     sa.Index("ix_harness_jobs_claim", "challenge", "state", "turn", "enqueued"),
     sa.Index("ix_harness_jobs_lease", "state", "lease_until"),
 )
@@ -138,4 +141,33 @@ DRIVERS = sa.Table(
     sa.Column("driver", sa.Text),  # None: nobody is at work
     sa.Column("since", _MOMENT),
     sa.Column("heartbeat", _MOMENT),
+)
+ACCESS = sa.Table(
+    "harness_access",
+    METADATA,
+    sa.Column("access", _NAME, primary_key=True),  # its id, which is no secret
+    sa.Column("kind", sa.String(40), nullable=False),  # token, link or session
+    sa.Column("secret_sha256", _SHA256, nullable=False),  # the secret itself is kept nowhere
+    sa.Column("role", sa.String(40), nullable=False),
+    sa.Column("challenge", _NAME),  # None: of an organiser of all
+    sa.Column("team", _NAME),
+    sa.Column("label", sa.Text, nullable=False),  # whose it is, in words
+    sa.Column("scopes", sa.Text, nullable=False),  # a blank between
+    sa.Column("parent", _NAME),  # the link that a session came by: revoked with it
+    sa.Column("created", _MOMENT, nullable=False),
+    sa.Column("expires", _MOMENT, nullable=False),
+    sa.Column("used", _MOMENT),  # of a link: when it was followed; it works once
+    sa.Column("revoked", _MOMENT),
+    sa.Index("ix_harness_access_team", "challenge", "team"),
+    sa.Index("ix_harness_access_parent", "parent"),
+)
+BOARDS = sa.Table(
+    "harness_boards",
+    METADATA,
+    sa.Column("challenge", _NAME, primary_key=True),
+    sa.Column("set_name", sa.String(40), primary_key=True),
+    sa.Column("version", _NAME, nullable=False),
+    sa.Column("events", sa.Integer, nullable=False),  # of the contest, when it was worked out
+    sa.Column("computed", _MOMENT, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),  # JSON: what everybody may see, and nothing else
 )

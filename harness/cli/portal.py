@@ -1,0 +1,284 @@
+"""`harness serve` and `harness access`: the portal, and who may enter it."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from harness.cli.contest_sources import PackagesOption
+from harness.cli.options import (
+    DEFAULT_PACKAGES,
+    DEFAULT_RUNS,
+    DEFAULT_STORE,
+    SAMPLE_CHALLENGE,
+    ChallengeOption,
+    StoreOption,
+)
+from harness.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from harness.portal.config import PortalConfig
+    from harness.portal.site import Site
+
+DEFAULT_UPLOADS = Path("runs/uploads")
+DEMO = Path("runs/portal")
+WORKER_SECONDS = 20.0  # for a worker to end by itself
+
+_out = Console(soft_wrap=True)
+_err = Console(stderr=True, soft_wrap=True)
+
+RunsOption = Annotated[Path, typer.Option(help="The folder of run folders, as the worker has it.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(envvar="HARNESS_ADDRESS", help="As readers reach it, e.g. https://contest.example."),
+]
+LabelOption = Annotated[str, typer.Option("--label", help="Whose it is, in words.")]
+
+access_app = typer.Typer(
+    help="Say who may enter the portal: links for people, tokens for programs.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def serve(
+    *,
+    store: StoreOption = DEFAULT_STORE,
+    runs: RunsOption = DEFAULT_RUNS,
+    packages: PackagesOption = DEFAULT_PACKAGES,
+    uploads: Annotated[Path, typer.Option(help="Where uploads grow.")] = DEFAULT_UPLOADS,
+    challenges: Annotated[
+        Path | None,
+        typer.Option(help="A folder of challenge folders that an organiser may make contests of."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address that it listens at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port.")] = 8000,
+    address: AddressOption = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="A host name that it answers to. Default: any.", show_default=False),
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="The address of a proxy whose word on clients is believed.", show_default=False),
+    ] = None,
+    requests_per_minute: Annotated[
+        int, typer.Option(min=60, help="By one client, before it is told to wait.")
+    ] = 3000,
+    price_per_hour: Annotated[float, typer.Option(min=0, help="Of one place for a shard.")] = 0.0,
+    worker: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A challenge.toml whose entries are run by a worker on this machine, beside it.",
+            show_default=False,
+        ),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="The sample challenge as a contest, two links, and a worker.")
+    ] = False,
+) -> None:
+    """Serve the portal: hand in, watch, compare and release contests in a browser, or by a REST API."""
+    needs_portal()
+    from harness.portal.config import PortalConfig  # noqa: PLC0415  (an extra)
+
+    workers = list(worker or ())
+    if demo:
+        from harness.cli.portal_demo import demo_places  # noqa: PLC0415
+
+        store, runs, packages, uploads, challenge = demo_places(DEMO)
+        workers = [challenge]
+    config = PortalConfig(
+        store=store,
+        runs=runs.resolve(),
+        packages=packages.resolve(),
+        uploads=uploads.resolve(),
+        challenges=None if challenges is None else challenges.resolve(),
+        address=(address or f"http://{host}:{port}").rstrip("/"),
+        hosts=tuple(name or ()),
+        requests_per_minute=requests_per_minute,
+        price_per_hour=price_per_hour,
+    )
+    if demo:
+        from harness.cli.portal_demo import make_demo  # noqa: PLC0415
+
+        for words, link in make_demo(config, workers[0]):
+            _out.print(f"{words}\n  {link}", markup=False, highlight=False)
+    with _workers(config, workers):
+        _run(config, host, port, tuple(proxy or ()))
+
+
+@access_app.command()
+def organiser(
+    *,
+    label: LabelOption = "organiser",
+    challenge: Annotated[
+        Path | None, typer.Option("--challenge", "-c", help="Of this one only. Default: of all contests.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    address: AddressOption = None,
+    token: Annotated[bool, typer.Option("--token", help="A token for a program instead of a link.")] = False,
+) -> None:
+    """Make a link, or a token, for an organiser."""
+    _give(store, address, label=label, challenge=challenge, team=None, token=token)
+
+
+@access_app.command()
+def team(
+    name: Annotated[str, typer.Argument(help="The team's id, as `contest show` prints it.")],
+    *,
+    label: LabelOption = "member",
+    challenge: ChallengeOption = SAMPLE_CHALLENGE,
+    store: StoreOption = DEFAULT_STORE,
+    address: AddressOption = None,
+    token: Annotated[bool, typer.Option("--token", help="A token for a program instead of a link.")] = False,
+) -> None:
+    """Make a link, or a token, for a team."""
+    _give(store, address, label=label, challenge=challenge, team=name, token=token)
+
+
+@access_app.command(name="list")
+def list_all(*, store: StoreOption = DEFAULT_STORE) -> None:
+    """List what is good for entering. Secrets are kept nowhere, so none is shown."""
+    needs_portal()
+    from harness.cli.open_store import open_store  # noqa: PLC0415
+    from harness.results.store import access_rows  # noqa: PLC0415
+
+    opened = open_store(store)
+    try:
+        with opened.read() as connection:
+            rows = access_rows.listed(connection)
+    finally:
+        opened.close()
+    for row in rows:
+        if row.revoked is None:
+            whose = row.team or row.role
+            line = (
+                f"{row.access} {row.kind} {row.challenge or 'all'} {whose} {row.label!r} until {row.expires}"
+            )
+            _out.print(line, markup=False, highlight=False)
+
+
+@access_app.command()
+def revoke(
+    access: Annotated[str, typer.Argument(help="Its id, as `access list` prints it.")],
+    *,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Revoke a link, a token or a session, and every session that came by it."""
+    needs_portal()
+    from harness.portal.access import revoke as revoke_now  # noqa: PLC0415
+
+    with _site(store, None) as site:
+        count = revoke_now(site, access)
+    _out.print(f"{count} revoked")
+    raise typer.Exit(0 if count else 1)
+
+
+def needs_portal() -> None:
+    """Say what to install if the extra is missing.
+
+    Raises:
+        ConfigError: it is.
+    """
+    try:
+        import fastapi  # noqa: F401, PLC0415
+        import uvicorn  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise ConfigError(
+            "the portal needs packages that are not installed",
+            remedy="Install the extra: pip install 'blackbox-video-harness[portal]'.",
+        ) from error
+
+
+def _give(
+    store: str, address: str | None, *, label: str, challenge: Path | None, team: str | None, token: bool
+) -> None:
+    needs_portal()
+    from harness.cli.options import find_challenge  # noqa: PLC0415
+    from harness.contest.rules.commands import Role  # noqa: PLC0415
+    from harness.portal.access import TEAM_SCOPES, Holder, Scope, make_link, make_token  # noqa: PLC0415
+
+    name = None if challenge is None else find_challenge(challenge).name
+    with _site(store, address) as site:
+        if name is not None:
+            known = {row.challenge for row in site.contests()}
+            teams = site.contest(name).state.teams if name in known else {}
+            if name not in known or (team is not None and team not in teams):
+                raise ConfigError(
+                    f"there is no contest {name}" if name not in known else f"there is no team {team!r}",
+                    place=site.store.place,
+                    remedy="`harness contest show` lists teams; `harness contest init` makes a contest.",
+                )
+        role = Role.ORGANISER if team is None else Role.TEAM
+        holder = Holder(role=role, label=label, challenge=name, team=team)
+        if token:
+            scopes = (Scope.ORGANISE, Scope.METRICS) if team is None else TEAM_SCOPES
+            made = make_token(site, holder, scopes)
+        else:
+            made = make_link(site, holder)
+    sys.stdout.write(made.text + "\n")
+
+
+@contextlib.contextmanager
+def _site(store: str, address: str | None) -> Iterator[Site]:
+    from harness.portal.config import PortalConfig  # noqa: PLC0415
+    from harness.portal.site import Site  # noqa: PLC0415
+
+    nowhere = Path()
+    here = (address or "http://127.0.0.1:8000").rstrip("/")
+    site = Site(PortalConfig(store=store, runs=nowhere, packages=nowhere, uploads=nowhere, address=here))
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+@contextlib.contextmanager
+def _workers(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
+    """Run workers beside the portal, each a process of its own: a page never runs a package."""
+    started = []
+    try:
+        for challenge in challenges:
+            command = [
+                *(sys.executable, "-m", "harness", "contest", "run", str(challenge), "--entries", "store"),
+                *("--watch", "--store", config.store, "--runs", str(config.runs)),
+                *("--packages", str(config.packages), "--price-per-hour", str(config.price_per_hour)),
+            ]
+            started.append(subprocess.Popen(command))  # noqa: S603  (our own command)
+        yield
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            try:
+                process.wait(WORKER_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _run(config: PortalConfig, host: str, port: int, proxies: tuple[str, ...]) -> None:
+    import uvicorn  # noqa: PLC0415
+
+    from harness.portal.app import create_app  # noqa: PLC0415
+
+    app = create_app(config)
+    _err.print(f"the portal is at {config.address}", highlight=False)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies) or None,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=3,
+    )

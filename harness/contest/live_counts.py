@@ -1,0 +1,56 @@
+"""How many videos of a running shard are done: from the worker's file on this machine into the database.
+
+A shard on another machine is counted once it is done: its worker writes to its own disk. Only the public
+set is counted. From when each private video was done a package could tell its team what it has seen there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.contest.shard_ledger import ShardLedger
+from harness.core.types import SetName
+from harness.results.run_folder import RunFolder
+from harness.results.store.jobs import Job, JobKey
+
+
+@dataclass(kw_only=True)
+class LiveCounts:
+    """Knows what was written down last.
+
+    Attributes:
+        ledger: Where counts go.
+        runs: Where run folders are.
+    """
+
+    ledger: ShardLedger
+    runs: Path
+    _known: dict[tuple[JobKey, int], int] = field(default_factory=dict)
+
+    def look(self, held: Iterable[Job]) -> None:
+        """Write down what has changed of the shards in hand."""
+        for job in held:
+            if job.set_name != SetName.PUBLIC.value:
+                continue
+            place = RunFolder(path=self.runs / job.run_id).videos_done(SetName.PUBLIC, job.shard)
+            done = read_count(place)
+            if done is not None and self._known.get((job.key, job.token)) != done:
+                self._known[job.key, job.token] = done
+                self.ledger.note_videos(job, done)
+
+
+def write_count(place: Path, done: int) -> None:
+    """Write how many are done; on a node that does not have the run's folder, nothing happens."""
+    with suppress(OSError):
+        place.write_text(f"{done}\n", encoding="ascii")
+
+
+def read_count(place: Path) -> int | None:
+    """Read how many are done; None if nobody has said so yet, or is just about to."""
+    try:
+        return int(place.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,95 @@
+"""Who is next, and when: an entry's place in the queue, and the time to its result with its error. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.contest.shard_ledger import AcceptedShard
+from harness.contest.state import UNFINISHED, Entry, EntryStatus, State
+from harness.results.store.jobs import Job, JobState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued:
+    """Where an entry without a result is.
+
+    Attributes:
+        place: 0 if it runs, 1 if it is the next.
+        of: How many entries have no result yet.
+        seconds: Until its result, if nothing is added; None if there is nothing to tell it by.
+        error_seconds: Of that: two standard errors, by how much entries have differed.
+    """
+
+    place: int
+    of: int
+    seconds: float | None
+    error_seconds: float | None
+
+
+def label_of(entry: Entry) -> str:
+    """Return what the jobs of an entry's latest attempt are called; see `waiting_entries.Waiting.name`."""
+    return entry.entry if entry.attempt == 1 else f"{entry.entry}.{entry.attempt}"
+
+
+def queue_of(state: State, listed: Sequence[Job]) -> dict[str, Queued]:
+    """Return the place of every entry that waits or runs.
+
+    Teams take turns, as the driver has them: every team's first open entry comes before any team's second.
+    An entry is expected to take what finished ones took; what is done of it already is taken off.
+
+    Args:
+        state: The contest.
+        listed: Every job of it.
+    """
+    open_entries = [one for one in state.entries.values() if one.status in UNFINISHED]
+    by_label: dict[str, list[Job]] = {}
+    for job in listed:
+        by_label.setdefault(job.entry or "", []).append(job)
+    took = _took(listed)
+    mean = float(np.mean(took)) if took else None
+    spread = float(np.std(took, ddof=1)) if len(took) > 1 else mean
+    places = max(1, sum(job.state is JobState.CLAIMED for job in listed))
+    ahead, found, waiting = 0.0, {}, 0
+    for one in _in_order(open_entries, by_label):
+        running = one.status is EntryStatus.RUNNING
+        waiting += not running
+        ahead += 1.0 - (_share_done(by_label.get(label_of(one), ())) if running else 0.0)
+        found[one.entry] = Queued(
+            place=0 if running else waiting,
+            of=len(open_entries),
+            seconds=None if mean is None else ahead * mean / places,
+            error_seconds=None if spread is None else 2.0 * spread * math.sqrt(ahead) / places,
+        )
+    return found
+
+
+def _in_order(entries: Sequence[Entry], by_label: Mapping[str, Sequence[Job]]) -> list[Entry]:
+    turns: dict[str, int] = {}
+    keyed = []
+    for one in sorted(entries, key=lambda each: each.number):
+        turn = turns.get(one.team, 0)
+        turns[one.team] = turn + 1
+        jobs = by_label.get(label_of(one))
+        if jobs:
+            turn = jobs[0].turn
+        keyed.append(((one.status is not EntryStatus.RUNNING, turn, one.number), one))
+    return [one for _, one in sorted(keyed, key=lambda pair: pair[0])]
+
+
+def _took(listed: Sequence[Job]) -> list[float]:
+    """Return the seconds of workers that each finished run took."""
+    spent: dict[str, float] = {}
+    unfinished = {job.run_id for job in listed if job.state is not JobState.DONE}
+    for job in listed:
+        accepted = AcceptedShard.of(job)
+        if accepted is not None and job.run_id not in unfinished:
+            spent[job.run_id] = spent.get(job.run_id, 0.0) + accepted.seconds
+    return list(spent.values())
+
+
+def _share_done(jobs: Sequence[Job]) -> float:
+    return sum(job.state is JobState.DONE for job in jobs) / len(jobs) if jobs else 0.0

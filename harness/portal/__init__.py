@@ -1,0 +1,1 @@
+"""The web face of contests and their REST API; extra `portal`."""

@@ -1,0 +1,125 @@
+"""Puts the portal together: routes, errors, walls."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from harness import __version__
+from harness.core.errors import HarnessError
+from harness.core.text import printable
+from harness.portal import pages
+from harness.portal.api import live_routes, open_routes, team_routes, upload_routes
+from harness.portal.api.route_parts import ROOT
+from harness.portal.config import PortalConfig
+from harness.portal.pages.rendering import problem_page
+from harness.portal.problems import Problem, invalid
+from harness.portal.pulse import Pulses
+from harness.portal.site import Site
+from harness.portal.walls import Walls
+
+STATIC = Path(__file__).with_name("static")
+STATIC_SECONDS = 3600
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def create_app(config: PortalConfig, *, site: Site | None = None) -> FastAPI:
+    """Make the portal.
+
+    Args:
+        config: What it is started with.
+        site: Its surroundings, if they were made already.
+
+    Raises:
+        StoreError: the database cannot be reached.
+    """
+    here = site or Site(config)
+    app = FastAPI(
+        title="Contest portal",
+        version=__version__,
+        openapi_url=f"{ROOT}/openapi.json",
+        docs_url=None,  # it would load scripts from elsewhere; docs/portal.md describes the API
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.site = here
+    app.state.pulses = Pulses()
+    for module in (open_routes, team_routes, upload_routes, live_routes):
+        app.include_router(module.router, prefix=ROOT)
+    for router in pages.routers():
+        app.include_router(router)
+    app.add_route("/static/base.css", _base_style)
+    app.mount("/static", CachedFiles(directory=STATIC), name="static")
+    _add_errors(app)
+    app.add_middleware(Walls, config=config)
+    return app
+
+
+async def _base_style(request: Request) -> Response:
+    """Return the reports' own style, which the portal's builds on."""
+    del request
+    text = files("harness.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
+    headers = {"cache-control": f"public, max-age={STATIC_SECONDS}"}
+    return Response(text, media_type="text/css", headers=headers)
+
+
+class CachedFiles(StaticFiles):
+    """Our own files, which browsers may keep for a while."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        """See `StaticFiles.file_response`."""
+        found = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        found.headers["cache-control"] = f"public, max-age={STATIC_SECONDS}"
+        return found
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.site.close()
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def problem(request: Request, error: Problem) -> Response:
+        return answer(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def makes_no_sense(request: Request, error: RequestValidationError) -> Response:
+        found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5]]
+        return answer(request, invalid(printable("; ".join(found))))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return answer(
+            request,
+            Problem(error.status_code, _CODES.get(error.status_code, "invalid"), str(error.detail)),
+        )
+
+    @app.exception_handler(HarnessError)
+    async def ours(request: Request, error: HarnessError) -> Response:
+        del error  # its text names files and databases of ours
+        return answer(request, Problem(503, "ours", "this is our own fault: try again", wait_seconds=5))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        del error
+        return answer(request, Problem(500, "ours", "this is our own fault"))
+
+
+def answer(request: Request, error: Problem) -> Response:
+    """Answer with an error: JSON for programs, a page for people."""
+    headers = {} if error.wait_seconds is None else {"retry-after": str(error.wait_seconds)}
+    if not request.url.path.startswith(ROOT):
+        shown = problem_page(error)
+        shown.headers.update(headers)
+        return shown
+    return JSONResponse(error.document, status_code=error.status, headers=headers)
