@@ -126,6 +126,10 @@ COMMANDS = {
         target="harness.cli.portal:access_app",
         help="Say who may enter the portal: links for people, tokens for programs.",
     ),
+    "remote": Later(
+        target="harness.cli.remote:app",
+        help="Hand in to a portal, watch, choose finals and see the board, from a shell or from CI.",
+    ),
     "perturb": Later(
         target="harness.cli.perturb:app",
         help="Perturb videos: list the kinds, look at them, render a set.",
