@@ -33,7 +33,7 @@ class Refused:
         parts = [self.message]
         if self.again is not None:
             parts.append(f"Possible again from {self.again.astimezone():%Y-%m-%d %H:%M %Z}.")
-        if self.remedy:
+        elif self.remedy:
             parts.append(f"Remedy: {self.remedy}")
         return "\n  ".join(parts)
 

@@ -121,7 +121,8 @@ class Portal:
     ) -> JsonObject | Refused | LineBroke:
         """Ask for something that must not be asked twice without a look. Raises as `get`."""
         try:
-            return self._answer(self._once(method, path, document=document))
+            response = self._once(method, path, document=document)
+            return _busy(response) or self._answer(response)
         except _BROKEN as error:
             return LineBroke(why=_why(error))
 
@@ -136,9 +137,7 @@ class Portal:
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
             )
-            if response.status_code in {429, 502, 503, 504}:
-                return LineBroke(why=f"the portal is busy ({response.status_code})")
-            return self._answer(response)
+            return _busy(response) or self._answer(response)
         except _BROKEN as error:
             return LineBroke(why=_why(error))
 
@@ -153,8 +152,8 @@ class Portal:
                 allow_redirects=False,
             ) as response:
                 if not response.ok:
-                    if response.status_code in {429, 502, 503, 504}:
-                        yield LineBroke(why=f"the portal is busy ({response.status_code})")
+                    if busy := _busy(response):
+                        yield busy
                         return
                     self._answer(response)
                 yield from events_of(response.iter_content(chunk_size=None))
@@ -194,10 +193,10 @@ class Portal:
             except _BROKEN as error:
                 broke, asked_for = LineBroke(why=_why(error)), None
             else:
-                if response.status_code not in {429, 502, 503, 504}:
+                busy = _busy(response)
+                if busy is None:
                     return response
-                asked_for = _retry_after(response)
-                broke = LineBroke(why=f"the portal is busy ({response.status_code})")
+                broke, asked_for = busy, _retry_after(response)
             if not patience.wait(broke.why, at_least=asked_for):
                 return broke
 
@@ -295,6 +294,12 @@ class Patience:
         self._say(f"{why}; trying again in {pause:.1f} s")
         time.sleep(pause)
         return True
+
+
+def _busy(response: requests.Response) -> LineBroke | None:
+    """Take an answer that says to come again for a line that broke; None if it says anything else."""
+    again = response.status_code in {429, 502, 503, 504}
+    return LineBroke(why=f"the portal is busy ({response.status_code})") if again else None
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -94,6 +94,8 @@ def _send(portal: Portal, place: str, upload: Upload, parcel: Parcel, progress: 
             progress(offset, parcel.size_bytes)
             piece = _piece(stream, offset, min(upload.chunk_bytes, PIECE_BYTES_MAX), parcel)
             answer = portal.send_bytes(place, piece, offset=offset)
+            if isinstance(answer, Refused) and answer.code == "conflict":
+                answer = LineBroke(why="the portal still waits for the transfer that broke")
             if isinstance(answer, Refused) and answer.code != "offset":
                 return answer
             if isinstance(answer, LineBroke):
@@ -138,6 +140,8 @@ def _finish(
     patience = Patience(portal.patience_seconds, say=portal.say)
     while True:
         answer = portal.send_once("POST", f"{place}/finish", document)
+        if isinstance(answer, Refused) and answer.code == "conflict":
+            answer = LineBroke(why="the portal still waits for the transfer that broke")
         if isinstance(answer, Refused):
             return answer
         if not isinstance(answer, LineBroke):
