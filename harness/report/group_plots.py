@@ -11,7 +11,7 @@ from harness.report import plots, words
 from harness.report.data import SetData
 from harness.report.set_plots import Plot, Values
 from harness.results.result import SetResult
-from harness.scoring.parts import AgainstRest, against_rest
+from harness.scoring.against_rest import AgainstRest, against_rest
 from harness.scoring.scored import ScoredVideo, losses_of, sampling
 from harness.scoring.slices import Slice, SliceKind, subgroups
 

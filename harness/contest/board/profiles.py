@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.contest.board.answers import BoardInput
+from harness.scoring.against_rest import against_rest
 from harness.scoring.clusters import Floats, Integers, Sampling
 from harness.scoring.curves import (
     BrierParts,
@@ -20,7 +21,6 @@ from harness.scoring.curves import (
     calibration_error,
 )
 from harness.scoring.intervals import excess_of, skewed_bounds, spread_of
-from harness.scoring.parts import against_rest
 from harness.scoring.slices import UNPERTURBED, subgroups
 
 PERTURBATION, SEVERITY = "perturbation", "severity"

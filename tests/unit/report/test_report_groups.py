@@ -13,7 +13,7 @@ from harness.core.types import OutcomeKind, SetName
 from harness.report import SetData, contestant_page, organiser_page
 from harness.report.group_plots import group_plots
 from harness.results.result import Result, SetResult
-from harness.scoring.parts import against_rest
+from harness.scoring.against_rest import against_rest
 from harness.scoring.scored import ScoredVideo, sampling
 from harness.scoring.slices import slices_of
 from harness.videos.labels import Label
