@@ -62,6 +62,9 @@ class BrokenLine:
             thread.join(timeout=10)
         self._listener.close()
 
+    def watch(self, piece: bytes) -> None:
+        """See what the client sends. A line of another kind may break for it."""
+
     def _accept(self) -> None:
         while not self._over.is_set():
             client, _ = self._listener.accept()
@@ -78,6 +81,7 @@ class BrokenLine:
         with client, contextlib.suppress(OSError), socket.create_connection(self._server) as server:
             for source, piece in _pieces(client, server, self._over):
                 if source is client:
+                    self.watch(piece)
                     sent += len(piece)
                     over = self.sent_bytes is not None and sent > self.sent_bytes
                     server.sendall(piece)

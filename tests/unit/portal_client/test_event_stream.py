@@ -35,7 +35,13 @@ def test_the_pieces_do_not_matter(
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     pieces = [data[start:stop] for start, stop in itertools.pairwise(places)]
     assert [(one.name, one.data) for one in events_of(pieces)] == events
-    assert [(one.name, one.data) for one in events_of([bytes([one]) for one in data])] == events
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_not_even_if_each_byte_comes_alone(end: str) -> None:
+    events: list[tuple[str, dict[str, object]]] = [("entry", {"a": "é"}), ("board", {}), ("entry", {"b": 1})]
+    pieces = [bytes([one]) for one in written(events, end)]
+    assert [(one.name, one.data) for one in events_of(pieces)] == events
 
 
 def test_an_event_that_is_cut_off_did_not_happen() -> None:
