@@ -123,7 +123,7 @@ def submit(
 
     with _at(portal, challenge, patience_seconds=LONG_PATIENCE_SECONDS) as at, RemoteProgress(_err) as told:
         facts = at.portal.get(at.path())
-        with checked_parcel(package, facts.get("limits", {}), check=not unchecked, as_json=as_json) as parcel:
+        with checked_parcel(package, facts.get("limits", ()), check=not unchecked, as_json=as_json) as parcel:
             answer = hand_in(
                 at.portal,
                 at.challenge,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import typer
@@ -18,6 +18,7 @@ from harness.core.files import cache_folder
 from harness.core.types import Limits
 from harness.package.check import check_package
 from harness.package.pack import pack
+from harness.portal.client.answers import JsonObject
 from harness.portal.client.upload import Parcel, parcel_of
 
 _err = Console(stderr=True)
@@ -25,11 +26,17 @@ _err = Console(stderr=True)
 
 @contextmanager
 def checked_parcel(
-    package: Path, limits: Mapping[str, float], *, check: bool, as_json: bool
+    package: Path, limits: Sequence[JsonObject], *, check: bool, as_json: bool
 ) -> Iterator[Parcel]:
     """Check a package by the portal's limits, and give the zip to send; a zip that was made here is removed.
 
     The same package makes the same zip, so that an upload that was cut off is found again.
+
+    Args:
+        package: A folder or zip.
+        limits: Of the challenge, as the portal names them.
+        check: Whether to check it here.
+        as_json: Whether findings are printed as JSON.
 
     Raises:
         PackageError: it cannot be opened as a package.
@@ -55,13 +62,9 @@ def checked_parcel(
         yield parcel_of(packed.output, name=name, package_sha256=packed.package_sha256)
 
 
-def _limits_of(given: Mapping[str, float]) -> Limits:
+def _limits_of(lines: Sequence[JsonObject]) -> Limits:
     """Take over the limits that this release knows; a whole number stays one."""
+    given = {str(one.get("key")): one.get("number") for one in lines}
     plain = Limits()
-    return Limits(
-        **{
-            one.name: type(getattr(plain, one.name))(given[one.name])
-            for one in fields(Limits)
-            if isinstance(given.get(one.name), (int, float))
-        }
-    )
+    known = {one.name: given[one.name] for one in fields(Limits) if given.get(one.name) is not None}
+    return replace(plain, **{name: type(getattr(plain, name))(value) for name, value in known.items()})

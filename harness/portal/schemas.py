@@ -94,7 +94,8 @@ class LimitLine(_Answer):
     """One limit that packages are held to."""
 
     key: str
-    value: str
+    value: str  # in words
+    number: float
     meaning: str
 
 

@@ -83,19 +83,27 @@ class BrokenLine:
                 if source is client:
                     self.watch(piece)
                     sent += len(piece)
-                    over = self.sent_bytes is not None and sent > self.sent_bytes
-                    server.sendall(piece)
                 else:
                     received += len(piece)
-                    over = self.received_bytes is not None and received > self.received_bytes
-                    if not over:
-                        client.sendall(piece)
-                if over and (self._breaks_left is None or self._breaks_left > 0):
-                    self._breaks_left = None if self._breaks_left is None else self._breaks_left - 1
-                    self.broken += 1
-                    for one in (client, server):  # a reset, not an orderly end
-                        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                    return
+                if not self._over_now(sent, received):
+                    (server if source is client else client).sendall(piece)
+                    continue
+                if source is client:
+                    server.sendall(piece)  # it arrives; the answer does not
+                self.broken += 1
+                for one in (client, server):  # a reset, not an orderly end
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                return
+
+    def _over_now(self, sent: int, received: int) -> bool:
+        if self._breaks_left == 0:
+            return False
+        over = (self.sent_bytes is not None and sent > self.sent_bytes) or (
+            self.received_bytes is not None and received > self.received_bytes
+        )
+        if over and self._breaks_left is not None:
+            self._breaks_left -= 1
+        return over
 
 
 def _pieces(

@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,8 +77,8 @@ def entries(portal: Served) -> list[str]:
 
 
 def large(folder: Path, megabytes: int) -> Path:
-    """Make weights that are as large as that, and the same every time, for a package."""
-    (folder / "weights.bin").write_bytes(bytes(range(256)) * (4096 * megabytes))
+    """Make a package as large as that, and the same every time."""
+    (folder / "padding.dat").write_bytes(bytes(range(256)) * (4096 * megabytes))
     return folder
 
 
@@ -203,18 +202,18 @@ def test_a_quota_that_is_used_up_is_said_with_the_hour(
     ("ending", "code"),
     [
         (
-            RecordScore(
-                entry="", attempt=1, run_id="r", verdict="OK", result_sha256="ab" * 32, public_loss=0.4242
+            lambda entry: RecordScore(
+                entry=entry, attempt=1, run_id="r", verdict="OK", result_sha256="ab" * 32, public_loss=0.4242
             ),
             0,
         ),
-        (RecordFailure(entry="", attempt=1, run_id="r", verdict="TIME_LIMIT"), 1),
-        (VoidAttempt(entry="", attempt=1, reason="a disk was full"), 3),
+        (lambda entry: RecordFailure(entry=entry, attempt=1, run_id="r", verdict="TIME_LIMIT"), 1),
+        (lambda entry: VoidAttempt(entry=entry, attempt=1, reason="a disk was full"), 3),
     ],
     ids=["scored", "failed", "voided"],
 )
 def test_the_exit_code_is_the_verdict_s(
-    portal: Served, remote: Remote, make_package: MakePackage, ending: Command, code: int
+    portal: Served, remote: Remote, make_package: MakePackage, ending: Callable[[str], Command], code: int
 ) -> None:
     package = make_package("return 0.5")
 
@@ -224,7 +223,7 @@ def test_the_exit_code_is_the_verdict_s(
             time.sleep(0.05)
         tell(portal, Start(entry=there[0], attempt=1))
         time.sleep(1.0)
-        tell(portal, replace(ending, entry=there[0])  # type: ignore[type-var])
+        tell(portal, ending(there[0]))
 
     working = threading.Thread(target=worker)
     working.start()

@@ -6,6 +6,7 @@ no other. The proxies and the certificate authorities of the environment are use
 
 from __future__ import annotations
 
+import http.client
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 import requests
 from requests.auth import AuthBase
+from urllib3.exceptions import IncompleteRead
 
 from harness import __version__
 from harness.core.errors import ConfigError, PortalError
@@ -311,16 +313,24 @@ def _is_json(response: requests.Response) -> bool:
     return response.headers.get("Content-Type", "").startswith("application/json")
 
 
-def _why(error: Exception) -> str:
-    """Say what happened to a line without the addresses of objects, which urllib3 puts into its words."""
-    cause: BaseException = error
-    while True:
-        inner = cause.args[0] if cause.args and isinstance(cause.args[0], BaseException) else None
-        inner = getattr(cause, "reason", None) or inner
-        if not isinstance(inner, BaseException):
-            break
-        cause = inner
+def _why(error: BaseException) -> str:
+    """Say what happened to a line in words, without the addresses of objects that libraries put in theirs."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    text = str(cause.__cause__ or cause)
-    return text.rsplit(">: ", 1)[-1].rsplit("> ", 1)[-1][:200] or type(cause).__name__
+    inner = _innermost(error)
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror[:1].lower() + inner.strerror[1:]
+    if isinstance(inner, http.client.IncompleteRead | IncompleteRead):
+        return "the answer was cut off"
+    return str(inner).rsplit(": ", 1)[-1][:200] or type(inner).__name__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what it all began with; libraries wrap it as `reason`, in their arguments, or as a cause."""
+    for _ in range(10):
+        wrapped = [getattr(error, "reason", None), *error.args, error.__cause__]
+        inner = next((one for one in wrapped if isinstance(one, BaseException)), None)
+        if inner is None:
+            break
+        error = inner
+    return error
