@@ -106,7 +106,10 @@ def _send(portal: Portal, place: str, upload: Upload, parcel: Parcel, progress: 
                         place=portal.url,
                         remedy="Give the same command again: it goes on from there.",
                     )
-                offset = upload_of(portal.get(place)).offset
+                now = upload_of(portal.get(place)).offset
+                if now > offset:  # it breaks, and still it carries: that is no reason to give up
+                    patience.rested()
+                offset = now
                 continue
             if isinstance(answer, Refused):  # what we took for lost has arrived, or the other way round
                 known = answer.offset if answer.offset is not None else upload_of(portal.get(place)).offset
