@@ -20,7 +20,6 @@ from harness.cli.options import JsonOption
 from harness.cli.remote_progress import RemoteProgress
 from harness.cli.views.remote import board_table, entry_lines, entry_table, team_lines
 from harness.core.errors import ConfigError
-from harness.portal.client.answers import SCORED, VOIDED, EntryView, JsonObject, Refused, entry_of
 from harness.portal.client.connection import Portal
 from harness.portal.client.follow import follow
 from harness.portal.client.logins import (
@@ -33,6 +32,7 @@ from harness.portal.client.logins import (
     logins_file,
     portal_url,
 )
+from harness.portal.client.replies import SCORED, VOIDED, EntryView, JsonObject, Refused, entry_of
 from harness.portal.client.upload import entries_of
 
 PATIENCE_SECONDS = 20.0

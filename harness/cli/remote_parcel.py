@@ -18,7 +18,7 @@ from harness.core.files import cache_folder
 from harness.core.types import Limits
 from harness.package.check import check_package
 from harness.package.pack import pack
-from harness.portal.client.answers import JsonObject
+from harness.portal.client.replies import JsonObject
 from harness.portal.client.upload import Parcel, parcel_of
 
 _err = Console(stderr=True)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from harness.cli.views.remote import entry_in_a_line
 from harness.core.limits import bytes_in_words
-from harness.portal.client.answers import EntryView
+from harness.portal.client.replies import EntryView
 
 if TYPE_CHECKING:
     from typing import Any

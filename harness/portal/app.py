@@ -21,9 +21,9 @@ from harness.portal.api import live_routes, open_routes, team_routes, upload_rou
 from harness.portal.api.route_parts import ROOT
 from harness.portal.config import PortalConfig
 from harness.portal.logs import install_logs
-from harness.portal.metrics import install_metrics
 from harness.portal.pages.rendering import problem_page
 from harness.portal.problems import Problem, invalid
+from harness.portal.prometheus import install_metrics
 from harness.portal.pulse import Pulses
 from harness.portal.site import Site
 from harness.portal.walls import Walls

@@ -25,7 +25,7 @@ from harness.core.blobs import Blob, BlobStore, blob_of
 from harness.core.errors import ConfigError, HarnessError, InfrastructureError
 from harness.core.files import PART_SUFFIX, beside, write_text
 from harness.portal.database_copy import read_copy, write_copy
-from harness.results.store import Store, events
+from harness.results.store import Store, event_log
 
 FORMAT = 1
 DATABASE, LISTING, RECORD = "database.jsonl", "files.jsonl", "backup.json"
@@ -201,7 +201,7 @@ def restore_backup(
     with (destination / name / DATABASE).open(encoding="utf-8") as stream:
         read_copy(store, stream, moved=moved)
     with store.read() as connection:
-        names = events.names(connection)
+        names = event_log.names(connection)
     return tuple(f"{one}: {problem}" for one in names for problem in Ledger(store, one).problems())
 
 

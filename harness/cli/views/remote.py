@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.core.limits import seconds_in_words
 from harness.core.text import printable
-from harness.portal.client.answers import RUNNING, Refused, moment
+from harness.portal.client.replies import RUNNING, Refused, moment
 
 _STATUS_STYLES = {"scored": "green", "failed": "red", "voided": "yellow", "cancelled": "dim"}
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}

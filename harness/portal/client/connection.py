@@ -19,8 +19,8 @@ from urllib3.exceptions import IncompleteRead
 
 from harness import __version__
 from harness.core.errors import ConfigError, PortalError
-from harness.portal.client.answers import JsonObject, Refused, refused_of
 from harness.portal.client.event_stream import StreamEvent, events_of
+from harness.portal.client.replies import JsonObject, Refused, refused_of
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0

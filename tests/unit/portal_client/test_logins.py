@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import ConfigError
-from harness.portal.client.answers import refused_of
 from harness.portal.client.logins import (
     TOKEN_VARIABLE,
     URL_VARIABLE,
@@ -19,6 +18,7 @@ from harness.portal.client.logins import (
     login_in_use,
     portal_url,
 )
+from harness.portal.client.replies import refused_of
 
 ONE = Login(url="https://one.example", token="hvh_1_secret", challenge="deepfakes")
 TWO = Login(url="https://two.example", token="hvh_2_other")
