@@ -48,10 +48,15 @@ class JsonLines(logging.Formatter):
 
 
 def route_of(scope: Scope) -> str:
-    """Return the template of the route that a request came to."""
-    route = scope.get("route")
-    path = getattr(route, "path", None)
-    return path if isinstance(path, str) else NO_ROUTE
+    """Return the template of the route that a request came to; of files of our own, the folder.
+
+    A router that was included with a prefix keeps its routes' whole templates apart from the routes.
+    """
+    included = scope.get("fastapi", {}).get("effective_route_context")
+    path = getattr(included, "path", None) or getattr(scope.get("route"), "path", None)
+    if isinstance(path, str):
+        return path
+    return scope.get("root_path", "").removeprefix(scope.get("app_root_path", "")) or NO_ROUTE
 
 
 def method_of(scope: Scope) -> str:

@@ -1,9 +1,10 @@
-"""What a portal carries: watchers of a board and an entry, a board of 4,000 entries, 1 GB over a line that breaks.
+"""What a portal carries: watchers, a board of 4,000 entries, 1 GB over a line that breaks.
 
     python tests/benchmarks/portal_load.py [--watchers 1000] [--entries 4000] [--megabytes 950]
 
-The server is `harness serve` in a process of its own, with SQLite; the watchers are sockets of this one. A lag is
-from the moment at which what changed is in the database to the moment at which a watcher has read it. Prints JSON.
+The server is `harness serve` in a process of its own, with SQLite; the watchers are sockets of this one.
+A lag is from the moment at which what changed is in the database to the moment at which a watcher has read
+it. Prints JSON.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from urllib.parse import urlsplit
 
 import requests
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "helpers"), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from broken_line import BrokenLine
-from portal_kit import Kit, portal
+from portal_kit import PREDICTOR, Kit, portal
 
 from harness.contest.board.published import PublishedRow
 from harness.contest.ledger import Accepted
@@ -250,10 +252,7 @@ def _sent(kit: Kit, server: int, megabytes: int, *, every: int) -> dict[str, Any
     package = kit.folder / f"{megabytes}.zip"
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("submission.toml", 'name = "large"\nentry = "predictor:Predictor"\n')
-        archive.writestr(
-            "predictor.py",
-            "class Predictor:\n    def __init__(self, package): pass\n    def predict(self, video): return 0.5\n",
-        )
+        archive.writestr("predictor.py", PREDICTOR.format(answer=0.5))
         with archive.open("padding.dat", "w") as stream:
             for _ in range(megabytes):
                 stream.write(os.urandom(1 << 10) * 1000)

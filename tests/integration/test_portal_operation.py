@@ -57,7 +57,8 @@ def test_prometheus_hears_of_requests_and_of_the_queue(kit: Kit) -> None:
 
 def test_an_open_stream_is_counted_while_it_is_open(kit: Kit) -> None:
     with requests.get(f"{kit.api}/board/events", stream=True, timeout=30) as stream:
-        next(stream.iter_content(chunk_size=None))
+        pieces = stream.iter_content(chunk_size=None)  # which ends the stream when it goes
+        next(pieces)
         assert metrics(kit)["harness_portal_streams", ()] == 1
 
 

@@ -6,36 +6,23 @@ no other. The proxies and the certificate authorities of the environment are use
 
 from __future__ import annotations
 
-import http.client
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import IncompleteRead
 
 from harness import __version__
 from harness.core.errors import ConfigError, PortalError
 from harness.portal.client.event_stream import StreamEvent, events_of
+from harness.portal.client.patience import BROKEN, LineBroke, Patience, busy, retry_after, why_it_broke
 from harness.portal.client.replies import JsonObject, Refused, refused_of
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 QUIET_SECONDS = 45.0  # an event stream that is silent for so long is dead: it beats every 15 seconds
-WAIT_MAX_SECONDS = 30.0
 # The rules' answers: values. Everything else that is not 2xx is wrong usage, or somebody's fault.
 REFUSALS = frozenset({"refused", "offset", "conflict", "check_failed", "sha256_mismatch", "too_large"})
-_BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineBroke:
-    """Nobody knows whether the request arrived."""
-
-    why: str
 
 
 class _Bearer(AuthBase):
@@ -124,9 +111,9 @@ class Portal:
         """Ask for something that must not be asked twice without a look. Raises as `get`."""
         try:
             response = self._once(method, path, document=document)
-            return _busy(response) or self._answer(response)
-        except _BROKEN as error:
-            return LineBroke(why=_why(error))
+            return busy(response) or self._answer(response)
+        except BROKEN as error:
+            return LineBroke(why=why_it_broke(error))
 
     def send_bytes(self, path: str, data: bytes, *, offset: int) -> JsonObject | Refused | LineBroke:
         """Send a piece of an upload. Raises as `get`."""
@@ -139,9 +126,9 @@ class Portal:
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
             )
-            return _busy(response) or self._answer(response)
-        except _BROKEN as error:
-            return LineBroke(why=_why(error))
+            return busy(response) or self._answer(response)
+        except BROKEN as error:
+            return LineBroke(why=why_it_broke(error))
 
     def events(self, path: str) -> Iterator[StreamEvent | LineBroke]:
         """Yield the events of a stream, and last of all why it ended. Raises as `get`."""
@@ -154,13 +141,13 @@ class Portal:
                 allow_redirects=False,
             ) as response:
                 if not response.ok:
-                    if busy := _busy(response):
-                        yield busy
+                    if broke := busy(response):
+                        yield broke
                         return
                     self._answer(response)
                 yield from events_of(response.iter_content(chunk_size=None))
-        except _BROKEN as error:
-            yield LineBroke(why=_why(error))
+        except BROKEN as error:
+            yield LineBroke(why=why_it_broke(error))
             return
         yield LineBroke(why="the portal ended the stream")
 
@@ -192,13 +179,13 @@ class Portal:
                 response = ask()
             except requests.exceptions.SSLError as error:
                 raise self._untrusted(error) from error
-            except _BROKEN as error:
-                broke, asked_for = LineBroke(why=_why(error)), None
+            except BROKEN as error:
+                broke, asked_for = LineBroke(why=why_it_broke(error)), None
             else:
-                busy = _busy(response)
-                if busy is None:
+                found = busy(response)
+                if found is None:
                     return response
-                broke, asked_for = busy, _retry_after(response)
+                broke, asked_for = found, retry_after(response)
             if not patience.wait(broke.why, at_least=asked_for):
                 return broke
 
@@ -260,77 +247,11 @@ class Portal:
 
     def _untrusted(self, error: Exception) -> ConfigError:
         return ConfigError(
-            f"its certificate cannot be trusted: {_why(error)}",
+            f"its certificate cannot be trusted: {why_it_broke(error)}",
             place=self.url,
             remedy="Set REQUESTS_CA_BUNDLE to the file of your own authority's certificates, if it has one.",
         )
 
 
-class Patience:
-    """Waits longer from time to time, up to half a minute, until it has been enough.
-
-    Args:
-        seconds: How long in all, until `rested` is called.
-        say: Is told why, and for how long.
-    """
-
-    def __init__(self, seconds: float, *, say: Callable[[str], None]) -> None:
-        self._seconds = seconds
-        self._say = say
-        self._tries = 0
-        self._began: float | None = None
-
-    def rested(self) -> None:
-        """Begin anew: something worked."""
-        self._tries, self._began = 0, None
-
-    def wait(self, why: str, *, at_least: float | None = None) -> bool:
-        """Wait for the next try; false if it has been enough."""
-        now = time.monotonic()
-        self._began = now if self._began is None else self._began
-        pause = min(WAIT_MAX_SECONDS, 0.5 * 2.0**self._tries) * random.uniform(0.5, 1.0)
-        pause = max(pause, at_least or 0.0)
-        if now - self._began + pause > self._seconds:
-            return False
-        self._tries += 1
-        self._say(f"{why}; trying again in {pause:.1f} s")
-        time.sleep(pause)
-        return True
-
-
-def _busy(response: requests.Response) -> LineBroke | None:
-    """Take an answer that says to come again for a line that broke; None if it says anything else."""
-    again = response.status_code in {429, 502, 503, 504}
-    return LineBroke(why=f"the portal is busy ({response.status_code})") if again else None
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
-
-
 def _is_json(response: requests.Response) -> bool:
     return response.headers.get("Content-Type", "").startswith("application/json")
-
-
-def _why(error: BaseException) -> str:
-    """Say what happened to a line in words, without the addresses of objects that libraries put in theirs."""
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    inner = _innermost(error)
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror[:1].lower() + inner.strerror[1:]
-    if isinstance(inner, http.client.IncompleteRead | IncompleteRead):
-        return "the answer was cut off"
-    return str(inner).rsplit(": ", 1)[-1][:200] or type(inner).__name__
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """Return what it all began with; libraries wrap it as `reason`, in their arguments, or as a cause."""
-    for _ in range(10):
-        wrapped = [getattr(error, "reason", None), *error.args, error.__cause__]
-        inner = next((one for one in wrapped if isinstance(one, BaseException)), None)
-        if inner is None:
-            break
-        error = inner
-    return error
