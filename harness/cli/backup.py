@@ -60,7 +60,7 @@ def make(
     """Make a backup; contests go on meanwhile. What the last one has is not copied again."""
     for path in _areas(runs, packages).values():
         if _inside(folder, path):
-            raise ConfigError(f"lies in {path}, of which it is a backup", place=folder)
+            raise ConfigError(f"is inside {path}, of which it is a backup", place=folder)
     opened = open_store(store)
     try:
         with ConsoleObserver(_err) as observer:
@@ -76,8 +76,8 @@ def make(
             )
     finally:
         opened.close()
-    for path in report.skipped:
-        _err.print(Text(f"left out, for it is no file: {path}", "yellow"))
+    for skipped in report.skipped:
+        _err.print(Text(f"left out, for it is not a file: {skipped}", "yellow"))
     if as_json:
         sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
         return
@@ -159,7 +159,7 @@ def _areas(runs: Path, packages: Path) -> dict[str, Path]:
 
 
 def _files_of(store: str) -> frozenset[Path]:
-    """Return the files of a SQLite database, which is copied as what it says and not as it lies there."""
+    """Return the files of a SQLite database, which is copied row by row."""
     if not store.startswith("sqlite:///"):
         return frozenset()
     path = Path(store.removeprefix("sqlite:///")).resolve()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -293,7 +293,7 @@ def _end(entry: EntryView, *, wait: bool, as_json: bool) -> None:
     raise typer.Exit(OUR_FAULT if entry.status == VOIDED else NOT_WELL)
 
 
-def _refuse(answer: Refused, *, as_json: bool) -> None:
+def _refuse(answer: Refused, *, as_json: bool) -> NoReturn:
     """Say why something was not done, and end.
 
     Raises:

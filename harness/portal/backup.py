@@ -81,7 +81,7 @@ def make_backup(
         destination: The backup folder. Only its owner may read it: it holds private scores.
         blobs: Where the files' contents are kept.
         now: The moment, which names the backup.
-        apart: Files that are no part of it: those of the database, if they lie in one of the folders.
+        apart: Files that are left out: those of the database, if they are in one of the folders.
         progress: Is told how many files are done.
 
     Raises:

@@ -74,27 +74,28 @@ def _read_copy(
             )
     counts: dict[str, int] = {}
     waiting: list[dict[str, Any]] = []
-    table, columns = None, list[str]()
+    into: sa.Table | None = None
+    columns: list[str] = []
     for line in lines:
         found = _parsed(line)
         if isinstance(found, list):
-            if table is None or len(found) != len(columns):
+            if into is None or len(found) != len(columns):
                 raise _unusable("has a row that does not fit its table")
             waiting.append(_row(dict(zip(columns, found, strict=True)), moved))
-            counts[table.name] += 1
+            counts[into.name] += 1
             if len(waiting) >= ROWS_AT_ONCE:
-                waiting = _insert(connection, table, waiting)
+                waiting = _insert(connection, into, waiting)
             continue
-        waiting = _insert(connection, table, waiting)
+        waiting = _insert(connection, into, waiting)
         if "rows" in found:
             if found["rows"] != counts:
                 raise _unusable("does not hold as many rows as it says")
             return counts
-        table = METADATA.tables.get(str(found.get("table")))
+        into = METADATA.tables.get(str(found.get("table")))
         columns = [str(one) for one in found.get("columns", ())]
-        if table is None or not set(columns) <= set(table.columns.keys()):
+        if into is None or not set(columns) <= set(into.columns.keys()):
             raise _unusable(f"has a table or column that nobody knows: {found.get('table')!r:.60}")
-        counts[table.name] = 0
+        counts[into.name] = 0
     raise _unusable("is cut off: its last line is missing")
 
 
@@ -121,7 +122,7 @@ def _parsed(line: str) -> Any:
     try:
         return json.loads(line)
     except ValueError as error:
-        raise _unusable("holds a line that is no JSON") from error
+        raise _unusable("holds a line that is not JSON") from error
 
 
 def _unusable(why: str) -> ConfigError:

@@ -14,8 +14,8 @@ from requests.auth import AuthBase
 
 from harness import __version__
 from harness.core.errors import ConfigError, PortalError
+from harness.portal.client.broken_line import BROKEN, LineBroke, Patience, busy, retry_after, why_it_broke
 from harness.portal.client.event_stream import StreamEvent, events_of
-from harness.portal.client.patience import BROKEN, LineBroke, Patience, busy, retry_after, why_it_broke
 from harness.portal.client.replies import JsonObject, Refused, refused_of
 
 CONNECT_SECONDS = 10.0

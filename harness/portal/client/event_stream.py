@@ -30,7 +30,7 @@ def events_of(pieces: Iterable[bytes]) -> Iterator[StreamEvent]:
         pieces: Of any sizes. An event that is cut off by their end is left out.
 
     Raises:
-        PortalError: a line is too long, or an event's data is no JSON object.
+        PortalError: a line is too long, or an event's data is not a JSON object.
     """
     name, data = "", list[str]()
     for line in _lines(pieces):
@@ -67,7 +67,7 @@ def _document(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise PortalError(f"sends an event that is no JSON: {text[:80]!r}", place="the portal") from error
+        raise PortalError(f"sends an event that is not JSON: {text[:80]!r}", place="the portal") from error
     if not isinstance(found, dict):
-        raise PortalError(f"sends an event that is no JSON object: {text[:80]!r}", place="the portal")
+        raise PortalError(f"sends an event that is not a JSON object: {text[:80]!r}", place="the portal")
     return found

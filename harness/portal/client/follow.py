@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 
 from harness.core.errors import PortalError
+from harness.portal.client.broken_line import LineBroke, Patience
 from harness.portal.client.connection import Portal
-from harness.portal.client.patience import LineBroke, Patience
 from harness.portal.client.replies import EntryView, entry_of
 
 STEADY_SECONDS = 10.0  # a stream that lasted so long is worth opening again at once

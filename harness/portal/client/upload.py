@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.core.errors import ConfigError, InfrastructureError, PortalError
+from harness.portal.client.broken_line import LineBroke, Patience
 from harness.portal.client.connection import Portal
-from harness.portal.client.patience import LineBroke, Patience
 from harness.portal.client.replies import EntryView, JsonObject, Refused, Upload, entry_of, upload_of
 
 PIECE_BYTES_MAX = 4 << 20  # so much is in memory at a time; what a broken line costs at most

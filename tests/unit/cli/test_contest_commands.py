@@ -11,6 +11,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +19,12 @@ import pytest
 from made_contest import write_contest
 
 from harness.cli.app import run_command
+from harness.contest.ledger import Accepted, Ledger
+from harness.contest.rules import HARNESS, ORGANISER
+from harness.contest.rules.commands import Start, Submit
 from harness.core.challenge import load_challenge
 from harness.core.types import SetName
+from harness.results.store import Store
 from harness.videos.ready_set import ready_set
 
 pytestmark = pytest.mark.slow
@@ -111,6 +116,50 @@ def test_a_board_of_nothing_says_how_runs_are_entered(harness: Harness, made: Pa
     assert said.code == 2
     assert "harness submit RUN --team NAME" in said.err
     assert not (tmp_path / "board.html").exists()
+
+
+def test_the_board_of_a_contest_has_each_team_s_final_entries_and_none_of_the_disqualified(
+    harness: Harness, contest: Path, tmp_path: Path
+) -> None:
+    with (contest / "challenge.toml").open("a") as stream:
+        stream.write(CONTEST.replace("valid_per_day = 1", "valid_per_day = 9\nfinals = 1"))
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    here = ("--challenge", contest / "challenge.toml", "--store", url)
+    assert harness("contest", "init", *here).code == 0
+    for team in ("eagles", "owls"):
+        assert harness("contest", "team", "add", team, *here).code == 0
+    store = Store(url)
+    runs = sorted((contest / "runs").glob("2*"))
+    for number, (run, team) in enumerate(zip(runs, ("eagles", "owls", "owls", "eagles"), strict=True)):
+        entry = f"entry-{number}"
+        for command, who in (
+            (Submit(entry=entry, team=team, package_sha256=f"{number:064x}", external_data=()), ORGANISER),
+            (Start(entry=entry, attempt=1), HARNESS),
+        ):
+            answer = Ledger(store, "made").ask(command, now=datetime.now(UTC), by=who)
+            assert isinstance(answer, Accepted), answer
+        said = harness("contest", "record", entry, run, *here)
+        assert said.out == f"entry {entry} is scored\n", said.err
+    store.close()
+
+    def on_board(by: str) -> list[tuple[str, str]]:
+        said = harness("board", *of(contest), "--store", url, "--by", by, "--json")
+        assert said.code == 0, said.err
+        return sorted(
+            (one["entry"]["team"], one["entry"]["run_id"]) for one in json.loads(said.out)["standings"]
+        )
+
+    names = [run.name for run in runs]
+    assert len(on_board("public")) == 4
+    assert on_board("private") == [("eagles", names[0]), ("owls", names[1])], "the best by public score"
+    assert harness("contest", "finals", "eagles", "entry-3", *here).code == 0
+    assert on_board("private") == [("eagles", names[3]), ("owls", names[1])]
+    shame = ("--reason", "two accounts", "--note", "see the rules")
+    assert harness("contest", "disqualify", "owls", *shame, *here).code == 0
+    assert on_board("private") == [("eagles", names[3])]
+    other = harness("board", *of(contest), "--store", f"sqlite:///{tmp_path / 'other.db'}")
+    assert other.code == 2
+    assert "no contest of 'made'" in other.err
 
 
 # --- regrade and audit -------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from harness.core.types import OutcomeKind, SetName
-from harness.report import SetData, contestant_page, organiser_page
+from harness.report import SetData
+from harness.report.contestant import contestant_page
 from harness.report.group_plots import group_plots
+from harness.report.organiser import organiser_page
 from harness.results.result import Result, SetResult
 from harness.scoring.against_rest import against_rest
 from harness.scoring.scored import ScoredVideo, sampling
