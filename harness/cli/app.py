@@ -127,6 +127,14 @@ COMMANDS = {
         target="harness.cli.portal:access_app",
         help="Say who may enter the portal: links for people, tokens for programs.",
     ),
+    "backup": Later(
+        target="harness.cli.backup:app",
+        help="Keep database, packages and run folders somewhere else, and bring them back.",
+    ),
+    "remote": Later(
+        target="harness.cli.remote:app",
+        help="Hand in to a portal, watch, choose finals and see the board, from a shell or from CI.",
+    ),
     "perturb": Later(
         target="harness.cli.perturb:app",
         help="Perturb videos: list the kinds, look at them, render a set.",

@@ -94,7 +94,8 @@ class LimitLine(_Answer):
     """One limit that packages are held to."""
 
     key: str
-    value: str
+    value: str  # in words
+    number: float
     meaning: str
 
 
@@ -283,9 +284,7 @@ class UploadAnswer(_Answer):
 class FinishAsked(_Asked):
     """The upload is complete: check it and hand it in."""
 
-    no_external_data: bool = Field(
-        default=False, description="declares that it was trained on no further data"
-    )
+    no_external_data: bool = Field(default=False, description="it was trained on no further data")
 
 
 class FindingAnswer(_Answer):

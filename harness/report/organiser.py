@@ -11,12 +11,14 @@ from harness.core.types import OutcomeKind, SetName
 from harness.report import plots, words
 from harness.report.data import SetData
 from harness.report.frames import frame_data_uri
+from harness.report.group_plots import group_plots
 from harness.report.pages import own_script, render
 from harness.report.repeats import repeat_view
 from harness.report.set_plots import Plot, answer_plots, resource_plots, slice_plots
 from harness.report.video_table import VideoTable, video_table
 from harness.results.failures import FailureGroup, grouped
 from harness.results.result import NO_ISOLATION, Result, SetResult, limits_of
+from harness.scoring.curves import calibration_error
 from harness.scoring.metrics import all_metrics
 from harness.scoring.score import MetricScore
 from harness.scoring.slices import Slice, SliceKind
@@ -82,9 +84,11 @@ class SetView:
     words: str
     metrics: tuple[tuple[str, str, MetricScore], ...]
     perturbations: tuple[Plot, ...]
+    groups: tuple[Plot, ...]
     severities: tuple[int, ...]
     heat: tuple[HeatRow, ...]
     answers: tuple[Plot, ...]
+    calibration_error: float | None
     resources: tuple[Plot, ...]
     failures: tuple[Failures, ...]
     failures_left_out: int  # ways, not videos
@@ -143,9 +147,11 @@ def _set_view(result: Result, one: SetResult, data: SetData | None) -> SetView:
             if key in one.score.metrics
         ),
         perturbations=tuple(slice_plots(one)),
+        groups=tuple(group_plots(one, data)),
         severities=_severities(one),
         heat=_heat(one),
         answers=tuple(answer_plots(one, data)),
+        calibration_error=calibration_error(one.score.calibration) if one.score.calibration else None,
         resources=tuple(resource_plots(result, one, data)),
         failures=failures[:FAILURES_SHOWN],
         failures_left_out=max(0, len(failures) - FAILURES_SHOWN),

@@ -17,6 +17,7 @@ from harness.core.types import ImageFacts, Limits, OutcomeKind, SetName, Verdict
 from harness.core.usage import total
 from harness.gateway.set_run import SetRun
 from harness.report import SetData
+from harness.results.columns import keep_columns
 from harness.results.result import (
     ChallengeFacts,
     Clocks,
@@ -88,6 +89,9 @@ def finish(
         )
         for ready in sets
     }
+    for ready in sets:
+        ids = [video.video_id for video in ready.videos]
+        keep_columns(folder, ready.name, ids, runs[ready.name].outcomes)
     isolation = next(iter(runs.values())).isolation
     result = Result(
         run_id=folder.run_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 
 from harness.contest.rules import team_actor
 from harness.contest.rules.commands import CancelEntry, SelectFinals
@@ -67,8 +67,8 @@ def entry(site: SiteHere, contest: ContestHere, own: ReadingTeam, entry: EntryNa
 
 @router.get(
     "/challenges/{challenge}/entries/{entry}/logs",
-    responses=failures(401, 403, 404),
-    response_class=PlainTextResponse,
+    responses={**failures(401, 403, 404), 200: {"content": {"text/plain": {}}}},
+    response_class=Response,  # not that of the text: errors are described as JSON
 )
 def logs(site: SiteHere, contest: ContestHere, own: ReadingTeam, entry: EntryName) -> PlainTextResponse:
     """Return the end of what the package printed on the public set; empty if it printed nothing."""
