@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from harness.core.types import Limits, Mount, SandboxSpec
@@ -44,7 +45,8 @@ def container_options(
         spec: What to start and its limits.
         labels: For the reaper.
         cpuset: The cores it may run on, in the kernel's list format, e.g. `0-1`.
-        seccomp: The profile's JSON; the vendored one if it is not given.
+        seccomp: The profile as the engine takes it: JSON, or for Podman the path of a file. The vendored
+            one's JSON if it is not given.
         cdi: Whether the engine knows the GPUs as CDI devices.
         torch_fraction: See `environment`.
         user: Numeric `user:group`, one per container: the kernel counts inotify watchers, pipe buffers and
@@ -143,8 +145,12 @@ def _torch_memory(fraction: float) -> str:
 
 def seccomp_profile() -> str:
     """Return the vendored profile as compact JSON. Its origin is in `seccomp.md` beside it."""
-    text = files("harness.sandbox.docker").joinpath("seccomp.json").read_text(encoding="utf-8")
-    return json.dumps(json.loads(text), separators=(",", ":"))
+    return json.dumps(json.loads(seccomp_file().read_text(encoding="utf-8")), separators=(",", ":"))
+
+
+def seccomp_file() -> Path:
+    """Return where the vendored profile lies on this machine, on which the engine is, too."""
+    return Path(str(files("harness.sandbox.docker").joinpath("seccomp.json")))
 
 
 def _ulimits(limits: Limits) -> list[Json]:

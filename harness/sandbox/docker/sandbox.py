@@ -23,7 +23,7 @@ from harness.core.types import SandboxSpec
 from harness.sandbox.docker import ISOLATION
 from harness.sandbox.docker.container import ContainerProcess
 from harness.sandbox.docker.engine_errors import engine_errors
-from harness.sandbox.docker.hardening import USERS, cdi_name, container_options
+from harness.sandbox.docker.hardening import USERS, cdi_name, container_options, seccomp_file
 from harness.sandbox.docker.owner import Owner
 from harness.sandbox.meters.gpu import Lease, leased
 
@@ -62,6 +62,7 @@ class DockerSandbox:
         self._gpus = frozenset(gpus)
         self._waiting = waiting
         self._sharing = sharing
+        self._podman: bool | None = None  # not asked yet
 
     @contextmanager
     def start(self, spec: SandboxSpec) -> Iterator[ContainerProcess]:
@@ -97,6 +98,7 @@ class DockerSandbox:
             labels=labels,
             cpuset=cpuset,
             cdi=bool(lease.gpus) and self._lists_as_cdi(spec.gpu_uuids),
+            seccomp=str(seccomp_file()) if self._is_podman() else None,
             torch_fraction=lease.torch_fraction(spec.limits.gpu_memory_bytes),
             user=_fresh_user(),
         )
@@ -135,6 +137,14 @@ class DockerSandbox:
             devices = self._api.info().get("DiscoveredDevices") or ()
         listed = {device.get("ID") for device in devices if device.get("Source") == "cdi"}
         return all(cdi_name(uuid) in listed for uuid in uuids)
+
+    def _is_podman(self) -> bool:
+        """Tell whether it is Podman that answers: it takes some options otherwise than Docker does."""
+        if self._podman is None:
+            with engine_errors("say which engine it is"):
+                components = self._api.version().get("Components") or ()
+            self._podman = any("podman" in str(part.get("Name", "")).lower() for part in components)
+        return self._podman
 
     def _remove(self, name: str) -> None:
         with engine_errors("remove the container"):
