@@ -84,6 +84,7 @@ class ContestantView:
     repeat: RepeatView | None  # of the public set
     plots: tuple[Plot, ...]  # of the public set: times and memory
     private_valid: bool
+    stopped_early: bool
 
 
 def contestant_page(result: Result, public: SetData | None) -> str:
@@ -113,6 +114,7 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
         repeat=repeat_view(one),
         plots=tuple(resource_plots(result, one, public)) if one else (),
         private_valid=private is not None and private.score.counts,
+        stopped_early=bool(result.stopped_early),
     )
 
 

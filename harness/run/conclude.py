@@ -56,6 +56,7 @@ class Ran:
     folder: RunFolder
     gpus: tuple[str, ...] = ()  # their names
     signing_key: Key | None = None
+    stopped_early: str = ""  # why the private set was left unfinished
 
 
 def finish(
@@ -121,7 +122,8 @@ def finish(
             rows,
             {name: one.score for name, one in results.items()},
         ),
-        leaderboard=eligibility(results, isolation=isolation),
+        leaderboard=eligibility(results, isolation=isolation, stopped_early=ran.stopped_early),
+        stopped_early=ran.stopped_early,
     )
     if reports:
         data = {ready.name: _set_data(ready, runs[ready.name], rows[ready.name]) for ready in sets}

@@ -46,7 +46,7 @@ class Lines:
     def finished(self, entry: AdmittedEntry) -> None:
         """One line for an entry."""
         progress = progress_of(self._ledger.listed(), places=self._places)
-        over = sum(run.state in {"done", "failed", "cancelled"} for run in progress.runs)
+        over = sum(run.state in {"done", "stopped", "failed", "cancelled"} for run in progress.runs)
         self.say(
             f"{entry.waiting.team}/{entry.waiting.name}: {_outcome(entry)} · {over} of "
             f"{len(progress.runs)} runs · {_left(progress)} · {_cost(progress, self._price)}"
@@ -97,6 +97,7 @@ def _left(progress: ContestProgress) -> str:
 
 def _cost(progress: ContestProgress, price_per_hour: float) -> str:
     hours = progress.worker_seconds / HOUR_SECONDS
-    return f"{hours:.3g} hours of a place" + (
-        f", {progress.cost(price_per_hour):.2f} spent" if price_per_hour else ""
-    )
+    spent = f", {progress.cost(price_per_hour):.2f} spent" if price_per_hour else ""
+    stopped = progress.count("stopped")
+    saved = f", {progress.saved_seconds / HOUR_SECONDS:.3g} saved by stopping {stopped} early"
+    return f"{hours:.3g} hours of a place{spent}" + (saved if stopped else "")
