@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from harness.cli.open_store import open_store
 from harness.cli.options import DEFAULT_RUNS, DEFAULT_STORE, JsonOption, StoreOption
 from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.core.blobs import BlobStore
 from harness.core.errors import ConfigError
 from harness.core.limits import bytes_in_words
 from harness.portal.backup import backups, damage, make_backup, restore_backup
 
 DEFAULT_PACKAGES = Path("runs/packages")
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 app = typer.Typer(
     help="Keep database, packages and run folders somewhere else, and bring them back.",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from harness.cli.contest_sources import PackagesOption
 from harness.cli.options import (
@@ -21,6 +20,7 @@ from harness.cli.options import (
     ChallengeOption,
     StoreOption,
 )
+from harness.cli.terminal import printer
 from harness.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ DEFAULT_UPLOADS = Path("runs/uploads")
 DEMO = Path("runs/portal")
 WORKER_SECONDS = 20.0  # for a worker to end by itself
 
-_out = Console(soft_wrap=True)
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 LogWords = Literal["text", "json"]
 RunsOption = Annotated[Path, typer.Option(help="The folder of run folders, as the worker has it.")]

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
 from harness.cli.exit_codes import NOT_WELL, OK, OUR_FAULT
 from harness.cli.options import JsonOption
 from harness.cli.remote_progress import RemoteProgress
+from harness.cli.terminal import printer
 from harness.cli.views.remote import board_table, entry_lines, entry_table, team_lines
 from harness.core.errors import ConfigError
 from harness.portal.client.connection import Portal
@@ -38,8 +38,8 @@ from harness.portal.client.upload import entries_of
 PATIENCE_SECONDS = 20.0
 LONG_PATIENCE_SECONDS = 600.0  # of what takes long anyway: a portal that is started again costs nothing
 
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 app = typer.Typer(
     help="Hand in to a portal, watch, choose finals and see the board, from a shell or from CI.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +9,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
+from harness.cli.documents import print_document
+from harness.cli.documents.package import CheckDocument
 from harness.cli.exit_codes import NOT_WELL
+from harness.cli.terminal import printer
 from harness.cli.views.check import render_report
 from harness.core.files import cache_folder
 from harness.core.types import Limits
@@ -21,7 +22,7 @@ from harness.package.pack import pack
 from harness.portal.client.replies import JsonObject
 from harness.portal.client.upload import Parcel, parcel_of
 
-_err = Console(stderr=True)
+_err = printer(errors=True)
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def checked_parcel(
     report = check_package(package, limits=held_to) if check else None
     if report is not None and not report.ok:
         if as_json:
-            sys.stdout.write(report.to_json())
+            print_document(CheckDocument.of(report, []))
         else:
             _err.print(render_report(report))
             _err.print("It was not sent, and nothing was spent.")

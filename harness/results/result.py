@@ -269,7 +269,7 @@ def parse_result(document: object, *, place: Path | str) -> Result:
 
 def limits_of(result: Result) -> Limits:
     """Return the limits that were in force; what an earlier release did not record has its default."""
-    kinds = {one.name: type(one.default) for one in fields(Limits)}
+    kinds: dict[str, Any] = {one.name: type(one.default) for one in fields(Limits)}
     return Limits(**{name: kinds[name](value) for name, value in result.limits.items() if name in kinds})
 
 

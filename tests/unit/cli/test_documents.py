@@ -160,6 +160,6 @@ def test_a_document_is_json_whatever_the_stream_can_show(
     monkeypatch.setattr(sys, "stdout", stream)
     print_document(PackDocument(path="Füße–🦶.zip", file_count=1, sha256="ab"))
     stream.flush()
-    raw = stream.buffer.getvalue()  # type: ignore[attr-defined]  # it is the BytesIO above
+    raw = stream.buffer.getvalue()
     assert json.loads(raw.decode(encoding))["path"] == "Füße–🦶.zip"
     assert raw.isascii() is (encoding == "ascii")
