@@ -246,7 +246,7 @@ class EntriesAnswer(_Answer):
 
 
 class FinalsAsked(_Asked):
-    """The entries to be judged by; none: the best by public score."""
+    """The entries to be judged by; if none is named, the best by public score."""
 
     entries: Annotated[list[Name], Field(max_length=100)]
 

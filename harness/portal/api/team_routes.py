@@ -38,7 +38,7 @@ def submitter(contest: ContestHere, visitor: ApiVisitor) -> str:
     """Return the team that may decide something.
 
     Raises:
-        Problem: the visitor is no team of this contest, or the token lacks the scope.
+        Problem: the visitor does not belong to a team of this contest, or the token lacks the scope.
     """
     return own_team(visitor, contest, Scope.SUBMIT)
 
@@ -87,7 +87,7 @@ def cancel(
 
 @router.put("/challenges/{challenge}/finals", responses=failures(401, 403, 404, 409))
 def finals(contest: ContestHere, own: SubmittingTeam, asked: FinalsAsked) -> FinalsAnswer:
-    """Choose the entries that the team is judged by; none: its best by public score."""
+    """Choose the entries that the team is judged by; if none is named, its best by public score."""
     return FinalsAnswer(finals=choose_finals(contest, own, tuple(asked.entries)))
 
 

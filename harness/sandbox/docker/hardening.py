@@ -154,7 +154,7 @@ def seccomp_profile() -> str:
 
 
 def seccomp_file() -> Path:
-    """Return where the vendored profile lies on this machine, on which the engine is, too."""
+    """Return where the vendored profile is on this machine, on which the engine is, too."""
     return Path(str(files("harness.sandbox.docker").joinpath("seccomp.json")))
 
 

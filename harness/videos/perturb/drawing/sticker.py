@@ -90,7 +90,7 @@ class Sticker:
         return matrix
 
     def _warped(self, box: Box, turn: NDArray[np.float64], shape: tuple[int, ...]) -> Laid | None:
-        """Draw one part; None if it lies outside of the picture."""
+        """Draw one part; None if it is outside the picture."""
         left, top, right, bottom = box
         corners = cv2.transform(
             np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64), turn
