@@ -29,6 +29,7 @@ from . import calibrate
 from .places import PACKAGE, ROOT
 
 RECORDED = Path(__file__).parent / "results" / "unseen.json"  # by calibrate.py
+WEIGHTS = (PACKAGE / "weights", ROOT / "examples" / "members")  # what ships, and what was judged and does not
 METRICS = ("log_loss", "roc_auc", "accuracy")
 
 Row = dict[str, dict[str, Any]]  # set to verdict and metrics, each metric as result.json has it
@@ -46,7 +47,7 @@ def variants(members: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def lay_out(members: Sequence[str], package: Path) -> Path:
-    """A copy of the package with some of its members, calibrated as these members are together.
+    """A copy of the package with other members, calibrated as these members are together.
 
     Raises:
         FileNotFoundError: a member's weights are not there.
@@ -59,7 +60,11 @@ def lay_out(members: Sequence[str], package: Path) -> Path:
     ignore = shutil.ignore_patterns("training", "__pycache__", "*.safetensors")
     shutil.copytree(PACKAGE, package, ignore=ignore, dirs_exist_ok=True)
     for member in members:
-        shutil.copy2(PACKAGE / "weights" / f"{member}.safetensors", package / "weights")
+        name_of_file = f"{member}.safetensors"
+        file = next((folder / name_of_file for folder in WEIGHTS if (folder / name_of_file).exists()), None)
+        if file is None:
+            raise FileNotFoundError(f"{name_of_file} is in none of {', '.join(map(str, WEIGHTS))}")
+        shutil.copy2(file, package / "weights")
     calibrate.write(members, recorded[name]["calibration"], package / "weights")
     manifest = package / "submission.toml"
     _, _, rest = manifest.read_text().partition("\n")  # the name stands in the first line

@@ -38,10 +38,8 @@ RECIPES = {
     "generated": Recipe(
         kind="plain", finds="generated", without=GENERATED, steps=160, learning_rate=1.5e-4, seeds=(1, 2)
     ),
-    "swapped": Recipe(
-        kind="plain", finds="swapped", without=SWAPPED, steps=320, learning_rate=3e-4, seeds=(1,)
-    ),
     # Judged, and not shipped: see MODEL_CARD.md.
+    "swapped": Recipe(kind="plain", finds="swapped", without=SWAPPED, steps=320, learning_rate=3e-4),
     "generated_noise": Recipe(
         kind="noise", finds="generated", without=GENERATED, steps=200, learning_rate=3e-4
     ),
@@ -50,7 +48,7 @@ RECIPES = {
         kind="wsdan", finds="swapped", without=SWAPPED, steps=200, learning_rate=3e-4, pairs=32
     ),
 }
-SHIPPED = ("generated", "swapped")
+SHIPPED = ("generated",)
 
 
 def average(files: Sequence[Path], output: Path) -> None:
