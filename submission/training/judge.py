@@ -1,7 +1,7 @@
 r"""What members are worth on clips that their fold's training never saw, before the harness says it.
 
     python -m training.judge look --unseen UNSEEN --cache CACHE  # once: what the entry would see
-    python -m training.judge score --clips FOLDER --unseen UNSEEN --cache CACHE --runs RUNS \\
+    python -m training.judge score --clips FOLDER --unseen UNSEEN --cache CACHE --runs RUNS \
         --kinds generated swapped --report FILE
 
 `look` renders the sets of every fold's challenge, decodes and finds faces as the entry does, and keeps the

@@ -1,5 +1,6 @@
 """Training: what must be disjoint is, what must repeat does, and a fake is fake only where it claims."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from detector import models
 from training import album, autoencoders, members, pool, train, unseen, views
+from training.__main__ import words_of
 from training.augment import Disguise, cut_square
 from training.clips import Clip, fold_of, read_clips, split
 from training.fakes import METHODS, TEMPLATE, RealFace, align, face_mask
@@ -196,6 +198,19 @@ def test_a_second_training_from_the_same_seed_gives_the_same_figures_and_weights
     once, again, other = run("once", 1), run("again", 1), run("other", 2)
     assert once == again
     assert once[1] != other[1]
+
+
+@pytest.mark.parametrize("name", sorted(members.RECIPES))
+def test_every_recipe_is_a_command_line_that_training_reads(name: str) -> None:
+    given = argparse.Namespace(imagenet=Path("wheel"), options=["--steps", "7"])
+    words = ["--clips", "clips", "--cache", "cache", *words_of(name, 3, 2, given)]
+    read = train.parse(words)
+    recipe = members.RECIPES[name]
+    assert (read.kind, read.seed, read.fold, tuple(read.without)) == (recipe.kind, 3, 2, recipe.without)
+    assert (read.learning_rate, read.pairs) == (recipe.learning_rate, recipe.pairs)
+    assert read.steps == 7  # what is given by hand counts
+    everything = train.parse([*words[:4], *words_of(name, 3, None, given)])
+    assert everything.fold is None
 
 
 def test_the_mean_of_seeds_is_the_mean_of_their_weights(tmp_path: Path) -> None:
