@@ -1,8 +1,8 @@
 """The entry: one video in, P(fake) out.
 
-decode a few stretches -> find faces on some frames, follow them through the others -> cut crops -> every
-member of the ensemble on every crop -> frames to persons to one answer. A thread decodes the next stretch
-while the models work on the last one.
+decode a few stretches -> find faces, follow them from frame to frame -> cut crops -> every member of the
+ensemble on every crop -> frames to persons, members to one sum of evidence, persons to one answer. A thread
+decodes the next stretch while the models work on the last one.
 
 Not covered: sound; motion (every frame is judged alone); faces that YuNet does not find; forged pictures
 without a face.
@@ -27,19 +27,19 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import cv2
 import numpy as np
 import torch
-from detector import decoding, faces, models, pooling, tracking
+from detector import decoding, evidence, faces, models, pooling, tracking
 from numpy.typing import NDArray
 
 THREADS = 2  # the default limit; on a host of many cores torch would start as many threads and be throttled
-DETECT_EVERY = 2  # frames of a stretch; the boxes between are interpolated
 QUEUED_FRAMES = 6  # decoded ahead: six 4K pictures are 150 MB
 BATCH = 32
-FRAME_RULE = "mean"
+FRAME_RULE = "mean_logit"
 # Where no face is found the members look at whole frames, which they were never trained on. Their log-odds
 # say little there, so they are shrunk; the answer stays theirs, and the case is counted.
 WHOLE_FRAME_TRUST = 0.25
 
 
+Logits = NDArray[np.float64]
 Found = Sequence[tuple[int, Sequence[faces.Box]]]  # (number of a picture, boxes of its faces)
 
 
@@ -54,11 +54,14 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Sighting:
-    """One person in one stretch: where (mean box), and the log-odds of each frame."""
+    """One person in one stretch: where (mean box), and what the members say of each frame.
+
+    `logits` is (frames, members): calibrated log-odds of the trace that each looks for.
+    """
 
     stretch: int
     box: faces.Box
-    logits: tuple[float, ...]
+    logits: Logits
 
 
 class Predictor:
@@ -75,6 +78,7 @@ class Predictor:
         self._members = [models.load(file) for file in files]
         for model, _ in self._members:
             model.to(self._device)
+        self._evidence = evidence.load(package / "weights")
         self.counts = Counts()
 
     def predict(self, video: Path) -> float:
@@ -100,38 +104,33 @@ class Predictor:
             self.counts.without_face += 1
             self._tell("no face: judged by whole frames")
             logits = self._logits([(picture, None) for picture in spare])
-            return pooling.clip(_pool((logits * WHOLE_FRAME_TRUST).tolist()))
-        return pooling.clip(pooling.pool_persons(_persons(sightings)))
+            return pooling.clip(_sigmoid(self._log_odds(logits) * WHOLE_FRAME_TRUST))
+        persons = [(_sigmoid(self._log_odds(logits)), len(logits)) for logits in _persons(sightings)]
+        return pooling.clip(pooling.pool_persons(persons))
 
     def _look(self, frames: Iterable[faces.Picture]) -> tuple[list[faces.Picture], Found]:
-        """The pictures of a stretch, and the faces of some; looked for while the next ones are decoded."""
+        """The pictures of a stretch and their faces; looked for while the next ones are decoded."""
         pictures: list[faces.Picture] = []
         found: list[tuple[int, list[faces.Box]]] = []
         for number, picture in enumerate(frames):
             pictures.append(picture)
-            if number % DETECT_EVERY == 0:
-                found.append((number, [face.box for face in self._finder.find(picture)]))
-        last = len(pictures) - 1
-        if last % DETECT_EVERY:
-            found.append((last, [face.box for face in self._finder.find(pictures[last])]))
+            found.append((number, [face.box for face in self._finder.find(picture)]))
         return pictures, found
 
     def _judge_stretch(self, stretch: int, pictures: Sequence[faces.Picture], found: Found) -> list[Sighting]:
         upright = [self._finder.turned(picture) for picture in pictures]
         sightings = []
         for track in tracking.link(found):
-            boxes = [(number, track.box_at(number)) for number in range(len(pictures))]
-            seen = [(upright[number], box) for number, box in boxes if box is not None]
-            logits = self._logits(seen)
+            seen = [(upright[number], box) for number, box in track.boxes.items()]
             mean_box = np.mean([box for _, box in seen], axis=0)
-            sightings.append(Sighting(stretch=stretch, box=mean_box, logits=tuple(logits.tolist())))
+            sightings.append(Sighting(stretch=stretch, box=mean_box, logits=self._logits(seen)))
         return sightings
 
-    def _logits(self, seen: Sequence[tuple[faces.Picture, faces.Box | None]]) -> NDArray[np.float64]:
-        """Calibrated log-odds of each (picture, box) by the ensemble, (n,); whole pictures where no box."""
-        total = np.zeros(len(seen))
+    def _logits(self, seen: Sequence[tuple[faces.Picture, faces.Box | None]]) -> Logits:
+        """Each member's calibrated log-odds of each (picture, box); no box: the picture: (n, members)."""
+        out = np.empty((len(seen), len(self._members)))
         cut: dict[tuple[int, float], list[faces.Picture]] = {}  # once for all members that want it alike
-        for model, config in self._members:
+        for column, (model, config) in enumerate(self._members):
             how = (config.input_size, config.margin)
             if how not in cut:
                 cut[how] = [_crop(picture, box, config) for picture, box in seen]
@@ -144,8 +143,16 @@ class Predictor:
                 ):
                     logits = model.predict(batch)
                 raw = logits.float().cpu().numpy().astype(np.float64)
-                total[start : start + BATCH] += raw / config.temperature + config.bias
-        return total / len(self._members)
+                out[start : start + BATCH, column] = raw / config.temperature + config.bias
+        return out
+
+    def _log_odds(self, logits: Logits) -> float:
+        """One person's frames, (n, members), to the log-odds of being fake."""
+        said = [
+            (config.finds, _pool(frames)) for (_, config), frames in zip(self._members, logits.T, strict=True)
+        ]
+        by_kind = {kind: [value for name, value in said if name == kind] for kind, _ in said}
+        return self._evidence.log_odds({kind: float(np.mean(some)) for kind, some in by_kind.items()})
 
     def _tell(self, message: str) -> None:
         print(f"{message} ({self.counts})", file=sys.stderr)
@@ -157,27 +164,32 @@ def _crop(picture: faces.Picture, box: faces.Box | None, config: models.MemberCo
     return faces.cut(picture, faces.square_around(box, config.margin), config.input_size)
 
 
-def _pool(logits: Sequence[float]) -> float:
-    p = np.exp(-np.logaddexp(0, -np.asarray(logits)))  # the sigmoid, without overflow
-    return pooling.pool_frames(p.tolist(), FRAME_RULE)
+def _sigmoid(log_odds: float) -> float:
+    return float(np.exp(-np.logaddexp(0, -log_odds)))  # without overflow
 
 
-def _persons(sightings: Sequence[Sighting]) -> list[tuple[float, int]]:
-    """Joins the sightings of each person over the stretches, by place: (probability, frames)."""
+def _pool(logits: Logits) -> float:
+    """One member's frames of one person, (n,), to one log-odds, by FRAME_RULE."""
+    p = pooling.pool_frames([_sigmoid(value) for value in logits], FRAME_RULE)
+    return float(np.log(p / (1 - p)))
+
+
+def _persons(sightings: Sequence[Sighting]) -> list[Logits]:
+    """Joins the sightings of each person over the stretches, by place: their frames, (n, members)."""
     by_stretch = [(s, list(group)) for s, group in groupby(sightings, key=lambda sighting: sighting.stretch)]
     boxes = [(s, [sighting.box for sighting in group]) for s, group in by_stretch]
     groups = dict(by_stretch)
-    persons = []
-    for track in tracking.link(boxes):
-        logits = [
-            logit
-            for s, box in track.boxes.items()
-            for sighting in groups[s]
-            if sighting.box is box
-            for logit in sighting.logits
-        ]
-        persons.append((_pool(logits), len(logits)))
-    return persons
+    return [
+        np.concatenate(
+            [
+                sighting.logits
+                for s, box in track.boxes.items()
+                for sighting in groups[s]
+                if sighting.box is box
+            ]
+        )
+        for track in tracking.link(boxes)
+    ]
 
 
 def _read_ahead(video: Path) -> Iterator[decoding.Frame]:

@@ -1,1 +1,1 @@
-"""The parts of the reference entry: decoding, faces, tracking, models, pooling."""
+"""The parts of the reference entry: decoding, faces, tracking, models, evidence, pooling."""

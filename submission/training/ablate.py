@@ -1,12 +1,14 @@
 r"""The table of members, produced by the harness itself.
 
-    python -m training.ablate --packages examples/constant examples/metadata --members plain --output t.json
-    python -m training.ablate --members plain --also "longer=RUN/plain.safetensors" --output t.json
+    python -m training.ablate --packages examples/constant --members generated swapped --output t.json
 
 For each member alone, for the ensemble without each, and for the whole ensemble, a package is laid out in a
 temporary folder and scored by `harness run` on every set of a challenge, with the harness's own intervals, in
-its real container. Nothing here computes a score. Rows that the output already has are not run again. Beside
-the JSON a table in Markdown is written.
+its real container. Every one of them has a calibration of its own (results/unseen.json, by calibrate.py).
+Nothing here computes a score. Rows that the output already has are not run again. Beside the JSON a table in
+Markdown is written.
+
+    python -m training.ablate --lay-out build/generated --members generated     # only the package
 
 Not covered: one perturbation at a time: see curves.py.
 """
@@ -23,38 +25,50 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).resolve().parents[1]
-ROOT = PACKAGE.parent
+from . import calibrate
+from .places import PACKAGE, ROOT
+
+RECORDED = Path(__file__).parent / "results" / "unseen.json"  # by calibrate.py
+WEIGHTS = (PACKAGE / "weights", ROOT / "examples" / "members")  # what ships, and what was judged and does not
 METRICS = ("log_loss", "roc_auc", "accuracy")
 
 Row = dict[str, dict[str, Any]]  # set to verdict and metrics, each metric as result.json has it
 
 
-def variants(members: Sequence[str], also: Mapping[str, Path]) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    """(name, weights) of every row: each alone, all but each where that is something else, all; `also`."""
-    files = {member: PACKAGE / "weights" / f"{member}.safetensors" for member in members}
+def variants(members: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(name, members) of every row: each alone, all but each where that is something else, all."""
     for member in members:
-        yield f"{member} alone", (files[member],)
+        yield f"{member} alone", (member,)
     if len(members) > 2:
         for member in members:
-            yield f"without {member}", tuple(files[m] for m in members if m != member)
+            yield f"without {member}", tuple(m for m in members if m != member)
     if len(members) > 1:
-        yield "ensemble", tuple(files.values())
-    for name, path in also.items():
-        yield name, (path,)
+        yield "ensemble", tuple(members)
 
 
-def lay_out(weights: Sequence[Path], folder: Path) -> Path:
-    """A copy of the package with other weights.
+def lay_out(members: Sequence[str], package: Path) -> Path:
+    """A copy of the package with other members, calibrated as these members are together.
 
     Raises:
-        FileNotFoundError: a file of weights is not there.
+        FileNotFoundError: a member's weights are not there.
+        KeyError: these members were not calibrated together.
     """
-    package = folder / "package"
+    recorded = json.loads(RECORDED.read_text())
+    name = "+".join(members)
+    if name not in recorded:
+        raise KeyError(f"{RECORDED.name} has no calibration of {name}: run training.calibrate on them")
     ignore = shutil.ignore_patterns("training", "__pycache__", "*.safetensors")
-    shutil.copytree(PACKAGE, package, ignore=ignore)
-    for file in weights:
+    shutil.copytree(PACKAGE, package, ignore=ignore, dirs_exist_ok=True)
+    for member in members:
+        name_of_file = f"{member}.safetensors"
+        file = next((folder / name_of_file for folder in WEIGHTS if (folder / name_of_file).exists()), None)
+        if file is None:
+            raise FileNotFoundError(f"{name_of_file} is in none of {', '.join(map(str, WEIGHTS))}")
         shutil.copy2(file, package / "weights")
+    calibrate.write(members, recorded[name]["calibration"], package / "weights")
+    manifest = package / "submission.toml"
+    _, _, rest = manifest.read_text().partition("\n")  # the name stands in the first line
+    manifest.write_text(f'name = "{"-".join(members)}"\n{rest}')
     return package
 
 
@@ -109,42 +123,35 @@ def _cell(metric: Mapping[str, Any], decimals: int = 3) -> str:
     return f"{metric['value']:.{decimals}f} ({interval['low']:.2f}-{interval['high']:.2f})"
 
 
-def named(text: str) -> tuple[str, Path]:
-    """`NAME=PATH` as a row of its own.
-
-    Raises:
-        ValueError: there is no `=` in it, or no such file.
-    """
-    name, separator, path = text.rpartition("=")
-    if not separator or not Path(path).is_file():
-        raise ValueError(f"{text}: write NAME=PATH of a .safetensors file")
-    return name, Path(path)
-
-
 def main() -> None:
     """Scores every variant and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--members", nargs="+", default=[], help="names in weights/, without the ending")
-    parser.add_argument("--also", nargs="+", type=named, default=[], help="NAME=PATH of further weights")
     parser.add_argument(
         "--packages", nargs="+", type=Path, default=[], help="further packages, by their folder"
     )
     parser.add_argument("--rows", nargs="+", help="names of the rows to run; all where not given")
     parser.add_argument("--challenge", type=Path, default=ROOT / "sample_videos" / "challenge.toml")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ablation")
-    parser.add_argument("--output", type=Path, required=True)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--output", type=Path, help="the table; rows that are there are not run again")
+    where.add_argument("--lay-out", type=Path, help="a folder for the package of these members; runs nothing")
     arguments = parser.parse_args()
+    if arguments.lay_out:
+        print(lay_out(arguments.members, arguments.lay_out))
+        return
     output: Path = arguments.output
     table: dict[str, Row] = json.loads(output.read_text()) if output.exists() else {}
     for package in arguments.packages:
         if package.name not in table:
             table[package.name] = score(package, arguments.challenge, arguments.runs)
             write(table, output)
-    for name, weights in variants(arguments.members, dict(arguments.also)):
+    for name, members in variants(arguments.members):
         if name in table or (arguments.rows and name not in arguments.rows):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            table[name] = score(lay_out(weights, Path(folder)), arguments.challenge, arguments.runs)
+            package = lay_out(members, Path(folder) / "package")
+            table[name] = score(package, arguments.challenge, arguments.runs)
         write(table, output)
     print(markdown(table))
 

@@ -5,6 +5,8 @@ lost fine noise and the pattern of its upsampling, is most of what their fakes h
 blended by hand lack. So a few small autoencoders with different decoders are trained on the real faces that
 are held out of no fold, and redraw any real face: whole, or its inner part blended in. The real picture is
 its twin. (Zhang et al. 2019 simulate generators so; Chen et al. 2024 pair reals with their reconstructions.)
+Half of them are trained against a discriminator of patches besides (Isola et al. 2017), as most generators
+were: they draw sharp skin that is not the person's, and leave other traces than those that only blur.
 
     python -m training.autoencoders --clips FOLDER --cache CACHE --always REPOSITORY ...
 
@@ -30,13 +32,23 @@ from .clips import read_clips
 from .forge import FACE_MARGIN, read_faces
 from .pool import MARGIN, SIDE
 
-STEPS = 900
+STEPS = 800
 BATCH = 24
 SIZES = (96, 128, 160, 192)  # of the training pictures
-# (how the decoder upsamples, numbers per 8 x 8 pixels)
-KINDS = (("nearest", 4), ("transposed", 6), ("shuffle", 8), ("nearest", 16))
+# (how the decoder upsamples, numbers per 8 x 8 pixels, weight of a discriminator's word)
+KINDS = (
+    ("nearest", 4, 0.0),
+    ("transposed", 6, 0.0),
+    ("shuffle", 8, 0.0),
+    ("nearest", 16, 0.0),
+    ("nearest", 6, 0.02),
+    ("transposed", 8, 0.04),
+    ("shuffle", 12, 0.04),
+    ("nearest", 12, 0.08),
+)
 LEARNING_RATE = 1e-3
 EDGES = 2.0  # weight of differences of neighbouring pixels: a decoder that only blurs would be too easy
+ALONE = 0.3  # share of the steps before the discriminator joins
 
 
 def _block(inside: int, outside: int) -> nn.Sequential:
@@ -51,6 +63,26 @@ def _up(kind: str, channels: int) -> nn.Module:
     if kind == "shuffle":
         return nn.Sequential(nn.Conv2d(channels, 4 * channels, 1), nn.PixelShuffle(2))
     return nn.Upsample(scale_factor=2, mode="nearest")
+
+
+class Discriminator(nn.Module):
+    """Says of each patch of some 30 pixels how real it looks: pictures (n, 3, h, w) to (n, 1, h/8, w/8)."""
+
+    WIDTHS = (32, 64, 96)
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inside = 3
+        for outside in self.WIDTHS:
+            layers += [nn.Conv2d(inside, outside, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+            inside = outside
+        self.layers = nn.Sequential(*layers, nn.Conv2d(inside, 1, 3, padding=1))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Scores, larger for more real."""
+        scores: Tensor = self.layers(pictures * 2 - 1)
+        return scores
 
 
 class Autoencoder(nn.Module):
@@ -87,7 +119,7 @@ class Autoencoder(nn.Module):
 
 def build() -> nn.ModuleList:
     """One autoencoder of each kind, untrained."""
-    return nn.ModuleList(Autoencoder(kind, numbers) for kind, numbers in KINDS)
+    return nn.ModuleList(Autoencoder(kind, numbers) for kind, numbers, _ in KINDS)
 
 
 def fit(faces: Tensor, *, steps: int, seed: int, device: torch.device) -> nn.ModuleList:
@@ -95,29 +127,52 @@ def fit(faces: Tensor, *, steps: int, seed: int, device: torch.device) -> nn.Mod
     torch.manual_seed(seed)
     generator = torch.Generator(device).manual_seed(seed)
     models = build().to(device)
+    against = [(number, weight) for number, (_, _, weight) in enumerate(KINDS) if weight]
+    judges = nn.ModuleList(Discriminator() for _ in against).to(device)
     optimizer = torch.optim.AdamW(models.parameters(), lr=LEARNING_RATE)
+    other = torch.optim.AdamW(judges.parameters(), lr=LEARNING_RATE / 2, betas=(0.5, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     faces = faces.to(device)
     for step in tqdm(range(steps), desc="autoencoders", unit="step", mininterval=2):
-        rows = torch.randint(0, len(faces), (BATCH,), generator=generator, device=device)
-        size = SIZES[step % len(SIZES)]
-        seen = views.cut(
-            views.to_pictures(faces[rows]).repeat_interleave(2, dim=0), SIDE, generator, margin=MARGIN
-        )[::2]
-        seen = nnf.interpolate(seen, size=[size, size], mode="bilinear", antialias=True)
+        seen = _draw(faces, generator, SIZES[step % len(SIZES)])
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            redrawn = [model(seen) for model in models]
-        loss = torch.stack([_loss(one.float(), seen) for one in redrawn]).sum()
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
-        nn.utils.clip_grad_norm_(models.parameters(), 1.0)
-        optimizer.step()
+            redrawn = [model(seen).float() for model in models]
+            loss = torch.stack([_loss(one, seen) for one in redrawn]).sum()
+            if step >= ALONE * steps:
+                for judge, (number, weight) in zip(judges, against, strict=True):
+                    loss = loss - weight * judge(redrawn[number]).float().mean()
+        _step(optimizer, loss, models)
         schedule.step()
+        if step >= ALONE * steps:
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                hinges = [
+                    _hinge(judge(seen).float(), judge(redrawn[number].detach()).float())
+                    for judge, (number, _) in zip(judges, against, strict=True)
+                ]
+            _step(other, torch.stack(hinges).sum(), judges)
     return models.eval()
 
 
+def _draw(faces: Tensor, generator: torch.Generator, size: int) -> Tensor:
+    rows = torch.randint(0, len(faces), (BATCH,), generator=generator, device=faces.device)
+    pairs = views.to_pictures(faces[rows]).repeat_interleave(2, dim=0)
+    seen = views.cut(pairs, SIDE, generator, margin=MARGIN)[::2]
+    return nnf.interpolate(seen, size=[size, size], mode="bilinear", antialias=True)
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: Tensor, models: nn.ModuleList) -> None:
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
+    nn.utils.clip_grad_norm_(models.parameters(), 1.0)
+    optimizer.step()
+
+
+def _hinge(real: Tensor, redrawn: Tensor) -> Tensor:
+    return nnf.relu(1 - real).mean() + nnf.relu(1 + redrawn).mean()
+
+
 def _loss(redrawn: Tensor, seen: Tensor) -> Tensor:
-    across = [(r.diff(dim=d) - s.diff(dim=d)).abs().mean() for r, s in [(redrawn, seen)] for d in (2, 3)]
+    across = [(redrawn.diff(dim=d) - seen.diff(dim=d)).abs().mean() for d in (2, 3)]
     coarse = nnf.avg_pool2d(redrawn - seen, 4).abs().mean()
     return (redrawn - seen).abs().mean() + coarse + EDGES * torch.stack(across).mean()
 

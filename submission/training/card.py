@@ -3,8 +3,9 @@
     python -m training.card
 
 results/ holds what the tools wrote: `sources.json` (the clips' table, counted), `training.json` (logs of the
-runs), `unseen.json` (calibrate.py, one entry per kind of member), `sample.json` (ablate.py on the sample
-challenge), `audit.json`, `gpu.json`, `speed.json`. Where one is missing the card says so.
+runs), `unseen.json` (calibrate.py, one entry per ensemble), `sample.json` (ablate.py on the sample
+challenge), `probe.json` and `motion.json` (linear probes), `audit.json`, `gpu.json`, `speed.json`. Where one
+is missing the card says so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from .places import PACKAGE
 RESULTS = Path(__file__).parent / "results"
 CARD = PACKAGE / "MODEL_CARD.md"
 TEXT = Path(__file__).parent / "card.md"  # the words; {name} stands where a table goes
-SETS = {"control": "clean", "public": "public recipe", "private": "private recipe"}
+SETS = {
+    "control": "clean",
+    "public": "public recipe",
+    "private": "private recipe",
+    "forged by hand": "forged by hand, public recipe",
+}
 
 
 def read(name: str) -> Any:
@@ -68,17 +74,19 @@ def unseen(found: Mapping[str, Any]) -> str:
                     between(one["auc_within_folds_but_the_largest"], 2),
                     between(one["auc_by_fold"]["0"], 2),
                     between(one["auc_within_folds"], 2),
+                    between(one["log_loss_but_the_largest"]),
                     between(one["log_loss"]),
                     f"{one['log_loss_as_shipped'][0]:.3f}",
                 )
             )
     header = (
-        "member",
+        "members",
         "clips",
         "AUC, folds 1 to 4",
         "AUC, fold 0",
         "AUC, all folds",
-        "log loss",
+        "log loss, folds 1 to 4",
+        "log loss, all",
         "as shipped",
     )
     return table(header, rows)
@@ -114,6 +122,15 @@ def probe(found: Mapping[str, Any]) -> str:
     return table(("features", "trained on", *(f"fold {n}" for n in range(5)), "mean"), rows)
 
 
+def motion(found: Mapping[str, Any]) -> str:
+    """What changes from frame to frame, as evidence."""
+    rows = [
+        (one["features"], one["set"], *(f"{v:.2f}" for v in one["auc by fold"]), f"{one['mean']:.2f}")
+        for one in found["rows"]
+    ]
+    return table(("features", "clips", *(f"fold {n}" for n in range(5)), "mean"), rows)
+
+
 def listing(found: Any) -> str:
     """A recorded result as it is."""
     return "```json\n" + json.dumps(found, indent=1) + "\n```"
@@ -125,6 +142,7 @@ TABLES = {
     "by_generator": ("unseen", by_generator),
     "sample": ("sample", sample),
     "probe": ("probe", probe),
+    "motion": ("motion", motion),
     "training": ("training", listing),
     "audit": ("audit", listing),
     "gpu": ("gpu", listing),

@@ -1,12 +1,14 @@
-"""What members are worth on clips that their fold's training never saw, before the harness says it.
+r"""What members are worth on clips that their fold's training never saw, before the harness says it.
 
     python -m training.judge look --unseen UNSEEN --cache CACHE  # once: what the entry would see
-    python -m training.judge score --unseen UNSEEN --cache CACHE --runs RUNS --kinds plain noise --report FILE
+    python -m training.judge score --clips FOLDER --unseen UNSEEN --cache CACHE --runs RUNS \
+        --kinds generated swapped --report FILE
 
 `look` renders the sets of every fold's challenge, decodes and finds faces as the entry does, and keeps the
-crops. `score` gives each clip to the member of the fold that held it out, for as many kinds of members as are
-named, and writes all frames' logits with the figures. For choosing and calibrating; the figures that are
-quoted are the harness's own.
+crops. `score` gives each clip to the member of the fold that held it out, for as many members as are named,
+and writes all frames' logits with the figures. A fourth set is what render.py forged by hand of the real
+clips, beside what it forged it from: people held out, the public recipe. For choosing and calibrating; the
+figures that are quoted are the harness's own.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from . import album
-from .clips import FOLDS
+from .clips import FOLDS, read_clips, split
 from .fakes import Crop
 from .figures import auc
 from .places import PACKAGE
+from .pool import read_rendered
 
 SETS = ("control", "public", "private")
+FORGED = "forged by hand"  # the fourth set, and the generator that its fakes are said to be of
 FRAMES = 8  # looked at per video: half of the entry's, for speed
 AT_ONCE = 128
 
@@ -102,6 +106,34 @@ def read_seen(unseen: Path, cache: Path, name: str) -> list[Seen]:
     return seen
 
 
+def read_forged(clips: Sequence[Path], cache: Path, always: Sequence[str]) -> list[Seen]:
+    """Rendered runs of the real clips of every fold, and their forged twins: each clip twice."""
+    every = read_clips(clips)
+    margin = models.MemberConfig(kind="plain").input_size
+    seen = []
+    for fold in range(FOLDS):
+        held_out = [clip for clip in split(every, fold, always=always)[1] if not clip.label]
+        rendered = read_rendered(cache, held_out)
+        first = (rendered.crops.shape[1] - margin) // 2  # the middle is the entry's square: views.centre
+        crops = rendered.crops[:, first : first + margin, first : first + margin]
+        for clip in held_out:
+            for label, side in ((0, "as it was"), (1, "forged")):
+                rows = (rendered.clips == clip.name) & (rendered.labels == label)
+                if rows.any():
+                    seen.append(
+                        Seen(
+                            name=f"{clip.name} {side}",
+                            fold=fold,
+                            label=label,
+                            generator=FORGED if label else "",
+                            identity=clip.identity,
+                            repository=clip.repository,
+                            crops=tuple(crops[rows]),
+                        )
+                    )
+    return seen
+
+
 @torch.inference_mode()
 def logits_of(model: models.Member, crops: Sequence[Crop], device: torch.device) -> NDArray[np.float64]:
     """Logits of crops, (n,)."""
@@ -152,6 +184,8 @@ def main(command_line: Sequence[str] | None = None) -> None:
     parser.add_argument("what", choices=("look", "score"))
     parser.add_argument("--unseen", type=Path, required=True, help="the folder that training.unseen made")
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--clips", type=Path, nargs="+", default=[], help="folders given to train.py")
+    parser.add_argument("--always", nargs="+", default=[], help="as given to train.py")
     parser.add_argument("--runs", type=Path, help="folder of runs: RUNS/KIND/foldN/*.safetensors")
     parser.add_argument("--kinds", nargs="+", default=[], help="names of folders in --runs")
     parser.add_argument("--report", type=Path, help="JSON; kinds that it has already are not judged again")
@@ -161,21 +195,24 @@ def main(command_line: Sequence[str] | None = None) -> None:
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sets = {name: read_seen(arguments.unseen, arguments.cache, name) for name in SETS}
+    sets[FORGED] = read_forged(arguments.clips, arguments.cache, arguments.always)
     report = json.loads(arguments.report.read_text()) if arguments.report.exists() else {}
     report["clips"] = {
         one.name: {
             "label": one.label, "fold": one.fold, "generator": one.generator, "identity": one.identity,
             "repository": one.repository,
         }
-        for one in sets["control"]
+        for one in (*sets["control"], *sets[FORGED])
     }  # fmt: skip
     for kind in arguments.kinds:
+        if kind in report:
+            continue
         folds = [next((arguments.runs / kind / f"fold{f}").glob("*.safetensors")) for f in range(FOLDS)]
         logits = judge(folds, sets, device)
         report[kind] = {
-            name: {"summary": summary(logits[name], sets[name]), "logits": logits[name]} for name in SETS
+            name: {"summary": summary(logits[name], sets[name]), "logits": logits[name]} for name in sets
         }
-        for name in SETS:
+        for name in sets:
             print(kind, name, json.dumps(report[kind][name]["summary"]))
         arguments.report.write_text(json.dumps(report) + "\n")
 

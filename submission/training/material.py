@@ -19,8 +19,9 @@ from .clips import Clip
 from .pool import MARGIN, Pairs, Rendered
 
 # Shares of a batch's pairs. forged: by hand on single pictures; rendered: the same through encoders and the
-# public recipe; redrawn: by an autoencoder; generated: by a trained generator, through the public recipe.
-SHARES = {"forged": 0.34, "rendered": 0.2, "redrawn": 0.16, "generated": 0.3}
+# public recipe; redrawn: by an autoencoder; generated: by a trained generator, through the public recipe;
+# twins: the same of a generator whose very source is known, which stands beside it.
+SHARES = {"forged": 0.34, "rendered": 0.2, "redrawn": 0.16, "generated": 0.22, "twins": 0.14}
 RENDERED_WEAR = 0.35  # of the wear of single pictures: what was rendered has been through much already
 
 Rows = NDArray[np.int64]
@@ -154,15 +155,16 @@ def _rendered_tables(
     tables: dict[str, tuple[list[int], list[int], list[float]]] = {
         "rendered": ([], [], []),
         "generated": ([], [], []),
+        "twins": ([], [], []),
     }
     for row in np.flatnonzero(labels == 1):
         name, moment = names[row], moments[row]
         if forged[row]:
             real, table, times = own.get((name, moment)), "rendered", 1
         else:
-            real, table, times = twins.get((recordings[name], moment)), "generated", 1
+            real, table, times = twins.get((recordings[name], moment)), "twins", 1
             if real is None:
-                times = 8  # no twin: several strangers stand in for it
+                table, times = "generated", 8  # no twin: several strangers stand in for it
         for _ in range(times):
             partner = real
             if partner is None:

@@ -42,7 +42,7 @@ import numpy as np
 import torch
 import training  # noqa: F401  (lets timm be imported beside a CPU build of torch)
 from detector import decoding, faces, models, pooling
-from predictor import DETECT_EVERY, Predictor
+from predictor import Predictor
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "submission"
@@ -182,15 +182,14 @@ def stages(predictor: Predictor, clips: Sequence[Path]) -> dict[str, dict[str, f
 
     def detect(clip: Path) -> None:
         finder.start_video()
-        for frame in decoded[clip][::DETECT_EVERY]:
+        for frame in decoded[clip]:
             finder.find(frame.picture)
 
-    crop = np.zeros((decoding.FRAMES, 128, 128, 3), np.uint8)
-
     def judge(clip: Path) -> None:
-        for model, _ in predictor._members:
+        for model, config in predictor._members:
+            crops = np.zeros((decoding.FRAMES, config.input_size, config.input_size, 3), np.uint8)
             with torch.inference_mode():
-                model.predict(models.to_tensor(crop))
+                model.predict(models.to_tensor(crops))
 
     return {
         "decode": seconds_of(lambda clip: list(decoding.read_frames(clip)), clips),
@@ -214,7 +213,7 @@ def sample_losses(predict: Callable[[Path], float]) -> dict[str, float]:
 def main() -> None:
     """Prints the comparison as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--member", type=Path, help="of the baseline; default: the entry's plain member")
+    parser.add_argument("--member", type=Path, help="of the baseline; default: the entry's first")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     predictor = Predictor(PACKAGE)
@@ -229,7 +228,7 @@ def main() -> None:
         entry = {kind: seconds_of(predictor.predict, clips) for kind, clips in made.items()}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         recipe = WinningRecipe(
-            arguments.member or PACKAGE / "weights" / "plain.safetensors", arguments.threads
+            arguments.member or PACKAGE / "weights" / "generated.safetensors", arguments.threads
         )
         for kind, clips in made.items():
             baseline = seconds_of(recipe.predict, clips)

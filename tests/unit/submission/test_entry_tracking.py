@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from detector.tracking import Track, link, overlap
+from detector.tracking import link, overlap
 
 
 def _box(x: float, y: float = 0.0, side: float = 100.0) -> np.ndarray:
@@ -45,21 +45,6 @@ def test_a_short_gap_is_bridged_and_a_long_one_is_not() -> None:
 
 def test_a_cut_starts_a_new_person() -> None:
     assert len(link([(0, [_box(0)]), (1, [_box(400)])])) == 2
-
-
-def test_the_box_between_sightings_lies_on_the_line() -> None:
-    track = Track(boxes={2: _box(0, 10, 100), 6: _box(40, 30, 140)})
-    box = track.box_at(3)
-    assert box is not None
-    np.testing.assert_allclose(box, [10, 15, 110, 110])
-
-
-def test_a_box_is_carried_a_little_beyond_the_ends_and_no_further() -> None:
-    track = Track(boxes={4: _box(7)})
-    for frame in (2, 3, 5, 6):
-        assert track.box_at(frame) is track.boxes[4]
-    assert track.box_at(1) is None
-    assert track.box_at(7) is None
 
 
 def test_no_sightings_no_tracks() -> None:

@@ -1,19 +1,21 @@
 """Training: what must be disjoint is, what must repeat does, and a fake is fake only where it claims."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from detector import models
-from training import album, autoencoders, pool, train, unseen, views
+from training import album, autoencoders, members, pool, train, unseen, views
+from training.__main__ import words_of
 from training.augment import Disguise, cut_square
 from training.clips import Clip, fold_of, read_clips, split
 from training.fakes import METHODS, TEMPLATE, RealFace, align, face_mask
 from training.figures import auc
 from training.forge import METHOD_SHARES, Person, draw_person, forge, person_of
 from training.losses import loss_of
-from training.material import Material
+from training.material import SHARES, Material
 from training.pool import Pairs, Rendered, donors, forge_pair
 from training.state import State, freeze_all_but_norms
 from training.toy import toy_person
@@ -186,6 +188,54 @@ def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(
         torch.testing.assert_close(other.state_dict()[name], tensor, msg=name)
 
 
+def test_a_second_training_from_the_same_seed_gives_the_same_figures_and_weights(tmp_path: Path) -> None:
+    def run(name: str, seed: int) -> tuple[list[dict[str, float]], bytes]:
+        arguments = train.parse(["--tiny", "--run", str(tmp_path / name), "--seed", str(seed)])
+        arguments.steps = 2
+        log = train.train(arguments)
+        return log, (tmp_path / name / "plain.safetensors").read_bytes()
+
+    once, again, other = run("once", 1), run("again", 1), run("other", 2)
+    assert once == again
+    assert once[1] != other[1]
+
+
+@pytest.mark.parametrize("name", sorted(members.RECIPES))
+def test_every_recipe_is_a_command_line_that_training_reads(name: str) -> None:
+    given = argparse.Namespace(imagenet=Path("wheel"), options=["--steps", "7"])
+    words = ["--clips", "clips", "--cache", "cache", *words_of(name, 3, 2, given)]
+    read = train.parse(words)
+    recipe = members.RECIPES[name]
+    assert (read.kind, read.seed, read.fold, tuple(read.without)) == (recipe.kind, 3, 2, recipe.without)
+    assert (read.learning_rate, read.pairs) == (recipe.learning_rate, recipe.pairs)
+    assert read.steps == 7  # what is given by hand counts
+    everything = train.parse([*words[:4], *words_of(name, 3, None, given)])
+    assert everything.fold is None
+
+
+def test_the_mean_of_seeds_is_the_mean_of_their_weights(tmp_path: Path) -> None:
+    config = models.MemberConfig(kind="plain", input_size=64)
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        run = members.run_of(tmp_path, "generated", seed, None)
+        run.mkdir(parents=True)
+        models.save(models.build(config), config, run / "plain.safetensors")
+    one, two = (
+        models.load(members.run_of(tmp_path, "generated", seed, None) / "plain.safetensors")[0].state_dict()
+        for seed in (1, 2)
+    )
+    mean, read = models.load(members.average_seeds(tmp_path, "generated", None))
+    assert read == config
+    for name, value in mean.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (one[name] + two[name]) / 2, atol=1e-3, rtol=1e-3)
+    wide = models.MemberConfig(kind="plain", input_size=96)
+    models.save(models.build(wide), wide, tmp_path / "wide.safetensors")
+    files = [tmp_path / "wide.safetensors", tmp_path / "generated" / "all" / "generated.safetensors"]
+    with pytest.raises(ValueError, match="not of one configuration"):
+        members.average(files, tmp_path / "mean.safetensors")
+
+
 def test_noise_levels_find_the_patch_of_another_noise_whatever_its_colour() -> None:
     generator = torch.Generator().manual_seed(4)
     images = 0.02 * torch.randn(1, 3, 64, 64, generator=generator) + 0.3
@@ -352,19 +402,21 @@ def test_the_same_step_gives_the_same_batch_and_another_step_another(persons: li
 
 def test_a_swap_stands_beside_the_recording_it_was_made_from(persons: list[Person]) -> None:
     material = _material(persons)
-    table = material._tables["generated"]
+    twins, table = material._tables["twins"], material._tables["generated"]
     offset = material._mild_from
-    beside = {f - offset: set(table.real[table.fake == f] - offset) for f in table.fake}
-    assert beside[4] == {0}  # the swap of toy_0, beside toy_0 at the same moment
-    assert beside[5] <= {0, 2}  # whoever is alone stands beside strangers
+    # The swap of toy_0, beside toy_0 at the same moment; whoever is alone stands beside strangers.
+    assert list(zip(twins.real - offset, twins.fake - offset, strict=True)) == [(0, 4)]
+    assert set(table.fake - offset) == {5}
+    assert set(table.real - offset) <= {0, 2}
     forged = material._tables["rendered"]
     assert list(zip(forged.real - offset, forged.fake - offset, strict=True)) == [(0, 1), (2, 3)]
 
 
 def test_material_left_out_is_left_out(persons: list[Person]) -> None:
-    assert set(_material(persons, without=["redrawn", "forged"])._tables) == {"rendered", "generated"}
+    left = _material(persons, without=["redrawn", "forged"])._tables
+    assert set(left) == {"rendered", "generated", "twins"}
     with pytest.raises(ValueError, match="nothing to train on"):
-        _material(persons, without=["redrawn", "forged", "rendered", "generated"])
+        _material(persons, without=list(SHARES))
 
 
 def test_the_entrys_own_square_is_the_middle_of_a_pools_picture() -> None:
