@@ -235,6 +235,19 @@ def test_any_kinds_together_on_any_small_video(
     assert verified.frames >= 1
 
 
+@pytest.mark.parametrize("names", [("frame_rate",), ("resolution", "frame_rate"), ("faster", "crop")])
+def test_a_single_picture_outlives_a_rate_that_it_is_too_short_for(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    spec = replace(SMALL, frames=1, frames_per_second=Fraction(30), audio_tracks=0)
+    plan, _, verified = run(write_clip(tmp_path / "in.mp4", spec), *names, severity=5)
+    assert (verified.width, verified.height, verified.frames) == (
+        plan.expected.width,
+        plan.expected.height,
+        1,
+    )
+
+
 TIME_KINDS = sorted(name for name, kind in catalogue().items() if kind.stage is LifeStage.TIME)
 AUDIO_KINDS = sorted(name for name, kind in catalogue().items() if kind.stage is LifeStage.AUDIO)
 
