@@ -114,7 +114,7 @@ def needs_tone_map(source: Colour) -> bool:
 
 
 EXACT = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
-TABLE = "{table}"  # in a filter: where the path of the file of `tone.table` belongs
+TONE_MAP = "tone map"  # among filters: where `tone.ToneMap` comes in, on 12-bit RGB
 
 
 def conversion(source: Colour, target: Colour) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def conversion(source: Colour, target: Colour) -> tuple[str, ...]:
     return (
         f"scale={read}{levels}:out_range=full:{EXACT}",
         "format=gbrp12",
-        f"lut3d=file={TABLE}:interp=tetrahedral",
+        TONE_MAP,
         f"scale=in_range=full:{end}",
         "format=yuv420p",
     )

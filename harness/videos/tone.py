@@ -1,4 +1,4 @@
-"""From HDR and wide primaries to BT.709, as one table of colours that a filter looks up.
+"""From HDR and wide primaries to BT.709, pixel by pixel.
 
 PQ (SMPTE ST 2084) is mapped by the EETF of Report ITU-R BT.2390-10, 5.4.1, from 1,000 cd/m² to the 203 cd/m²
 of diffuse white (Report ITU-R BT.2408), applied to the largest of R, G and B so that hues stay. HLG (Rec.
@@ -8,12 +8,10 @@ Standard dynamic range is linear by BT.1886's exponent of 2.4. What is outside B
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +21,11 @@ Values = NDArray[np.float64]
 
 SOURCE_PEAK, TARGET_PEAK = 1000.0, 203.0  # cd/m²
 DISPLAY_GAMMA = 2.4  # Rec. ITU-R BT.1886
-NODES = 65  # of each side of the table
+HLG_GAMMA = 1.2  # of the system, for a display of 1,000 cd/m²
+LUMINANCE = (0.2627, 0.678, 0.0593)  # of BT.2020's red, green and blue
+CODE_MAX = 4095  # of the pictures that are mapped: 12 bits
+STEPS = 65535  # of the tables that are looked up by a root, which is fine where the eye is
+ROWS = 32  # mapped at once: they stay in the processor's cache
 
 # Chromaticities x, y of red, green, blue and white (ITU-T H.273, table 2).
 D65, C, DCI = (0.3127, 0.329), (0.31, 0.316), (0.314, 0.351)
@@ -58,12 +60,18 @@ def light_to_pq(light: Values) -> Values:
     return coded
 
 
+def hlg_to_scene(coded: Values) -> Values:
+    """0..1 to the scene's light, 0..1 (Rec. ITU-R BT.2100, table 5)."""
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    scene: Values = np.where(coded <= 0.5, coded**2 / 3, (np.exp((coded - c) / a) + b) / 12)
+    return scene
+
+
 def hlg_to_light(coded: Values) -> Values:
     """(..., 3) of 0..1 to cd/m² on a display of 1,000 cd/m² (Rec. ITU-R BT.2100, table 5)."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    scene = np.where(coded <= 0.5, coded**2 / 3, (np.exp((coded - c) / a) + b) / 12)
-    luminance = scene @ np.array([0.2627, 0.678, 0.0593])
-    light: Values = SOURCE_PEAK * np.power(np.maximum(luminance, 1e-12), 0.2)[..., None] * scene
+    scene = hlg_to_scene(coded)
+    luminance = scene @ np.array(LUMINANCE)
+    light: Values = SOURCE_PEAK * np.power(np.maximum(luminance, 1e-12), HLG_GAMMA - 1)[..., None] * scene
     return light
 
 
@@ -113,21 +121,82 @@ def _adapted(white: tuple[float, float]) -> Values:
     return result
 
 
+class ToneMap:
+    """`to_bt709` for whole pictures of 12-bit RGB, in place.
+
+    A table of colours (`lut3d`) was off by tens of levels where a channel runs into black at the rim of
+    BT.709, because the display's curve is infinitely steep there, and took as long. Here only functions of
+    one number are looked up: what a code is in light, by how much a brightness is rolled off, and the
+    display's curve, by the square root. Sums, products and roots are exact by IEEE 754: the same on every
+    machine.
+    """
+
+    def __init__(self, primaries: int, transfer: int) -> None:
+        self._transfer = transfer
+        codes = np.linspace(0, 1, CODE_MAX + 1)
+        roots = np.linspace(0, 1, STEPS + 1) ** 2
+        if transfer == PQ:
+            light = pq_to_light(codes)
+            self._light = _single(light / TARGET_PEAK)
+            self._gain = _single(rolled_off(light) / np.maximum(light, 1e-6))
+        elif transfer == HLG:
+            self._light = _single(hlg_to_scene(codes))
+            self._gain = _single(rolled_off(roots * SOURCE_PEAK) / np.maximum(roots * SOURCE_PEAK, 1e-6))
+            self._system = _single(SOURCE_PEAK * np.maximum(roots, 1e-12) ** (HLG_GAMMA - 1))
+        else:
+            self._light = _single(codes**DISPLAY_GAMMA)
+        self._matrix = _single(primaries_matrix(primaries))
+        self._shown = np.rint(roots ** (1 / DISPLAY_GAMMA) * CODE_MAX).astype(np.uint16)
+
+    def apply(self, frame: av.VideoFrame) -> None:
+        """Map one gbrp12 picture."""
+        frame.make_writable()
+        green, blue, red = (_words(plane)[: frame.height, : frame.width] for plane in frame.planes)
+        for top in range(0, frame.height, ROWS):
+            self._map([plane[top : top + ROWS] for plane in (red, green, blue)])
+
+    def _map(self, coded: list[NDArray[np.uint16]]) -> None:
+        """Map rows of red, green and blue."""
+        light = [self._light[np.minimum(plane, CODE_MAX)] for plane in coded]
+        if self._transfer == PQ:
+            gain = self._gain[np.minimum(np.maximum(np.maximum(*coded[:2]), coded[2]), CODE_MAX)]
+        elif self._transfer == HLG:
+            system = self._system[_root_steps(_mixed(light, _single(np.array(LUMINANCE))))]
+            brightest = np.maximum(np.maximum(*light[:2]), light[2]) * system
+            gain = self._gain[_root_steps(brightest / np.float32(SOURCE_PEAK))] * system
+            gain /= np.float32(TARGET_PEAK)
+        else:
+            gain = _single(np.ones(1))
+        for plane, row in zip(coded, self._matrix, strict=True):
+            plane[:] = self._shown[_root_steps(_mixed(light, row) * gain)]
+
+
+def _single(values: Values) -> NDArray[np.float32]:
+    return values.astype(np.float32)
+
+
+def _words(plane: Any) -> NDArray[np.uint16]:
+    """Return a plane of 16-bit samples; it offers Python's buffer protocol, which its stubs do not say."""
+    words: NDArray[np.uint16] = np.frombuffer(plane, np.uint16).reshape(-1, plane.line_size // 2)
+    return words
+
+
+def _mixed(light: list[NDArray[np.float32]], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    mixed: NDArray[np.float32] = light[0] * weights[0]
+    mixed += light[1] * weights[1]
+    mixed += light[2] * weights[2]
+    return mixed
+
+
+def _root_steps(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Where in a table of `STEPS` steps the square root of values in 0..1 lies; others are clipped."""
+    root = np.sqrt(np.clip(values, 0, 1))
+    root *= np.float32(STEPS)
+    root += np.float32(0.5)
+    return root.astype(np.uint16)
+
+
 @cache
-def table(primaries: int, transfer: int) -> str:
-    """Write the conversion as the text of a .cube file."""
-    axis = np.linspace(0, 1, NODES)
-    blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")  # red is the fastest
-    nodes = np.stack([red, green, blue], -1).reshape(-1, 3)
-    shown = to_bt709(nodes, primaries=primaries, transfer=transfer)
-    rows = [f"{r:.5f} {g:.5f} {b:.5f}" for r, g, b in shown.tolist()]
-    return f"LUT_3D_SIZE {NODES}\n" + "\n".join(rows) + "\n"
-
-
-@contextmanager
-def table_file(primaries: int, transfer: int) -> Iterator[str]:
-    """Write the table to a file for as long as a filter reads it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table.cube"
-        path.write_text(table(primaries, transfer), "ascii")
-        yield str(path)
+def tone_map(primaries: int, transfer: int) -> ToneMap:
+    """Return the map of these primaries and this transfer; made once."""
+    return ToneMap(primaries, transfer)

@@ -49,6 +49,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import perturb_page
 from perturb_clip import make_clip
 from perturb_rivals import FFMPEG_FILTERS, transforms
 from perturb_scaling import by_preset, by_workers, memory_by_length
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--ffmpeg", default="ffmpeg")
     parser.add_argument("--augly-python", type=Path)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--page", type=Path, help="docs/perturbations.md: write the tables there")
     parser.add_argument(
         "--scaling", action="store_true", help="also memory by length and throughput by workers"
     )
@@ -104,6 +106,8 @@ def main() -> None:
     text = json.dumps(report, indent=1)
     if arguments.output:
         arguments.output.write_text(text + "\n")
+    if arguments.page:
+        perturb_page.write(arguments.page, report)
     print(text)
     if left:
         print(f"{left} measurements are left: run the same command again", file=sys.stderr)

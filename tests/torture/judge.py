@@ -22,8 +22,6 @@ from harness.videos.perturb.verify import verify
 from harness.videos.probe import probe
 
 COLOUR_TOLERANCE = 2.0  # of 255, each channel of each patch
-# A table of colours cannot follow the curve at the rim of BT.709, where one channel runs into black.
-HDR_TOLERANCE = 5.0
 ASPECT_TOLERANCE = 0.01
 SOUND_TOLERANCE_SECONDS = 0.02
 CELL_PIXELS_MIN = 14  # below, a patch's middle is reached by its neighbours through 4:2:0
@@ -65,11 +63,15 @@ class Decoded:
         return {name: tuple(np.mean([one[name] for one in readable], 0)) for name in readable[0]}
 
 
-def decode(path: Path, folder: Path, *, filters: str = "", sound: bool = True) -> Decoded:
-    """Pictures in RGB, upright, with their times; and when tones start. A damaged file: as far as it goes."""
+def decode(path: Path, folder: Path, *, filters: str = "", sound: bool = True, fine: bool = False) -> Decoded:
+    """Pictures in RGB, upright, with their times; and when tones start. A damaged file: as far as it goes.
+
+    `fine` reads 16 bits, in units of 8: half a level of an HDR source can be several of BT.709's.
+    """
     heard = folder / "heard.f32"
     heard.unlink(missing_ok=True)
-    chain = f"{filters}scale=flags=bicubic+accurate_rnd+full_chroma_int,format=rgb24,showinfo=checksum=0"
+    rgb = "rgb48le" if fine else "rgb24"
+    chain = f"{filters}scale=flags=bicubic+accurate_rnd+full_chroma_int,format={rgb},showinfo=checksum=0"
     command = ["ffmpeg", "-y", "-nostdin", "-v", "info", "-threads", "1", "-i", str(path)]
     command += ["-map", "0:v:0", "-vf", chain, "-fps_mode", "passthrough", "-f", "rawvideo", "pipe:1"]
     if sound and _has_sound(path):
@@ -82,9 +84,10 @@ def decode(path: Path, folder: Path, *, filters: str = "", sound: bool = True) -
     if not sizes:
         return Decoded(times=(), readings=(), size=(0, 0), tones=())
     width, height = sizes[0]
-    count = len(done.stdout) // (width * height * 3)
-    pictures = np.frombuffer(done.stdout, np.uint8, count * width * height * 3)
-    readings = tuple(read(picture) for picture in pictures.reshape(count, height, width, 3))
+    kind = np.dtype("<u2" if fine else "u1")
+    count = len(done.stdout) // (width * height * 3 * kind.itemsize)
+    pictures = np.frombuffer(done.stdout, kind, count * width * height * 3).reshape(count, height, width, 3)
+    readings = tuple(read(picture / 257 if fine else picture) for picture in pictures)
     wave = np.fromfile(heard, np.float32) if heard.exists() else np.zeros(0, np.float32)
     return Decoded(times=tuple(times), readings=readings, size=(width, height), tones=tuple(tones(wave)))
 
@@ -141,7 +144,8 @@ def faults(clip: Clip, found: Decoded, source: Path, folder: Path) -> list[str]:
         wrong.append(f"lies {', '.join(sorted(turned))}")
     coloured = clip.check_colour and min(clip.size) >= CELL_PIXELS_MIN * CELLS
     if damaged or coloured:
-        reference = decode(source, folder, filters=_reference_filter(clip), sound=False)
+        hdr = bool(clip.colour and clip.colour[3] in WIDE)
+        reference = decode(source, folder, filters=_reference_filter(clip), sound=False, fine=hdr)
         wrong += _damaged_frames(clip, found, reference) if damaged else _colours(clip, found, reference)
     if not damaged:
         wrong += _frames(clip, found)
@@ -205,7 +209,7 @@ def _colours(clip: Clip, found: Decoded, reference: Decoded) -> list[str]:
     if transfer:
         theirs = {name: as_bt709(value, transfer) for name, value in theirs.items()}  # type: ignore[arg-type]
     worst, name = max((float(np.abs(np.subtract(ours[name], theirs[name])).max()), name) for name in theirs)
-    if worst <= (HDR_TOLERANCE if transfer else COLOUR_TOLERANCE):
+    if worst <= COLOUR_TOLERANCE:
         return []
     pair = [tuple(round(value) for value in which[name]) for which in (ours, theirs)]
     return [f"{name} is {pair[0]} instead of {pair[1]}"]

@@ -28,6 +28,7 @@ class Sound:
         self.stream = stream
         self.wrote = self._ended = False
         self._shift = 0  # samples by which the clock was set anew on the way
+        self._given = 0  # samples given to the encoder
         self._next = 0  # where the next samples should lie, in samples of the source
         self._output, self._origin = output, origin
         encoding = plan.encoding
@@ -96,6 +97,9 @@ class Sound:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             if isinstance(frame, av.AudioFrame):
+                # Without gaps from 0 on, as the first filter made it; adelay after atempo forgets the time.
+                frame.pts, frame.time_base = self._given, Fraction(1, self._rate)
+                self._given += frame.samples
                 self._output.mux(self._target.encode(frame))
                 self.wrote = True
 

@@ -16,19 +16,20 @@ import av.error
 from av.filter import Graph
 from av.video.codeccontext import VideoCodecContext
 
-from harness.videos.colour_spaces import FULL, LIMITED, TABLE, Colour, conversion
+from harness.videos.colour_spaces import FULL, LIMITED, TONE_MAP, Colour, conversion
 from harness.videos.orientation import Orientation
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.lookup import applier, is_table
 from harness.videos.perturb.registry import frame_generator
 from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Step
 from harness.videos.probe import VideoInfo, frame_colour
-from harness.videos.tone import table_file
+from harness.videos.tone import tone_map
 
 Frames = Iterator[av.VideoFrame]
 
 TIME_BASE = Fraction(1, 90_000)  # of every picture on its way and of every output file, whatever the source's
 LONGEST_GAP_SECONDS = 120  # a longer one is a broken clock: filling it could take hours and gigabytes
+CLOCKS = ("fps=", "select=", "setpts=")  # filters that choose pictures and their times
 START_CODE = b"\0\0\1"
 X265_WIDTH_MIN = 64  # between 34 and 48 pixels of width, x265 (in PyAV 18.1) writes past its buffers
 SLICE_UNITS = {1, 5}  # H.264 NAL unit types that carry picture data
@@ -63,14 +64,24 @@ def _looked_up(frames: Frames, filters: tuple[str, ...]) -> Frames:
 
 def _graphed(frames: Frames, filters: tuple[str, ...]) -> Frames:
     graph: Graph | None = None
+    only: av.VideoFrame | None = None  # the first picture, until one has come out
     for frame in frames:
         if graph is None:
-            graph = _video_graph(frame, filters)
+            graph, only = _video_graph(frame, filters), frame
         graph.vpush(frame)
-        yield from _pulled(graph)
-    if graph is not None:
-        graph.vpush(None)
-        yield from _pulled(graph)
+        for out in _pulled(graph):
+            only = None
+            yield out
+    if graph is None:
+        return
+    graph.vpush(None)
+    for out in _pulled(graph):
+        only = None
+        yield out
+    if only is not None and (kept := tuple(text for text in filters if not text.startswith(CLOCKS))):
+        yield from _graphed(iter([only]), kept)
+    elif only is not None:
+        yield only  # a picture that is shorter than one of the new rate is no reason for none at all
 
 
 def _video_graph(frame: av.VideoFrame, filters: tuple[str, ...]) -> Graph:
@@ -117,44 +128,55 @@ def upright(frames: Frames, canvas: Canvas, info: VideoInfo, place: Path) -> Fra
     is made for the new format.
     """
     lying, target = info.orientation, info.written_colour
-    graph: Graph | None = None
+    way: _Way | None = None
     current: tuple[object, ...] | None = None
     for frame in frames:
         colour = frame_colour(frame, place)
         kind = (frame.width, frame.height, frame.format.name, colour)
         if kind != current:
-            if graph is not None:
-                yield from _finished(graph, target)
-            current, graph = kind, None
+            if way is not None:
+                yield from _tagged(way.through(None), target)
             filters = _to_canvas(frame, canvas, lying, (colour, target), interlaced=info.interlaced)
-            if filters:
-                graph = _converting_graph(frame, filters, colour)
-        if graph is None:
+            current, way = kind, _Way(frame, filters, colour) if filters else None
+        if way is None:
             yield frame
-            continue
-        graph.vpush(frame)
-        yield from _tagged(_pulled(graph), target)
-    if graph is not None:
-        yield from _finished(graph, target)
+        else:
+            yield from _tagged(way.through(frame), target)
+    if way is not None:
+        yield from _tagged(way.through(None), target)
 
 
-def _finished(graph: Graph, target: Colour) -> Frames:
-    graph.vpush(None)
-    yield from _tagged(_pulled(graph), target)
+class _Way:
+    """From one kind of decoded picture to the canvas: one libavfilter graph, or two and a tone map."""
+
+    def __init__(self, frame: av.VideoFrame, filters: tuple[str, ...], colour: Colour) -> None:
+        mapped = TONE_MAP in filters
+        end = filters.index(TONE_MAP) if mapped else len(filters)
+        self._first, self._rest = _video_graph(frame, filters[:end]), filters[end + 1 :]
+        self._map = tone_map(colour.primaries, colour.transfer) if mapped else None
+        self._second: Graph | None = None
+
+    def through(self, frame: av.VideoFrame | None) -> Frames:
+        """Yield what comes out for one more picture, or with None at the end."""
+        self._first.vpush(frame)
+        for first in _pulled(self._first):
+            if self._map is None:
+                yield first
+                continue
+            self._map.apply(first)
+            if self._second is None:
+                self._second = _video_graph(first, self._rest)
+            self._second.vpush(first)
+            yield from _pulled(self._second)
+        if frame is None and self._second is not None:
+            self._second.vpush(None)
+            yield from _pulled(self._second)
 
 
 def _tagged(frames: Frames, target: Colour) -> Frames:
     for frame in frames:
         frame.color_range, frame.colorspace = LIMITED, target.matrix
         yield frame
-
-
-def _converting_graph(frame: av.VideoFrame, filters: tuple[str, ...], colour: Colour) -> Graph:
-    if TABLE not in "".join(filters):
-        return _video_graph(frame, filters)
-    with table_file(colour.primaries, colour.transfer) as path:
-        quoted = path.replace("\\", "\\\\").replace(":", "\\:").replace("'", "\\'")
-        return _video_graph(frame, tuple(text.replace(TABLE, quoted) for text in filters))
 
 
 def _to_canvas(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from harness.core.errors import VideoError
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Plan, build_plan
-from harness.videos.perturb.registry import catalogue
+from harness.videos.perturb.registry import LifeStage, catalogue
 from harness.videos.perturb.render import Rendered, render
 from harness.videos.perturb.steps import Canvas
 from harness.videos.perturb.verify import Verified, verify
@@ -233,6 +233,67 @@ def test_any_kinds_together_on_any_small_video(
     plan, _, verified = run(source, *ordered, severity=severity)
     assert (verified.width, verified.height) == (plan.expected.width, plan.expected.height)
     assert verified.frames >= 1
+
+
+@pytest.mark.parametrize("names", [("frame_rate",), ("resolution", "frame_rate"), ("faster", "crop")])
+def test_a_single_picture_outlives_a_rate_that_it_is_too_short_for(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    spec = replace(SMALL, frames=1, frames_per_second=Fraction(30), audio_tracks=0)
+    plan, _, verified = run(write_clip(tmp_path / "in.mp4", spec), *names, severity=5)
+    assert (verified.width, verified.height, verified.frames) == (
+        plan.expected.width,
+        plan.expected.height,
+        1,
+    )
+
+
+TIME_KINDS = sorted(name for name, kind in catalogue().items() if kind.stage is LifeStage.TIME)
+AUDIO_KINDS = sorted(name for name, kind in catalogue().items() if kind.stage is LifeStage.AUDIO)
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    times=st.lists(st.sampled_from(TIME_KINDS), max_size=2, unique=True),
+    sounds=st.lists(st.sampled_from(AUDIO_KINDS), min_size=1, max_size=3, unique=True),
+    severity=st.integers(1, 5),
+    frames=st.integers(1, 13),
+    rate=st.sampled_from([5, 12, 30, 60]),
+    audio_tracks=st.integers(1, 2),
+)
+def test_any_change_of_time_with_any_change_of_sound_on_any_short_clip(
+    tmp_path: Path,
+    times: list[str],
+    sounds: list[str],
+    severity: int,
+    frames: int,
+    rate: int,
+    audio_tracks: int,
+) -> None:
+    spec = ClipSpec(
+        width=16,
+        height=16,
+        frames=frames,
+        frames_per_second=Fraction(rate),
+        audio_tracks=audio_tracks,
+    )
+    source = write_clip(tmp_path / "in.mp4", spec)
+    plan, _, verified = run(source, *sorted(times), *sorted(sounds), severity=severity)
+    assert verified.has_audio == plan.expected.has_audio
+
+
+def test_sound_that_is_sped_up_and_then_put_off_keeps_its_clock(tmp_path: Path) -> None:
+    # libavfilter's adelay says no time for its silence as long as atempo holds the first samples back.
+    source = write_clip(
+        tmp_path / "in.mp4", replace(SMALL, width=16, height=16, frames_per_second=Fraction(60), frames=13)
+    )
+    _, _, verified = run(source, "faster", "audio_rate", "audio_shift", severity=1)
+    assert verified.has_audio
 
 
 def test_a_clock_that_jumps_by_an_hour_is_not_filled_with_an_hour_of_pictures(tmp_path: Path) -> None:
