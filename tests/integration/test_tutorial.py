@@ -1,0 +1,155 @@
+"""The contestant's tutorial and an installation outside the repository, as a stranger would try them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import venv
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from harness.videos.synthetic import ClipSpec, write_clip
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+HARNESS = Path(sys.executable).with_name("harness")
+PAGE = ROOT / "docs" / "tutorial-contestant.md"
+# Not run here: what installs, what is a terminal or a debugger, and what never ends by itself.
+LEFT_OUT = re.compile(r"^(git|make|\. )|--pdb|--watch|^harness shell")
+CHALLENGE = """
+schema = 1
+name = "tiny"
+[sets.public]
+videos = "videos"
+labels = "videos/labels.csv"
+recipe = "clean"
+seed = 1
+[sets.private]
+videos = "videos"
+labels = "videos/labels.csv"
+recipe = "original"
+seed = 2
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder with clips and a small challenge, which is found there before the sample challenge is."""
+    names = []
+    for number in range(4):
+        clip = write_clip(tmp_path / "videos" / f"{number}.mp4", ClipSpec(frames=5, seed=number))
+        place = tmp_path / "clips" / ("real", "fake")[number % 2] / clip.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(clip.read_bytes())
+        names.append(f"{clip.name},{number % 2}")
+    (tmp_path / "videos" / "labels.csv").write_text("\n".join(["filename,label", *names]) + "\n")
+    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
+    (tmp_path / "challenge.toml").write_text(CHALLENGE)
+    return tmp_path
+
+
+def run(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "HARNESS_CACHE": str(folder / "cache"), **environment},
+    )
+
+
+def test_the_contestant_s_tutorial_from_top_to_bottom(desk: Path, runtime_image: str) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()]
+    typed = [line for line in lines if line and not LEFT_OUT.search(line)]
+    assert len(typed) >= 7
+    for line in typed:
+        done = run(line, desk, PATH=f"{HARNESS.parent}:{os.environ['PATH']}")
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+    assert (desk / "my-entry.zip").is_file()
+    (folder,) = (path for path in (desk / "runs").iterdir() if "tiny" in (path / "result.json").read_text())
+    assert (folder / "contestant.html").is_file()
+
+
+def runtime_distributions() -> set[str]:
+    """Return what the harness needs to run, by the metadata of what is installed: no extra of it."""
+    found: set[str] = set()
+    waiting = ["blackbox-video-harness"]
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name not in found:
+            found.add(name)
+            for line in distribution(name).requires or ():
+                needed = Requirement(line)
+                if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                    waiting.append(needed.name)
+                    waiting += [
+                        Requirement(one).name
+                        for one in distribution(needed.name).requires or ()
+                        for extra in needed.extras
+                        if (marker := Requirement(one).marker) and marker.evaluate({"extra": extra})
+                    ]
+    return found - {"blackbox-video-harness"}
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """An environment with what the harness needs and nothing of development, and the harness as a wheel.
+
+    The libraries are links to this environment's own files: `pip install` would fetch the same for minutes.
+    """
+    source, built = tmp_path / "source", tmp_path / "built"
+    copied = "cp -r harness sample_videos pyproject.toml README.md LICENSE"
+    assert run(f"mkdir {source} && {copied} {source}", ROOT).returncode == 0
+    made = run(
+        f"{sys.executable} -m pip wheel -q --no-deps --no-build-isolation -w {built} {source}", tmp_path
+    )
+    assert made.returncode == 0, made.stderr
+    venv.create(tmp_path / "env", with_pip=False)
+    site = next((tmp_path / "env" / "lib").glob("python3*")) / "site-packages"
+    for name in runtime_distributions():
+        for file in distribution(name).files or ():
+            top = Path(file.parts[0])
+            place = Path(str(distribution(name).locate_file(top)))
+            if not (site / top).exists() and ".." not in top.parts and place.exists():
+                (site / top).symlink_to(place)
+    (wheel,) = built.glob("*.whl")
+    pip = (
+        f"{sys.executable} -m pip --python {tmp_path}/env/bin/python install -q --no-deps --no-index {wheel}"
+    )
+    installed = run(pip, tmp_path)
+    assert installed.returncode == 0, installed.stderr
+    return tmp_path / "env" / "bin" / "harness"
+
+
+def test_outside_the_repository_with_nothing_but_what_it_needs(
+    elsewhere: Path, desk: Path, runtime_image: str
+) -> None:
+    empty = desk / "empty"
+    empty.mkdir()
+    (desk / "challenge.toml").rename(desk / "videos" / "challenge.toml")  # nothing is found upwards
+    for line in ("new x", "check --static x", "limits --json", "perturb list", "doctor"):
+        done = run(f"{elsewhere} {line}", empty)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+    shipped = run(
+        f"{elsewhere} leaderboard {elsewhere.parents[1]}/share/blackbox-video-harness/sample_videos/challenge.toml",
+        empty,
+    )
+    assert "nobody has submitted to" in shipped.stdout, shipped.stderr
+    tiny = (desk / "videos" / "challenge.toml").read_text().replace('"videos', '"../videos')
+    (empty / "challenge.toml").write_text(tiny)
+    done = run(f"{elsewhere} run x", empty)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "0.6931" in done.stdout
+    assert list(empty.glob("runs/*/report.html"))
