@@ -1,8 +1,8 @@
 """From a save to a verdict: `python tests/benchmarks/edit_to_verdict.py [--rounds N]` prints JSON.
 
-A small package (one class, imports av and numpy) is edited, and each way of checking it is timed from the save
-to the line that says whether it will be run. The baseline is `harness check`, which shows two videos three
-times in a fresh container:
+A small package (one class, that of `harness new`) is edited, and each way of checking it is timed from the
+save to the line that says whether it will be run. The baseline is `harness check`, which shows two videos
+three times in a fresh container:
 
 * `static`: `harness check --static`, a new process. Goal: 1 s.
 * `quick`: `harness check --quick`, a new process and a container. Goal: 4 s.
@@ -35,9 +35,7 @@ VERDICT = re.compile(rb"This package will (not )?be run")
 
 def main() -> int:
     """Time every way in turn, and print one JSON object."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description="From a save to a verdict.")
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="edit-") as folder:

@@ -142,10 +142,8 @@ def test_outside_the_repository_with_nothing_but_what_it_needs(
     for line in ("new x", "check --static x", "limits --json", "perturb list", "doctor"):
         done = run(f"{elsewhere} {line}", empty)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
-    shipped = run(
-        f"{elsewhere} leaderboard {elsewhere.parents[1]}/share/blackbox-video-harness/sample_videos/challenge.toml",
-        empty,
-    )
+    samples = elsewhere.parents[1] / "share" / "blackbox-video-harness" / "sample_videos"
+    shipped = run(f"{elsewhere} leaderboard {samples}/challenge.toml", empty)
     assert "nobody has submitted to" in shipped.stdout, shipped.stderr
     tiny = (desk / "videos" / "challenge.toml").read_text().replace('"videos', '"../videos')
     (empty / "challenge.toml").write_text(tiny)
