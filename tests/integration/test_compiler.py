@@ -37,7 +37,9 @@ def build(docker_client: docker.DockerClient) -> Iterator[Build]:
 
     yield from_lines
     for image_id in made:
-        for name in (compiler_tag(image_id), image_id):
+        # A build that failed has left the layers before its failure, which nothing names.
+        left = [one["Id"] for one in docker_client.api.images(all=True) if one["ParentId"] == image_id]
+        for name in (compiler_tag(image_id), *left, image_id):
             with suppress(ImageNotFound):
                 docker_client.images.remove(name, force=True)
 

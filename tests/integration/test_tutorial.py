@@ -42,6 +42,7 @@ seed = 2
 def desk(tmp_path: Path) -> Path:
     """A folder with clips and a small challenge, which is found there before the sample challenge is."""
     names = []
+    (tmp_path / "videos").mkdir()
     for number in range(4):
         clip = write_clip(tmp_path / "videos" / f"{number}.mp4", ClipSpec(frames=5, seed=number))
         place = tmp_path / "clips" / ("real", "fake")[number % 2] / clip.name
@@ -105,17 +106,13 @@ def runtime_distributions() -> set[str]:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """An environment with what the harness needs and nothing of development, and the harness as a wheel.
+    """An environment with what the harness needs and nothing of development, and the harness.
 
     The libraries are links to this environment's own files: `pip install` would fetch the same for minutes.
     """
-    source, built = tmp_path / "source", tmp_path / "built"
+    source = tmp_path / "source"
     copied = "cp -r harness sample_videos pyproject.toml README.md LICENSE"
     assert run(f"mkdir {source} && {copied} {source}", ROOT).returncode == 0
-    made = run(
-        f"{sys.executable} -m pip wheel -q --no-deps --no-build-isolation -w {built} {source}", tmp_path
-    )
-    assert made.returncode == 0, made.stderr
     venv.create(tmp_path / "env", with_pip=False)
     site = next((tmp_path / "env" / "lib").glob("python3*")) / "site-packages"
     for name in runtime_distributions():
@@ -124,11 +121,8 @@ def elsewhere(tmp_path: Path) -> Path:
             place = Path(str(distribution(name).locate_file(top)))
             if not (site / top).exists() and ".." not in top.parts and place.exists():
                 (site / top).symlink_to(place)
-    (wheel,) = built.glob("*.whl")
-    pip = (
-        f"{sys.executable} -m pip --python {tmp_path}/env/bin/python install -q --no-deps --no-index {wheel}"
-    )
-    installed = run(pip, tmp_path)
+    pip = f"{sys.executable} -m pip --python {tmp_path}/env/bin/python install -q --no-deps --no-compile"
+    installed = run(f"{pip} --no-build-isolation {source}", tmp_path)
     assert installed.returncode == 0, installed.stderr
     return tmp_path / "env" / "bin" / "harness"
 
