@@ -121,9 +121,14 @@ def elsewhere(tmp_path: Path) -> Path:
             place = Path(str(distribution(name).locate_file(top)))
             if not (site / top).exists() and ".." not in top.parts and place.exists():
                 (site / top).symlink_to(place)
-    pip = f"{sys.executable} -m pip --python {tmp_path}/env/bin/python install -q --no-deps --no-compile"
-    installed = run(f"{pip} --no-build-isolation {source}", tmp_path)
-    assert installed.returncode == 0, installed.stderr
+    pip = f"{sys.executable} -m pip --disable-pip-version-check"
+    options = "-q --no-deps --no-index"
+    for line in (
+        f"{pip} wheel {options} --no-build-isolation -w {tmp_path} {source}",
+        f"{pip} --python {tmp_path}/env/bin/python install {options} --no-compile {tmp_path}/*.whl",
+    ):
+        done = run(line, tmp_path)
+        assert done.returncode == 0, done.stderr
     return tmp_path / "env" / "bin" / "harness"
 
 
