@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import ensurepip
 import json
+import os
 import shutil
 import subprocess
+import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +20,22 @@ import pytest
 from harness.core.errors import ImageError
 from harness.image.environment import OPERATORS, ensure_environment, environment_folder
 from harness.image.runtime_image import RUNTIME_FOLDER
-from harness.image.wheels import Wheelhouse
+from harness.image.wheels import Wheelhouse, find_wheelhouse, requirements_key
+from harness.videos.synthetic import ClipSpec, write_clip
 
 pytestmark = pytest.mark.slow
+
+MakePackage = Callable[..., Path]
+HARNESS = Path(sys.executable).with_name("harness")
+CHALLENGE = """
+schema = 1
+name = "tiny"
+[sets.public]
+videos = "."
+labels = "labels.csv"
+recipe = "original"
+seed = 1
+"""
 
 
 def wheelhouse(folder: Path) -> Wheelhouse:
@@ -71,3 +87,37 @@ def test_another_python_than_the_image_s_is_refused_with_the_way_out(
         ensure_environment(
             wheelhouse(tmp_path / "wheels"), cache=tmp_path, runtime=RUNTIME_FOLDER, say=lambda _: None
         )
+
+
+def test_predict_and_run_without_a_container_use_it(tmp_path: Path, make_package: MakePackage) -> None:
+    """Found by this release's pins: a package may import what the image has and this machine has not."""
+    cache = tmp_path / "blackbox-video-harness"
+    folder = cache / "wheelhouse" / f"cpu-{requirements_key(RUNTIME_FOLDER, 'cpu')}"
+    wheelhouse(folder)
+    (folder / "packages" / "torch-2.13.0+cpu-py3-none-any.whl").touch()
+    (folder / "manifest.json").write_text("{}\n")
+    found = find_wheelhouse(RUNTIME_FOLDER, variant="cpu", cache=cache)
+    assert found is not None
+    (folder / "packages" / "torch-2.13.0+cpu-py3-none-any.whl").unlink()  # an empty one cannot be installed
+    python = ensure_environment(found, cache=cache, runtime=RUNTIME_FOLDER, say=lambda _: None)
+    (folder / "packages" / "torch-2.13.0+cpu-py3-none-any.whl").touch()
+    package = make_package("import brought\nreturn brought.ANSWER")
+    for name in ("0", "1"):
+        write_clip(tmp_path / f"{name}.mp4", ClipSpec(frames=3, seed=int(name)))
+    (tmp_path / "labels.csv").write_text("filename,label\n0.mp4,0\n1.mp4,1\n")
+    (tmp_path / "challenge.toml").write_text(CHALLENGE)
+    for command in (
+        ["predict", str(package), str(tmp_path / "0.mp4")],
+        ["run", str(package), "--sandbox", "process", "-c", str(tmp_path / "challenge.toml")],
+    ):
+        done = subprocess.run(
+            [str(HARNESS), *command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)},
+        )
+        assert done.returncode == 0, done.stderr
+    assert f"with the image's packages: {python}" in done.stderr
+    assert "2 of 2 answered" in done.stdout
