@@ -88,8 +88,8 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         r"^no table in ",
-        "The command ended without the file that `{output}` names: write `filename,label` there, and a row for "
-        "each video.",
+        "The command ended without the file that `{output}` names: write `filename,label` there, and a row "
+        "for each video.",
     ),
     (r"SystemExit", "`exit()` ends the package: return an answer, or raise an exception."),
     (
