@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from harness.package.new import new_package
@@ -45,7 +46,7 @@ def main() -> int:
         commands = {"check": [], "static": ["--static"], "quick": ["--quick"]}
         for number in range(rounds):
             for name, options in commands.items():
-                seconds[name].append(timed(lambda options=options: once(package, options), package, number))
+                seconds[name].append(timed(partial(once, package, options), package, number))
         seconds["watch"] = watched(package, rounds)
     baseline = statistics.median(seconds["check"])
     report = {
@@ -65,7 +66,7 @@ def main() -> int:
         },
     }
     sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    return 0 if all(way["met"] for way in report["ways"].values()) else 1  # type: ignore[attr-defined]
+    return 0 if all(way["met"] for way in report["ways"].values()) else 1
 
 
 def timed(check: Callable[[], None], package: Path, number: int) -> float:
