@@ -43,7 +43,7 @@ def main() -> int:
         package = Path(folder) / "mine"
         new_package(package, style="stream")
         seconds: dict[str, list[float]] = {"check": [], "static": [], "quick": []}
-        commands = {"check": [], "static": ["--static"], "quick": ["--quick"]}
+        commands: dict[str, list[str]] = {"check": [], "static": ["--static"], "quick": ["--quick"]}
         for number in range(rounds):
             for name, options in commands.items():
                 seconds[name].append(timed(partial(once, package, options), package, number))

@@ -94,7 +94,6 @@ SETTINGS = {
     "dumb": Setting({"TERM": "dumb", "LC_ALL": "C.UTF-8"}),
     "c-locale": Setting(C_LOCALE),
     "pipe": Setting({"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}, terminal=False),
-    "c-locale-log-file": Setting(C_LOCALE, terminal=False),
 }
 
 
