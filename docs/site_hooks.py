@@ -6,22 +6,29 @@ what the code does not do. Pages such as `SECURITY.md` stay where people look fo
 
 from __future__ import annotations
 
+import html
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import typer
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 from harness.cli.app import app
 from harness.cli.documents import DOCUMENTS, document_type, schema_name
-from harness.core.types import Verdict
+from harness.core.types import OutcomeKind, Verdict
 from harness.package.findings import RULES
-from harness.report.words import VERDICT_WORDS
+from harness.report.words import OUTCOME_WORDS, VERDICT_WORDS
+from harness.results.remedies import BY_WORDS
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+from all_errors import errors_with_remedies  # noqa: E402  (mkdocs loads this file alone)
+
 # Shown in the site, kept elsewhere.
 BORROWED = {
     "SECURITY.md": ROOT / "SECURITY.md",
@@ -29,6 +36,9 @@ BORROWED = {
     "CONTRIBUTING.md": ROOT / "CONTRIBUTING.md",
     "MODEL_CARD.md": ROOT / "submission" / "MODEL_CARD.md",
 }
+_FETCHED = re.compile(
+    r"""<(?:script|img|iframe|link(?= [^>]*stylesheet))[^>]*(?:src|href)=["'](https?:[^"']+)"""
+)
 COMMANDS_PAGE = "commands.md"
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -47,6 +57,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         ("findings", findings_table),
         ("verdict-words", verdicts_table),
         ("documents", documents_table),
+        ("outcomes", outcomes_table),
+        ("remedies", remedies_table),
+        ("errors", errors_table),
     ):
         place = f"<!-- table: {mark} -->"
         if place in markdown:
@@ -69,6 +82,17 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     return _LINK.sub(repoint, markdown)
 
 
+def on_post_build(config: Any) -> None:
+    """Refuse a site that would ask anything of another machine: it opens offline, and tells nobody who reads.
+
+    Raises:
+        PluginError: names the page and what it would fetch.
+    """
+    for page in sorted(Path(config.site_dir).rglob("*.html")):
+        for fetched in _FETCHED.findall(page.read_text(encoding="utf-8")):
+            raise PluginError(f"{page.name} fetches {fetched}")
+
+
 def findings_table() -> str:
     """Return what `harness check` can find, as a Markdown table."""
     rows = [
@@ -84,13 +108,30 @@ def verdicts_table() -> str:
     return "\n".join(["| verdict | what it means |", "|---|---|", *rows])
 
 
+def outcomes_table() -> str:
+    """Return what can happen to one video, as a Markdown table."""
+    rows = [f"| `{kind}` | {OUTCOME_WORDS[kind]} |" for kind in OutcomeKind]
+    return "\n".join(["| outcome | what it means |", "|---|---|", *rows])
+
+
+def remedies_table() -> str:
+    """Return what is advised for what a package's own error says, as a Markdown table."""
+    rows = [f"| {_cell(pattern, code=True)} | {_cell(remedy)} |" for pattern, remedy in BY_WORDS]
+    return "\n".join(["| its words match | remedy |", "|---|---|", *rows])
+
+
+def errors_table() -> str:
+    """Return every error of the harness with its remedy, read from the code, as a Markdown table."""
+    rows = sorted({f"| {_cell(found.message)} | {_cell(found.remedy)} |" for found in errors_with_remedies()})
+    return "\n".join(["| what it says | remedy |", "|---|---|", *rows])
+
+
 def documents_table() -> str:
     """Return what each command prints as JSON, as a Markdown table."""
-    rows = [
-        f"| `harness {command} --json` | {(document_type(command).__doc__ or '').splitlines()[0]} "
-        f"| `docs/schemas/{schema_name(command)}` |"
-        for command in DOCUMENTS
-    ]
+    rows = []
+    for command in DOCUMENTS:
+        first = (document_type(command).__doc__ or "").splitlines()[0]
+        rows.append(f"| `{command}` | {first} | `{schema_name(command)}` |")
     return "\n".join(["| command | what it has | schema |", "|---|---|---|", *rows])
 
 
@@ -114,9 +155,10 @@ def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def _described(name: str, command: Any) -> list[str]:
     context = click.Context(command, info_name=name)
-    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    pieces = " ".join(command.collect_usage_pieces(context))
+    usage = f"{name} " + re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), pieces)
     text = (command.help or command.short_help or "").replace("\b", "").strip()
-    parts = [f"## `{name}`", "", text, "", "```console", usage, "```", ""]
+    parts = [f"## `{name}`", "", text, "", "```text", usage, "```", ""]
     rows = [
         f"| {_cell(record[0], code=True)} | {_cell(record[1])} |"
         for parameter in command.get_params(context)
@@ -126,5 +168,5 @@ def _described(name: str, command: Any) -> list[str]:
 
 
 def _cell(text: str, *, code: bool = False) -> str:
-    plain = " ".join(click.unstyle(text).split()).replace("|", "\\|")
-    return f"`{plain}`" if code else plain.replace("<", "&lt;").replace("[", "\\[")
+    plain = html.escape(" ".join(click.unstyle(text).split()), quote=False).replace("|", "&#124;")
+    return f"<code>{plain}</code>" if code else plain.replace("[", "\\[")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.files import cache_folder
 from harness.core.types import ImageFacts
 from harness.gateway.staging import reap_stages
 from harness.sandbox import Backend, Wanted, back_end
@@ -61,6 +63,9 @@ def made_ready(
         found = ensure_image(client, variant=None, say=say)
         return ImageFacts(label=found.tag, digest=found.reference, variant=found.variant)
 
+    if name == SandboxKind.PROCESS and python is None and (made := made_environment()) is not None:
+        python = str(made)
+        say(f"with the image's packages: {python}")
     return back_end(name).make(
         Wanted(
             say=say,
@@ -73,6 +78,20 @@ def made_ready(
             python=python,
         )
     )
+
+
+def made_environment() -> Path | None:
+    """Return the interpreter that `harness environment` made; None if it was not requested."""
+    from harness.image.environment import environment_folder, python_of  # noqa: PLC0415  (as above)
+    from harness.image.runtime_image import RUNTIME_FOLDER  # noqa: PLC0415
+    from harness.image.wheels import find_wheelhouse  # noqa: PLC0415
+
+    cache = cache_folder()
+    wheels = find_wheelhouse(RUNTIME_FOLDER, variant="cpu", cache=cache)
+    if wheels is None:
+        return None
+    python = python_of(environment_folder(cache, wheels))
+    return python if python.exists() else None
 
 
 def docker_backend(

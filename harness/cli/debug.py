@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from harness.cli.back_ends import docker_backend
+from harness.cli.back_ends import docker_backend, made_environment
 from harness.cli.documents import Document, print_document
 from harness.cli.exit_codes import NOT_WELL, OK
 from harness.cli.options import (
@@ -34,9 +34,9 @@ from harness.core.errors import ConfigError, PackageError
 from harness.core.types import Mode, Outcome, OutcomeKind
 from harness.gateway.run_package import run_package
 from harness.gateway.set_run import SetRun
-from harness.image.environment import ensure_environment, environment_folder, python_of
+from harness.image.environment import ensure_environment
 from harness.image.runtime_image import RUNTIME_FOLDER
-from harness.image.wheels import ensure_wheelhouse, find_wheelhouse
+from harness.image.wheels import ensure_wheelhouse
 from harness.package.manifest import MANIFEST_NAME, parse_manifest
 from harness.package.opened import open_package, remove_package
 from harness.results.failures import exception_of
@@ -121,16 +121,6 @@ def environment(*, as_json: JsonOption = False) -> None:
         print_document(EnvironmentDocument(python=str(made)))
         return
     _out.print(str(made), soft_wrap=True, highlight=False)
-
-
-def made_environment() -> Path | None:
-    """Return the interpreter that `harness environment` made; None if it was not requested."""
-    cache = cache_folder(None)
-    wheels = find_wheelhouse(RUNTIME_FOLDER, variant="cpu", cache=cache)
-    if wheels is None:
-        return None
-    python = python_of(environment_folder(cache, wheels))
-    return python if python.exists() else None
 
 
 def _can_debug(package: Path, *, as_json: bool) -> None:

@@ -47,7 +47,10 @@ class Concluder(threading.Thread):
         """
         fault, self._fault = self._fault, None
         if fault is not None:
-            raise InfrastructureError(f"a result could not be recorded: {fault}") from fault
+            raise InfrastructureError(
+                f"a result could not be recorded: {fault}",
+                remedy="Run the same command again: what was done is kept.",
+            ) from fault
 
     def run(self) -> None:
         """See `threading.Thread.run`."""

@@ -105,7 +105,11 @@ def accepted_of(folder: RunFolder, job: Job) -> ShardDone:
     """
     outcome = AcceptedShard.of(job)
     if outcome is None:
-        raise ResultError(f"nothing was accepted of shard {job.shard}", place=folder.path)
+        raise ResultError(
+            f"nothing was accepted of shard {job.shard}",
+            place=folder.path,
+            remedy="`harness contest requeue-run` queues it again.",
+        )
     place = folder.path / outcome.file
     try:
         data = place.read_bytes()

@@ -236,7 +236,11 @@ def _our_errors(place: str | Path) -> Iterator[None]:
     except (InfrastructureError, ConfigError):
         raise
     except FileNotFoundError as error:
-        raise InfrastructureError(f"is not there: {error}", place=place) from error
+        raise InfrastructureError(
+            f"is not there: {error}",
+            place=place,
+            remedy="Put it there again: `harness contest run` does at its start.",
+        ) from error
     except Exception as error:
         raise InfrastructureError(
             f"cannot be used: {type(error).__name__}: {error}",

@@ -48,7 +48,11 @@ class NodeCache:
             with exclusive(self.folder / ".evict", every_seconds=0.01):  # no eviction under way misses it
                 pin.write_text("\n".join(place.name for place in places), encoding="ascii")
                 if not try_lock(pin, stack):
-                    raise InfrastructureError("is locked by another", place=pin)
+                    raise InfrastructureError(
+                        "is locked by another",
+                        place=pin,
+                        remedy="Run the same command again: what was done is kept.",
+                    )
             stack.callback(pin.unlink, missing_ok=True)
             for blob, place in zip(blobs, places, strict=True):
                 self._bring(blob, place)

@@ -71,7 +71,11 @@ def read_journal(path: Path) -> tuple[Header | None, tuple[Line, ...]]:
     except FileNotFoundError:
         return None, ()
     except OSError as error:
-        raise InfrastructureError(f"cannot be read: {error.strerror}", place=path) from error
+        raise InfrastructureError(
+            f"cannot be read: {error.strerror}",
+            place=path,
+            remedy="Allow reading it, and run the same command again.",
+        ) from error
     lines = [line for line in data[: data.rfind(b"\n") + 1].splitlines() if line]  # see `Journal.append`
     if not lines:
         return None, ()

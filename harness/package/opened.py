@@ -86,7 +86,11 @@ def read_and_open(
     try:
         beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
     except OSError as error:
-        raise InfrastructureError(f"cannot be written: {error.strerror}", place=destination) from error
+        raise InfrastructureError(
+            f"cannot be written: {error.strerror}",
+            place=destination,
+            remedy="Make room on the disk, or allow writing there, and run the same command again.",
+        ) from error
     try:
         reading = read_all(looked, bytes_max=limits.package_bytes, into=beside)
         if reading.unreadable:
@@ -94,7 +98,11 @@ def read_and_open(
         _settle(beside)
         beside.rename(destination)
     except OSError as error:
-        raise InfrastructureError(f"cannot be written: {error.strerror}", place=destination) from error
+        raise InfrastructureError(
+            f"cannot be written: {error.strerror}",
+            place=destination,
+            remedy="Make room on the disk, or allow writing there, and run the same command again.",
+        ) from error
     finally:
         remove_package(beside)
     package = Package(

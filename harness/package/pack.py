@@ -62,7 +62,11 @@ def pack(source: Path, output_zip: Path, *, limits: Limits | None = None) -> Pac
         try:
             descriptor, name = tempfile.mkstemp(prefix=f".{output_zip.name}.", dir=output_zip.parent)
         except OSError as error:
-            raise InfrastructureError(f"cannot be written: {error.strerror}", place=output_zip) from error
+            raise InfrastructureError(
+                f"cannot be written: {error.strerror}",
+                place=output_zip,
+                remedy="Make room on the disk, or allow writing there, and run the same command again.",
+            ) from error
         beside = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
@@ -71,7 +75,11 @@ def pack(source: Path, output_zip: Path, *, limits: Limits | None = None) -> Pac
             beside.chmod(0o644)
             beside.replace(output_zip)
         except OSError as error:
-            raise InfrastructureError(f"cannot be written: {error.strerror}", place=output_zip) from error
+            raise InfrastructureError(
+                f"cannot be written: {error.strerror}",
+                place=output_zip,
+                remedy="Make room on the disk, or allow writing there, and run the same command again.",
+            ) from error
         finally:
             beside.unlink(missing_ok=True)
         return PackReport(

@@ -136,10 +136,16 @@ def _file_chunks(place: Path, entry: Item) -> Iterator[bytes]:
     try:
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise PackageError(f"cannot be read: {error.strerror}", place=entry.path) from error
+        raise PackageError(
+            f"cannot be read: {error.strerror}", place=entry.path, remedy="Allow reading it."
+        ) from error
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise PackageError("is no longer a plain file", place=entry.path)
+            raise PackageError(
+                "is no longer a plain file",
+                place=entry.path,
+                remedy="Leave the package alone while it is read.",
+            )
         left = entry.size_bytes
         while left:
             piece = stream.read(min(CHUNK_BYTES, left))

@@ -191,7 +191,11 @@ def restore_backup(
     kept = _listed(destination, name)
     homeless = sorted({one.area for one in kept} - set(areas))
     if homeless:
-        raise ConfigError(f"holds {', '.join(homeless)}, and nobody says where that goes", place=name)
+        raise ConfigError(
+            f"holds {', '.join(homeless)}, and nobody says where that goes",
+            place=name,
+            remedy="Name a folder for each: --runs, --packages.",
+        )
     for path in areas.values():
         if path.exists() and any(one.resolve() not in apart for one in path.iterdir()):
             raise ConfigError("is not empty", place=path, remedy="What is there is not overwritten.")
@@ -275,7 +279,9 @@ def _listed(destination: Path, name: str) -> tuple[KeptFile, ...]:
         ) from error
     if record.get("format") != FORMAT:
         raise ConfigError(
-            f"is of format {record.get('format')!r:.20}; this harness knows {FORMAT}", place=folder
+            f"is of format {record.get('format')!r:.20}; this harness knows {FORMAT}",
+            place=folder,
+            remedy="Use the release of the harness that made it.",
         )
     for file, key in _SUMS:
         if not (folder / file).is_file() or blob_of(folder / file).sha256 != record.get(key):

@@ -84,6 +84,7 @@ class ContestantView:
     repeat: RepeatView | None  # of the public set
     plots: tuple[Plot, ...]  # of the public set: times and memory
     private_valid: bool
+    practice: bool  # the challenge has no private set
     stopped_early: bool
 
 
@@ -114,6 +115,7 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
         repeat=repeat_view(one),
         plots=tuple(resource_plots(result, one, public)) if one else (),
         private_valid=private is not None and private.score.counts,
+        practice=private is None,
         stopped_early=bool(result.stopped_early),
     )
 

@@ -86,6 +86,11 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
         "--pdb` gives "
         "a real debugger.",
     ),
+    (
+        r"^no table in ",
+        "The command ended without the file that `{output}` names: write `filename,label` there, and a row "
+        "for each video.",
+    ),
     (r"SystemExit", "`exit()` ends the package: return an answer, or raise an exception."),
     (
         r"AttributeError: module 'numpy' has no attribute '(int|float|bool|object|str|long|complex)'",

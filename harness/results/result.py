@@ -165,6 +165,12 @@ class Result(_Part):
             name in self.sets and self.sets[name].score.counts for name in _counting(self.stopped_early)
         )
 
+    @property
+    def practice(self) -> bool:
+        """Whether the challenge has no private set, and the public score counts: nothing is wrong with it."""
+        public = self.sets.get(SetName.PUBLIC)
+        return SetName.PRIVATE not in self.sets and public is not None and public.score.counts
+
 
 def _counting(stopped_early: str) -> tuple[SetName, ...]:
     return (SetName.PUBLIC,) if stopped_early else (SetName.PUBLIC, SetName.PRIVATE)

@@ -122,7 +122,11 @@ def verify(result: Path, key: Key) -> SealState:
     except FileNotFoundError:
         return SealState.UNSIGNED
     except OSError as error:
-        raise ResultError(f"its seal cannot be read: {error.strerror}", place=result) from error
+        raise ResultError(
+            f"its seal cannot be read: {error.strerror}",
+            place=result,
+            remedy="Allow reading the seal beside it.",
+        ) from error
     scheme, _, digest = sealed.strip().partition(b" ")
     same = hmac.compare_digest(digest, _digest(document, key).encode())
     return SealState.OK if same and scheme == _SCHEME.encode() else SealState.ALTERED

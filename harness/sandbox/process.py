@@ -170,7 +170,10 @@ class PlainProcess:
         try:
             self._process.wait(timeout=END_SECONDS)
         except subprocess.TimeoutExpired as error:
-            raise SandboxError(f"process {self._process.pid} does not end") from error
+            raise SandboxError(
+                f"process {self._process.pid} does not end",
+                remedy="End it (`kill -9`), and run the same command again.",
+            ) from error
         if self._closed:
             return
         self._closed = True
@@ -231,5 +234,8 @@ class PlainProcess:
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
     if process.stdin is None or process.stdout is None or process.stderr is None:
-        raise SandboxError("the runner was started without pipes")
+        raise SandboxError(
+            "the runner was started without pipes",
+            remedy="Run the same command again: what was done is kept.",
+        )
     return process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno()

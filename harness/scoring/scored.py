@@ -107,7 +107,11 @@ def read_predictions_csv(path: Path) -> tuple[Outcome, ...]:
     try:
         rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ScoreInputError(f"cannot be read as CSV: {error}", place=path) from error
+        raise ScoreInputError(
+            f"cannot be read as CSV: {error}",
+            place=path,
+            remedy="Give a UTF-8 table that starts with `filename,label`.",
+        ) from error
     if not rows or [cell.strip() for cell in rows[0]] != ["filename", "label"]:
         raise ScoreInputError(
             "does not start with the line `filename,label`", place=path, remedy="Add it as the first line."

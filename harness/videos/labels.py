@@ -82,7 +82,9 @@ def read_labels(path: Path) -> Labels:
     """
     try:
         if path.stat().st_size > LABELS_BYTES_MAX:
-            raise LabelsError(f"larger than {LABELS_BYTES_MAX} bytes", place=path)
+            raise LabelsError(
+                f"larger than {LABELS_BYTES_MAX} bytes", place=path, remedy="Is that the table of labels?"
+            )
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise LabelsError(
@@ -98,7 +100,11 @@ def parse_labels(text: str, *, place: Path | str) -> Labels:
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
-        raise LabelsError(f"is not CSV: {error}", place=place) from error
+        raise LabelsError(
+            f"is not CSV: {error}",
+            place=place,
+            remedy="Write it as UTF-8 with commas; docs/organisers.md has an example.",
+        ) from error
     header = [cell.strip() for cell in rows[0]] if rows else []
     if header[:2] != ["filename", "label"] or len(set(header)) != len(header):
         raise LabelsError(
@@ -115,9 +121,11 @@ def parse_labels(text: str, *, place: Path | str) -> Labels:
         if wrong:
             errors.append(f"line {number}: {wrong}")
     if errors:
-        raise LabelsError(listed(f"{len(errors)} wrong rows", errors), place=place)
+        raise LabelsError(
+            listed(f"{len(errors)} wrong rows", errors), place=place, remedy="Correct these rows."
+        )
     if not by_id:
-        raise LabelsError("contains no label", place=place)
+        raise LabelsError("contains no label", place=place, remedy="Add a row for each video.")
     return Labels(by_id)
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import docker
 import pytest
+from terminals import on_a_terminal
 
+from harness.cli.documents.package import PredictDocument
 from harness.cli.watch import Saves
 from harness.core.types import ImageFacts, Limits, Terms
 from harness.package.check import CheckReport, ContainerProbe, check_package, shipped_modules
@@ -133,6 +135,33 @@ def test_predict_in_the_container_shows_answers_and_failures(
         )  # fmt: skip
         assert done.returncode == code, done.stderr
         assert shown in done.stdout + done.stderr
+
+
+def test_answers_of_the_container_as_json(runtime_image: str, make_package: MakePackage) -> None:
+    package = make_package("print('looking'); raise ValueError('no face')")
+    done = subprocess.run(
+        [str(HARNESS), "predict", str(package), str(VIDEOS[0]), "--container", "--json"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    document = PredictDocument.model_validate_json(done.stdout)
+    assert done.returncode == 1
+    assert not document.ok
+    assert document.answers[0].failure == "RUNTIME_ERROR ValueError: no face"
+
+
+def test_the_debugger_opens_inside_the_container(
+    runtime_image: str, make_package: MakePackage, tmp_path: Path
+) -> None:
+    """On a real terminal, with the image's releases, where the package failed."""
+    package = make_package("secret = 6 * 7\nimport torch\nraise ValueError('no face')")
+    code, shown, _ = on_a_terminal(
+        [str(HARNESS), "predict", str(package), str(VIDEOS[0]), "--container", "--pdb"],
+        environment=dict(os.environ),
+        folder=ROOT,
+        typed=b"p 'value', secret, torch.__name__\nq\n",
+    )
+    assert code == 1, shown
+    assert b"('value', 42, 'torch')" in shown
 
 
 def test_saves_are_seen_once_each(tmp_path: Path) -> None:

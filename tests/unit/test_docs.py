@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -120,3 +122,22 @@ def test_every_module_that_the_architecture_names_exists() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", text):
         assert (ROOT / "harness" / name).exists() or (ROOT / name).exists(), name
+
+
+def all_errors() -> list[Any]:
+    spec = importlib.util.spec_from_file_location("all_errors", ROOT / "docs" / "all_errors.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["all_errors"] = module  # where its dataclass looks for itself
+    spec.loader.exec_module(module)
+    return list(module.raised_errors())
+
+
+def test_every_error_that_reaches_a_person_has_a_remedy() -> None:
+    """Errors about one video of a set are listed beside its name, and its set's own error has the remedy."""
+    found = all_errors()
+    assert len(found) > 200
+    without = [f"{one.place} {one.kind}: {one.message}" for one in found if not one.remedy]
+    # The portal's client passes on the portal's own words, which have the remedy.
+    assert [one for one in without if "VideoError" not in one and "portal/client/" not in one] == []

@@ -32,7 +32,7 @@ def terminal_summary(result: Result) -> RenderableType:
         parts.append(
             Text("No isolation: for debugging only. This run never enters a leaderboard.", "bold red")
         )
-    border = "green" if result.valid else "red"
+    border = "green" if result.valid else "blue" if result.practice else "red"
     return Panel(Group(*parts), title="result", border_style=border, expand=False)
 
 

@@ -30,9 +30,14 @@ class Correction:
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be scored with."""
         if self.epsilon is not None and not 0.0 < self.epsilon < 0.5:
-            raise ConfigError(f"--epsilon {self.epsilon}: must be between 0 and 0.5")
+            raise ConfigError(
+                f"--epsilon {self.epsilon}: must be between 0 and 0.5", remedy="For example 1e-15."
+            )
         if self.failed_probability is not None and not 0.0 <= self.failed_probability <= 1.0:
-            raise ConfigError(f"--failed-probability {self.failed_probability}: must be in [0, 1]")
+            raise ConfigError(
+                f"--failed-probability {self.failed_probability}: must be in [0, 1]",
+                remedy="For example 0.5.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

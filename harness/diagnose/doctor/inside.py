@@ -120,7 +120,10 @@ def run_probe(
             process.kill()
             log = process.facts().log_tail
     if isinstance(reply, Failed) and reply.package_missing:
-        raise InfrastructureError(f"{NO_SOURCE}: the package's folder is empty in a container")
+        raise InfrastructureError(
+            f"{NO_SOURCE}: the package's folder is empty in a container",
+            remedy="Give the engine the folder for temporary files (TMPDIR), as it sees it.",
+        )
     if not isinstance(reply, Ready):
         raise InfrastructureError(
             f"the probe failed: {reply}",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.documents.package import PredictDocument
 from harness.core.challenge import load_challenge
 from harness.core.errors import ConfigError
 from harness.core.types import SetName
@@ -120,6 +121,35 @@ def test_the_debugger_opens_where_the_package_failed(make_package: MakePackage, 
     package = make_package("secret = 6 * 7\nraise ValueError('no face')")
     done = harness("predict", package, video, "--pdb", cwd=tmp_path, typed="p 'value', secret\nq\n")
     assert "('value', 42)" in done.stdout
+
+
+def test_answers_as_json_hold_nothing_that_the_package_printed(
+    make_package: MakePackage, tmp_path: Path
+) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"x")
+    for body, ok, failure in (
+        ("print('looking'); return 0.25", True, ""),
+        ("raise ValueError('no face')", False, "ValueError: no face"),
+        ("return 3.2", False, "no probability: 3.2"),
+        ("import os; os._exit(3)", False, "no answer: Python ended"),
+    ):
+        done = harness("predict", make_package(body), video, "--json", cwd=tmp_path)
+        document = PredictDocument.model_validate_json(done.stdout)
+        assert (document.ok, done.returncode) == (ok, 0 if ok else 1)
+        assert [(one.video, one.failure) for one in document.answers] == [("a.mp4", failure)]
+        assert document.answers[0].probability == (0.25 if ok else None)
+
+
+def test_the_debugger_says_where_it_cannot_be_opened(make_package: MakePackage, tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"x")
+    both = harness("predict", make_package(), video, "--pdb", "--json", cwd=tmp_path)
+    assert both.returncode == 2
+    new_package(tmp_path / "table", style="batch")
+    batch = harness("predict", tmp_path / "table", video, "--pdb", cwd=tmp_path)
+    assert batch.returncode == 2
+    assert "breakpoint()" in batch.stderr
 
 
 def test_a_challenge_from_real_and_fake_keeps_clips_of_one_name_apart(clips: Path, tmp_path: Path) -> None:

@@ -7,19 +7,15 @@ another, as `harness` does.
 from __future__ import annotations
 
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fcntl import ioctl
 from pathlib import Path
 
 import pytest
+from terminals import on_a_terminal
 
 from harness.cli.app import run_command
 from harness.contest.ledger import Ledger
@@ -98,7 +94,6 @@ SETTINGS = {
     "dumb": Setting({"TERM": "dumb", "LC_ALL": "C.UTF-8"}),
     "c-locale": Setting(C_LOCALE),
     "pipe": Setting({"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}, terminal=False),
-    "c-locale-log-file": Setting(C_LOCALE, terminal=False),
 }
 
 
@@ -157,7 +152,7 @@ def seen(request: pytest.FixtureRequest, folder: Path) -> Seen:
     environment = {**kept, "PYTHONCOERCECLOCALE": "0", **setting.environment}
     command = [sys.executable, "-c", RUN_ALL, *lines]
     if setting.terminal:
-        code, out, errors = on_a_terminal(command, environment, folder)
+        code, out, errors = on_a_terminal(command, environment=environment, folder=folder)
     else:
         done = subprocess.run(
             command, capture_output=True, cwd=folder, env=environment, stdin=subprocess.DEVNULL, check=False
@@ -179,44 +174,6 @@ def contest(place: Path) -> None:
         package = new_package(place / f"entry-{number}", style="stream")[0].parent
         command = ["contest", "submit", str(package), "--team", "fuechse", "--no-external-data", *options]
         assert run_command([*command, "--packages", str(place / "packages")]) == 0
-
-
-def on_a_terminal(
-    command: list[str], environment: Mapping[str, str], folder: Path
-) -> tuple[int, bytes, bytes]:
-    """Run a command with standard output and error on a terminal each, of 80 columns."""
-    ends = [pty.openpty() for _ in range(2)]
-    for _, theirs in ends:
-        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    with subprocess.Popen(
-        command, stdin=ends[0][1], stdout=ends[0][1], stderr=ends[1][1], env=environment, cwd=folder
-    ) as process:
-        said: list[list[bytes]] = [[], []]
-        readers = [
-            threading.Thread(target=_read, args=(ours, parts))
-            for (ours, _), parts in zip(ends, said, strict=True)
-        ]
-        for reader in readers:
-            reader.start()
-        code = process.wait()
-    for _, theirs in ends:
-        os.close(theirs)
-    for reader in readers:
-        reader.join()
-    for ours, _ in ends:
-        os.close(ours)
-    return code, b"".join(said[0]), b"".join(said[1])
-
-
-def _read(end: int, parts: list[bytes]) -> None:
-    while True:
-        try:
-            part = os.read(end, 65536)
-        except OSError:  # nobody holds the other end any more
-            return
-        if not part:
-            return
-        parts.append(part)
 
 
 def test_every_command_ends_as_it_should_and_shows_no_fault_of_ours(seen: Seen) -> None:

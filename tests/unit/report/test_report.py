@@ -235,6 +235,20 @@ def test_the_same_error_is_shown_once_with_its_count_its_limit_and_its_peak(
         assert "12.9 GB" in text
 
 
+def test_a_challenge_without_a_private_set_is_practice_and_not_a_failure(
+    run: tuple[Result, dict[SetName, SetData]],
+) -> None:
+    result, data = run
+    practice = result.model_copy(update={"sets": {SetName.PUBLIC: result.sets[SetName.PUBLIC]}, "gaps": ()})
+    public = {SetName.PUBLIC: data[SetName.PUBLIC]}
+    whole, own = organiser_page(practice, public), contestant_page(practice, public[SetName.PUBLIC])
+    assert "practice: there is no private set" in whole
+    assert "not a valid run" not in whole
+    assert "Private set" not in own
+    assert practice.practice
+    assert not practice.valid  # and it enters no leaderboard
+
+
 def test_a_run_that_was_not_scored_says_why(run: tuple[Result, dict[SetName, SetData]]) -> None:
     result, data = run
     one = result.sets[SetName.PRIVATE]

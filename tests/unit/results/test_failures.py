@@ -117,6 +117,7 @@ WORDS = [
     ("ModuleNotFoundError: No module named 'nowhere'", "wheels/"),
     ("EOFError: EOF when reading a line", "--pdb"),
     ("bdb.BdbQuit", "--pdb"),
+    ("no table in /tmp/submission.csv (exit code 0): [Errno 2] No such file", "{output}"),
     ("SystemExit: 0", "exit()"),
     ("AttributeError: module 'numpy' has no attribute 'int'", "plain Python type"),
     ("_pickle.UnpicklingError: Weights only load failed. weights_only", "state_dict"),
