@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -52,15 +52,19 @@ def create_app(config: PortalConfig, *, site: Site | None = None) -> FastAPI:
     )
     app.state.site = here
     app.state.pulses = Pulses()
-    for module in (open_routes, team_routes, upload_routes, live_routes):
-        app.include_router(module.router, prefix=ROOT)
-    for router in pages.routers():
-        app.include_router(router)
+    for prefix, router in routers():
+        app.include_router(router, prefix=prefix)
     app.add_route("/static/base.css", _base_style)
     app.mount("/static", CachedFiles(directory=STATIC), name="static")
     _add_errors(app)
     app.add_middleware(Walls, config=config)
     return app
+
+
+def routers() -> tuple[tuple[str, APIRouter], ...]:
+    """Return every router of the portal with its prefix: all that it answers but its own static files."""
+    api = (open_routes, team_routes, upload_routes, live_routes)
+    return (*((ROOT, module.router) for module in api), *(("", router) for router in pages.routers()))
 
 
 async def _base_style(request: Request) -> Response:
