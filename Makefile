@@ -9,6 +9,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
 VENV := .venv
 BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-run
 STAMP := $(VENV)/.installed
 TRAIN_STAMP := $(VENV)/.installed-train
 DOCS_STAMP := $(VENV)/.installed-docs
@@ -39,24 +40,24 @@ help: ## List every target
 	@echo
 	@echo "  SUBMISSION=$(SUBMISSION)  CHALLENGE=$(CHALLENGE)  ARGS=$(ARGS)"
 
-setup: $(STAMP) ## Make the virtual environment and install the harness into it, all releases pinned
+setup: $(RUN_STAMP) ## Make the virtual environment and install the harness into it, all releases pinned
 
-run-submission: $(STAMP) ## Score SUBMISSION (folder or zip) on CHALLENGE; ARGS passes options on
+run-submission: $(RUN_STAMP) ## Score SUBMISSION (folder or zip) on CHALLENGE; ARGS passes options on
 	@$(BIN)/harness run "$(SUBMISSION)" --challenge "$(CHALLENGE)" $(ARGS)
 
-check: $(STAMP) ## Find everything that would keep SUBMISSION from running, and try it on two videos
+check: $(RUN_STAMP) ## Find everything that would keep SUBMISSION from running, and try it on two videos
 	@$(BIN)/harness check "$(SUBMISSION)" --challenge "$(CHALLENGE)" $(ARGS)
 
-pack: $(STAMP) ## Make the zip of SUBMISSION that is handed in
+pack: $(RUN_STAMP) ## Make the zip of SUBMISSION that is handed in
 	@$(BIN)/harness pack "$(SUBMISSION)" $(ARGS)
 
-image: $(STAMP) ## Find or build the runtime image, starting a container engine where it must
+image: $(RUN_STAMP) ## Find or build the runtime image, starting a container engine where it must
 	@$(BIN)/harness image $(ARGS)
 
-doctor: $(STAMP) ## Look whether this machine is fit to run packages
+doctor: $(RUN_STAMP) ## Look whether this machine is fit to run packages
 	@$(BIN)/harness doctor $(ARGS)
 
-audit: $(STAMP) ## Ask whether anything but the picture predicts the labels of CHALLENGE
+audit: $(RUN_STAMP) ## Ask whether anything but the picture predicts the labels of CHALLENGE
 	@$(BIN)/harness audit "$(CHALLENGE)" $(ARGS)
 
 contest-demo: $(STAMP) ## Run a small made contest on two Ray nodes, one of which is killed on the way
@@ -68,7 +69,7 @@ test-engines: $(STAMP) ## Run the contract and hostile suites on Podman and gVis
 		apt-get update -qq && $(APT_INSTALL) $(ENGINE_PACKAGES) >/dev/null </dev/null,:),:)
 	@$(BIN)/python -m tests.engines $(ARGS)
 
-self-check: $(STAMP) ## Attack this machine's sandbox with the core of the hostile suite
+self-check: $(RUN_STAMP) ## Attack this machine's sandbox with the core of the hostile suite
 	@$(BIN)/harness self-check $(ARGS)
 
 test: $(TRAIN_STAMP) ## Run the whole test suite, real containers and a real browser included
@@ -105,7 +106,7 @@ docs: $(DOCS_STAMP) ## Build the documentation site into build/site; every broke
 benchmark: $(TRAIN_STAMP) ## Run every benchmark; each prints JSON with a ratio against a named baseline
 	@set -e; for script in tests/benchmarks/*.py; do echo "# $$script" >&2; PYTHONPATH=submission $(BIN)/python "$$script" $(ARGS); done
 
-baselines: $(STAMP) ## Score the baselines of examples/ and the reference entry on CHALLENGE, and draw the board
+baselines: $(RUN_STAMP) ## Score the baselines of examples/ and the reference entry on CHALLENGE, and draw the board
 	@set -e; for package in examples/constant examples/metadata submission; do \
 		$(BIN)/harness run "$$package" --challenge "$(CHALLENGE)" --runs runs/baselines; \
 		$(BIN)/harness submit "$$(ls -td runs/baselines/*/ | head -1)" --team "$$(basename $$package)"; done
@@ -127,22 +128,34 @@ clean-images: ## Remove the images that the harness has built; they are built ag
 	fi
 
 # Debian splits venv's pip (ensurepip) into a package of its own; the host's pip can do that part as well.
-$(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "$(PYTHON) is older than 3.11, or missing. Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@echo "Setting up $(VENV) (a minute or two)."
-	@rm -f $(STAMP) $(TRAIN_STAMP) $(DOCS_STAMP)
-	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
-		{ $(PYTHON) -m venv --clear --without-pip $(VENV) && \
-		  $(PYTHON) -m pip --python $(BIN)/python install -qq --disable-pip-version-check pip; } || \
-		{ echo "No virtual environment can be made. On Debian: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[dev]'
+define MAKE_VENV
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "$(PYTHON) is older than 3.11, or missing. Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+@echo "Setting up $(VENV) (a minute or two)."
+@rm -f $(RUN_STAMP) $(STAMP) $(TRAIN_STAMP) $(DOCS_STAMP)
+@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
+	{ $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	  $(PYTHON) -m pip --python $(BIN)/python install -qq --disable-pip-version-check pip; } || \
+	{ echo "No virtual environment can be made. On Debian: apt-get install python3-venv" >&2; exit 1; }
+endef
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
+
+# What runs entries needs half of what develops the harness does. Python compiles a module when it is first
+# imported: most of these never are.
+$(RUN_STAMP): pyproject.toml constraints.txt
+	$(MAKE_VENV)
+	@$(INSTALL) --no-compile -e .
 	@touch $@
 
+$(STAMP): pyproject.toml constraints.txt
+	$(MAKE_VENV)
+	@$(INSTALL) -e '.[dev]'
+	@touch $(RUN_STAMP) $@
+
 $(TRAIN_STAMP): $(STAMP)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[dev,train]'
+	@$(INSTALL) -e '.[dev,train]'
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[docs]'
+	@$(INSTALL) -e '.[docs]'
 	@touch $@

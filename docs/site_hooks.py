@@ -16,6 +16,7 @@ import typer
 from mkdocs.structure.files import File, Files
 
 from harness.cli.app import app
+from harness.cli.documents import DOCUMENTS, document_type, schema_name
 from harness.core.types import Verdict
 from harness.package.findings import RULES
 from harness.report.words import VERDICT_WORDS
@@ -42,7 +43,11 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Fill in tables, and point links at where their targets are in the site."""
-    for mark, table in (("findings", findings_table), ("verdict-words", verdicts_table)):
+    for mark, table in (
+        ("findings", findings_table),
+        ("verdict-words", verdicts_table),
+        ("documents", documents_table),
+    ):
         place = f"<!-- table: {mark} -->"
         if place in markdown:
             markdown = markdown.replace(place, table())
@@ -77,6 +82,16 @@ def verdicts_table() -> str:
     """Return every verdict with its meaning, as a Markdown table."""
     rows = [f"| `{verdict}` | {VERDICT_WORDS[verdict]} |" for verdict in Verdict]
     return "\n".join(["| verdict | what it means |", "|---|---|", *rows])
+
+
+def documents_table() -> str:
+    """Return what each command prints as JSON, as a Markdown table."""
+    rows = [
+        f"| `harness {command} --json` | {(document_type(command).__doc__ or '').splitlines()[0]} "
+        f"| `docs/schemas/{schema_name(command)}` |"
+        for command in DOCUMENTS
+    ]
+    return "\n".join(["| command | what it has | schema |", "|---|---|---|", *rows])
 
 
 def commands_page() -> str:

@@ -171,11 +171,10 @@ def _challenge(given: Place | None) -> Challenge:
 def _observer(held: ExitStack, *, progress: bool) -> Observer:
     if not progress:
         return _Silent()
-    from rich.console import Console
-
     from harness.cli.progress import ConsoleObserver
+    from harness.cli.terminal import printer
 
-    return held.enter_context(ConsoleObserver(Console(stderr=True, soft_wrap=True)))
+    return held.enter_context(ConsoleObserver(printer(errors=True)))
 
 
 class _Silent:

@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from harness import __version__
 from harness.cli.exit_codes import INTERRUPTED, NOT_WELL, OK, OUR_FAULT, USAGE
 from harness.cli.lazy import Later, lazy_group
+from harness.cli.streams import make_streams_safe
 from harness.core.errors import ConfigError, HarnessError, SubmissionError
 from harness.core.types import Verdict
 
@@ -126,6 +127,14 @@ COMMANDS = {
         target="harness.cli.portal:access_app",
         help="Say who may enter the portal: links for people, tokens for programs.",
     ),
+    "backup": Later(
+        target="harness.cli.backup:app",
+        help="Keep database, packages and run folders somewhere else, and bring them back.",
+    ),
+    "remote": Later(
+        target="harness.cli.remote:app",
+        help="Hand in to a portal, watch, choose finals and see the board, from a shell or from CI.",
+    ),
     "perturb": Later(
         target="harness.cli.perturb:app",
         help="Perturb videos: list the kinds, look at them, render a set.",
@@ -162,6 +171,7 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    make_streams_safe()
     try:
         code = app(arguments, standalone_mode=False, prog_name="harness")
     except TyperException as error:
@@ -180,10 +190,11 @@ def run_command(arguments: list[str]) -> int:
 
 
 def _complain(title: str, error: Exception, advice: str = "") -> None:
-    from rich.console import Console  # noqa: PLC0415  (what ends well and says nothing has no need of it)
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415  (what ends well and says nothing has no need of it)
 
-    console = Console(stderr=True, soft_wrap=True)
+    from harness.cli.terminal import printer  # noqa: PLC0415
+
+    console = printer(errors=True)
     text = error.format_message() if isinstance(error, TyperException) else str(error)
     console.print(Text.assemble((f"{title}:", "bold red"), f" {text}"))
     if advice:

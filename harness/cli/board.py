@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
-import sys
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from harness.cli.documents import print_document
 from harness.cli.options import (
     DEFAULT_RUNS,
     SAMPLE_CHALLENGE,
@@ -26,6 +23,7 @@ from harness.cli.options import (
     cache_folder,
 )
 from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.cli.views.board import render_board, render_plan
 from harness.contest.board.answers import BoardInput
 from harness.contest.board.set_size import POWER, components_of, pooled, sizes_for
@@ -43,8 +41,8 @@ from harness.videos.ready_set import ready_set
 
 PLANNED_PAIRS = 10  # neighbours on the board whose variance is pooled
 
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of run folders.")]
 ByOption = Annotated[SetName, typer.Option("--by", help="public or private.")]
@@ -81,7 +79,7 @@ def board(
 
     By the public set it also foretells the private ranks, without looking at private answers.
     """
-    from harness.contest.board.export import board_csv, board_json  # noqa: PLC0415  (plots are slow to load)
+    from harness.contest.board.export import board_csv, board_values  # noqa: PLC0415  (plots are slow to load)
     from harness.contest.board.page import board_page  # noqa: PLC0415
     from harness.contest.board.profiles import profiles_of  # noqa: PLC0415
     from harness.contest.board.statistics import board_of  # noqa: PLC0415
@@ -95,7 +93,9 @@ def board(
         for name, text in board_csv(found, profiles).items():
             write_text(csv_folder / name, text)
     if as_json:
-        sys.stdout.write(board_json(found, profiles))
+        from harness.cli.documents.board import BoardDocument  # noqa: PLC0415
+
+        print_document(BoardDocument.model_validate(board_values(found, profiles)))
         return
     _out.print(render_board(found))
     _out.print(f"board: {out}", soft_wrap=True, highlight=False)
@@ -147,15 +147,17 @@ def plan(
     components = pooled([components_of(losses[:, other] - losses[:, one], sampling) for one, other in pairs])
     sizes = sizes_for(components, difference=difference, power=power)
     if as_json:
-        document = {
-            "difference": difference,
-            "power": power,
-            "pairs": len(pairs),
-            "unit": sampling.unit.value,
-            "components": asdict(components),
-            "sizes": [asdict(size) for size in sizes],
-        }
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+        from harness.cli.documents.board import PlanDocument  # noqa: PLC0415
+
+        document = PlanDocument(
+            difference=difference,
+            power=power,
+            pairs=len(pairs),
+            unit=sampling.unit,
+            components=components,
+            sizes=tuple(sizes),
+        )
+        print_document(document)
     else:
         _out.print(render_plan(sizes, components, difference=difference, power=power, sampling=sampling))
 
@@ -203,7 +205,7 @@ def _read(
             entered,
             ready,
             runs,
-            told=lambda done, total: observer.counting("reading", done, total),
+            told=lambda done, total: observer.counting("reading", done, total, unit="run"),
         )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from harness.cli.exit_codes import NOT_WELL, OK
 from harness.cli.options import (
@@ -18,6 +17,7 @@ from harness.cli.options import (
     PackageArgument,
     find_challenge,
 )
+from harness.cli.terminal import printer
 from harness.cli.views.check import render_report
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
@@ -28,7 +28,8 @@ from harness.package.findings import found
 from harness.package.opened import remove_package
 from harness.package.pack import pack
 
-_out = Console()
+_out = printer()
+_err = printer(errors=True)
 
 
 def check(
@@ -82,7 +83,10 @@ def check(
         finally:
             remove_package(Path(folder) / "package")
     if as_json:
-        sys.stdout.write(report.to_json())
+        from harness.cli.documents import print_document  # noqa: PLC0415  (types take time to load)
+        from harness.cli.documents.package import CheckDocument  # noqa: PLC0415
+
+        print_document(CheckDocument.of(report, projections))
     else:
         _out.print(render_report(report, everything=everything))
         for text in projections:
@@ -103,6 +107,7 @@ def pack_command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: the folder's name with .zip.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a zip of a package; the same files give the same bytes, on any machine."""
     target = output or Path(f"{folder.resolve().name.removesuffix('.zip')}.zip")
@@ -111,12 +116,26 @@ def pack_command(
     loaded = find_challenge(challenge)
     checked = check_for(folder, loaded)
     if not checked.ok:
-        _out.print(render_report(checked))
+        (_err if as_json else _out).print(render_report(checked))
         raise typer.Exit(NOT_WELL)
     report = pack(folder, target, limits=loaded.limits)
+    if as_json:
+        from harness.cli.documents import print_document  # noqa: PLC0415
+        from harness.cli.documents.package import PackDocument  # noqa: PLC0415
+
+        print_document(
+            PackDocument(path=str(target), file_count=report.file_count, sha256=report.package_sha256)
+        )
+        return
     _out.print(f"{target}: {report.file_count} files, sha256 {report.package_sha256}", soft_wrap=True)
 
 
-def limits() -> None:
+def limits(*, as_json: JsonOption = False) -> None:
     """Print every limit, its key in challenge.toml and its default, as a Markdown table."""
+    if as_json:
+        from harness.cli.documents import print_document  # noqa: PLC0415
+        from harness.cli.documents.package import LimitsDocument  # noqa: PLC0415
+
+        print_document(LimitsDocument.of(Limits()))
+        return
     sys.stdout.write(limits_markdown(Limits()) + "\n")

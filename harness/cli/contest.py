@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from harness.cli import contest_log, contest_work
 from harness.cli.contest_asking import ask, now_, opened_ledger, tell
+from harness.cli.documents import print_document
 from harness.cli.options import (
     DEFAULT_PACKAGES,
     DEFAULT_STORE,
     SAMPLE_CHALLENGE,
     ChallengeOption,
+    JsonOption,
     StoreOption,
 )
+from harness.cli.terminal import printer
 from harness.cli.views.check import render_report
 from harness.cli.views.contest import render_state
 from harness.contest.events import ContestPhase
@@ -41,8 +43,8 @@ from harness.core.contest import ContestRules
 from harness.core.errors import ChallengeError, ConfigError
 from harness.results.run_folder import RunFolder
 
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 app = typer.Typer(
     help="Run a contest: teams, quotas, phases, finals, and the log of every decision.",
@@ -90,9 +92,15 @@ def show(
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
     team: Annotated[str | None, typer.Option(help="Only this team's entries.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the phase, the teams with what their quotas still allow, and the entries."""
     with opened_ledger(challenge, store) as (ledger, _loaded):
+        if as_json:
+            from harness.cli.documents.contest import ContestShowDocument  # noqa: PLC0415
+
+            print_document(ContestShowDocument.of(ledger.state(), now=now_(), team=team))
+            return
         for part in render_state(ledger.state(), now=now_(), team=team):
             _out.print(part)
 

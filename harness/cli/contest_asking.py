@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from harness.cli.open_store import open_store
+from harness.cli.terminal import printer
 from harness.contest.ledger import Accepted, Ledger
 from harness.contest.rules import Command, Refusal
 from harness.core.challenge import Challenge, load_challenge
 
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 
 @contextmanager

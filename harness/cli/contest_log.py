@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from harness.cli.contest_asking import opened_ledger
 from harness.cli.open_store import open_store
 from harness.cli.options import DEFAULT_STORE, SAMPLE_CHALLENGE, ChallengeOption, StoreOption
+from harness.cli.terminal import printer
 from harness.contest.ledger import rebuild as rebuild_rows
 from harness.contest.ledger import restore
 from harness.core.errors import ResultError
 from harness.results.store.chain import Record
 
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from harness.cli.contest_sources import EntriesOption, PackagesOption, waiting_in
+from harness.cli.documents import print_document
 from harness.cli.open_store import open_store
 from harness.cli.options import (
     DEFAULT_PACKAGES,
@@ -22,6 +21,7 @@ from harness.cli.options import (
     StoreOption,
     cache_folder,
 )
+from harness.cli.terminal import printer
 from harness.contest.paces import paces_of
 from harness.contest.plan import Asked, CostPlan, NodeKind, PriceTable, load_prices
 from harness.contest.plan import plan as plan_of
@@ -34,7 +34,7 @@ from harness.diagnose.calibrate.speeds import Calibration, kept, kept_reference
 from harness.results.store import jobs
 from harness.videos.labels import read_video_set
 
-_out = Console()
+_out = printer()
 
 
 def plan(
@@ -68,7 +68,9 @@ def plan(
     )
     found = plan_of(asked, table)
     if as_json:
-        sys.stdout.write(json.dumps(asdict(found), indent=2) + "\n")
+        from harness.cli.documents.contest import ContestPlanDocument  # noqa: PLC0415
+
+        print_document(ContestPlanDocument(plan=found))
     else:
         _out.print(in_words(found), markup=False, highlight=False)
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from harness.cli import contest_plan
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
 from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, boards_kept, source_of
+from harness.cli.documents import print_document
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
 from harness.cli.open_store import open_store
 from harness.cli.options import (
@@ -30,6 +29,7 @@ from harness.cli.options import (
     cache_folder,
 )
 from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.cli.views.contest_work import Lines, status_table
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
@@ -49,8 +49,8 @@ from harness.results.store.drivers import Wish
 from harness.sandbox.docker.sandbox import reap
 from harness.videos.ready_set import ReadySet, ready_set
 
-_err = Console(stderr=True, soft_wrap=True)
-_out = Console()
+_err = printer(errors=True)
+_out = printer()
 
 PriceOption = Annotated[
     float,
@@ -195,9 +195,11 @@ def status(
     with _opened_ledger(challenge, store) as ledger:
         row, progress = ledger.driver(), progress_of(ledger.listed(), places=1)
     if as_json:
-        sys.stdout.write(json.dumps(status_table(progress, row, price_per_hour)[1], indent=2) + "\n")
+        from harness.cli.documents.contest import ContestStatusDocument  # noqa: PLC0415
+
+        print_document(ContestStatusDocument.of(progress, row, price_per_hour))
     else:
-        _out.print(status_table(progress, row, price_per_hour)[0])
+        _out.print(status_table(progress, row, price_per_hour))
 
 
 def cancel_run(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.documents import print_document
 from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.contest.regrade.corrections import Correction, frame_of
 from harness.contest.regrade.doubts import doubts_csv, doubts_of, good_answers
 from harness.contest.regrade.doubts_page import DoubtedSet, doubts_page, witnesses
@@ -18,7 +19,7 @@ from harness.core.files import write_text
 from harness.videos.ready_set import ready_set
 
 ROWS_SHOWN = 20
-_out = Console()
+_out = printer()
 
 
 def audit_labels(
@@ -29,12 +30,8 @@ def audit_labels(
     output: Path,
     best: int,
     observer: ConsoleObserver,
-) -> bool:
-    """Look through every set, print the surest doubts, and write the page and a CSV beside it.
-
-    Returns:
-        Whether there is no doubt.
-    """
+) -> list[DoubtedSet]:
+    """Look through every set, and write the page and a CSV beside it."""
     sets = []
     for name in challenge.sets:
         observer.step(f"Finding the {name} set")
@@ -55,15 +52,34 @@ def audit_labels(
                 videos={video.video_id: video.path for video in ready.videos},
             )
         )
-    table = output.with_suffix(".csv")
+    table = _beside(output)
     write_text(output, doubts_page(challenge.name, sets, csv_name=table.name))
     write_text(table, doubts_csv([doubt for one in sets for doubt in one.doubts]))
+    return sets
+
+
+def show_labels(sets: list[DoubtedSet], *, output: Path, as_json: bool) -> None:
+    """Print the surest doubts, or all of them as JSON."""
+    table = _beside(output)
+    if as_json:
+        from harness.cli.documents.videos import DoubtsRow, LabelsDocument  # noqa: PLC0415
+
+        rows = tuple(
+            DoubtsRow(set_name=one.frame.name, witnesses=one.answers.entries, doubts=one.doubts)
+            for one in sets
+        )
+        clean = not any(one.doubts for one in sets)
+        print_document(LabelsDocument(clean=clean, page=str(output), table=str(table), sets=rows))
+        return
     for one in sets:
         _out.print(_table(one) if one.doubts else Text(_title(one)), soft_wrap=not one.doubts)
     sure = not any(one.doubts for one in sets)
     tail = "" if sure else f" shows each with a frame; {table} has the labels turned round"
     _out.print(f"{output}{tail}", soft_wrap=True, highlight=False)
-    return sure
+
+
+def _beside(page: Path) -> Path:
+    return page.with_suffix(".csv")
 
 
 def _title(found: DoubtedSet) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from harness.cli.back_ends import docker_backend
+from harness.cli.documents import print_document
 from harness.cli.options import CacheOption, JsonOption, cache_folder
 from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.cli.views.calibrate import render_speeds
 from harness.cli.views.doctor import render_checkup
 from harness.core.challenge import load_challenge
@@ -23,6 +23,7 @@ from harness.core.errors import ConfigError
 from harness.core.files import write_text
 from harness.core.types import Limits
 from harness.diagnose.calibrate.measure import calibrate
+from harness.diagnose.calibrate.project import ratios
 from harness.diagnose.calibrate.speeds import (
     keep,
     kept_reference,
@@ -38,8 +39,8 @@ from harness.image.container_engine import connect
 from harness.results.seal import KEY_VARIABLE, SealState, key_from_environment, mismatches, read_key, verify
 from harness.run.conclude import host_facts
 
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 
 def doctor(
@@ -65,7 +66,9 @@ def doctor(
             patient, host=HOST_CHECKS, engine=(*ENGINE_CHECKS, probe_container), say=observer.step
         )
     if as_json:
-        sys.stdout.write(checkup.to_json())
+        from harness.cli.documents.machine import DoctorDocument  # noqa: PLC0415  (types take time to load)
+
+        print_document(DoctorDocument(ok=checkup.ok, diagnoses=checkup.diagnoses))
     else:
         _out.print(render_checkup(checkup))
     raise typer.Exit(0 if checkup.ok else 1)
@@ -90,6 +93,7 @@ def calibrate_command(
     ] = None,
     name: Annotated[str, typer.Option(help="With --publish: what the machine is called.")] = "organiser",
     cache: CacheOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure this machine, so that `check` and `run` can say what the organiser's would need."""
     folder = cache_folder(cache)
@@ -110,6 +114,18 @@ def calibrate_command(
         write_text(reference_at(folder), reference.read_text(encoding="utf-8"))
     if publish is not None:
         write_text(publish, reference_toml(found, name=name))
+    if as_json:
+        from harness.cli.documents.machine import CalibrateDocument  # noqa: PLC0415
+
+        document = CalibrateDocument(
+            here=found,
+            reference=published,
+            ratios=ratios(found, published),
+            published=None if publish is None else str(publish),
+        )
+        print_document(document)
+        return
+    if publish is not None:
         _out.print(f"published: {publish}", soft_wrap=True, markup=False)
     _out.print(render_speeds(found, published))
 
@@ -126,6 +142,7 @@ def verify_command(
     package: Annotated[
         str | None, typer.Option("--package", help="The sha256 of the package it should be of.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Tell whether a result is as the organiser sealed it: exit code 0 only if it is."""
     found = read_key(key) if key else key_from_environment(os.environ)
@@ -138,10 +155,16 @@ def verify_command(
         challenge_sha256=None if challenge is None else load_challenge(challenge).sha256,
         package_sha256=package,
     )
+    ok = state is SealState.OK and not wrong
+    if as_json:
+        from harness.cli.documents.results import VerifyDocument  # noqa: PLC0415
+
+        print_document(VerifyDocument(ok=ok, path=str(path), state=state, mismatches=tuple(wrong)))
+        raise typer.Exit(0 if ok else 1)
     _out.print(f"{path}: {_STATES[state]}", soft_wrap=True, markup=False, highlight=False)
     for one in wrong:
         _out.print(Text(f"{path}: {one}"), soft_wrap=True)
-    raise typer.Exit(0 if state is SealState.OK and not wrong else 1)
+    raise typer.Exit(0 if ok else 1)
 
 
 _STATES = {

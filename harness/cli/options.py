@@ -48,7 +48,7 @@ StoreOption = Annotated[
         help="The index: sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON; docs/json.md has the schema.")]
 
 
 def find_challenge(given: Path) -> Challenge:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.label_doubts import audit_labels
+from harness.cli.documents import print_document
+from harness.cli.label_doubts import audit_labels, show_labels
 from harness.cli.open_store import open_store
 from harness.cli.options import (
     DEFAULT_RUNS,
@@ -26,6 +25,7 @@ from harness.cli.options import (
     cache_folder,
 )
 from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.cli.views.audit import render_audit
 from harness.cli.views.scores import score_summary
 from harness.core.challenge import load_challenge
@@ -42,8 +42,8 @@ from harness.videos.labels import read_labels
 from harness.videos.prepared_set import PreparedSet
 from harness.videos.ready_set import ready_set
 
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 RunsArgument = Annotated[Path, typer.Argument(help="The folder of run folders.")]
 
@@ -53,9 +53,15 @@ def score(
     labels: Annotated[Path, typer.Option("--labels", help="CSV with filename,label; label is 0 or 1.")],
     *,
     epsilon: Annotated[float, typer.Option(help="Log loss clips to [ε, 1-ε].")] = 1e-15,
+    as_json: JsonOption = False,
 ) -> None:
     """Score a table of predictions against labels; missing, extra and repeated rows are refused."""
     found = score_predictions(read_predictions_csv(predictions), read_labels(labels), epsilon=epsilon)
+    if as_json:
+        from harness.cli.documents.results import ScoreDocument  # noqa: PLC0415  (types take time to load)
+
+        print_document(ScoreDocument(score=found))
+        return
     _out.print(score_summary(found))
 
 
@@ -80,10 +86,11 @@ def audit(
     loaded = load_challenge(challenge)
     with ConsoleObserver(_err) as observer:
         if labels:
-            clean = audit_labels(
+            doubted = audit_labels(
                 loaded, runs=runs, cache=cache_folder(cache), output=output, best=best, observer=observer
             )
-            raise typer.Exit(0 if clean else 1)
+            show_labels(doubted, output=output, as_json=as_json)
+            raise typer.Exit(1 if any(one.doubts for one in doubted) else 0)
         prepared: dict[SetName, PreparedSet] = {}
         for name in () if sources else loaded.sets:
             observer.step(f"Preparing the {name} set")
@@ -104,7 +111,9 @@ def audit(
 
         report = audit_challenge(loaded, prepared=prepared or None, progress=reading)
     if as_json:
-        sys.stdout.write(json.dumps(report.to_json(), indent=2) + "\n")
+        from harness.cli.documents.videos import AuditDocument  # noqa: PLC0415
+
+        print_document(AuditDocument.of(report))
     else:
         _out.print(render_audit(report))
     raise typer.Exit(0 if report.clean else 1)
@@ -132,6 +141,7 @@ def leaderboard(
     by: Annotated[SetName, typer.Option(help="public or private.")] = SetName.PUBLIC,
     choice: Annotated[Choice, typer.Option(help="Which entry represents a team.")] = Choice.BEST,
     store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
 ) -> None:
     """Rank the teams that submitted to a challenge, by rounded log loss."""
     loaded = load_challenge(challenge)
@@ -142,13 +152,24 @@ def leaderboard(
         )
     finally:
         index.close()
+    if as_json:
+        from harness.cli.documents.results import LeaderboardDocument  # noqa: PLC0415
+
+        decimals = loaded.scoring.public_decimals
+        document = LeaderboardDocument(
+            challenge=loaded.name, by=by, choice=choice, decimals=decimals, rows=rows
+        )
+        print_document(document)
+        return
     if not rows:
         _out.print(f"nobody has submitted to {loaded.name} yet: `harness submit RUN --team NAME`")
         return
     _out.print(_ranking(rows, f"{loaded.name}, {by} log loss", loaded.scoring.public_decimals))
 
 
-def rebuild(runs: RunsArgument = DEFAULT_RUNS, *, store: StoreOption = DEFAULT_STORE) -> None:
+def rebuild(
+    runs: RunsArgument = DEFAULT_RUNS, *, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
+) -> None:
     """Rebuild the index from the run folders, which are the truth."""
     index = open_store(store)
     try:
@@ -157,13 +178,23 @@ def rebuild(runs: RunsArgument = DEFAULT_RUNS, *, store: StoreOption = DEFAULT_S
         index.close()
     for problem in found.problems:
         _err.print(Text(f"warning: {problem}", "yellow"))
-    _out.print(f"{found.runs} runs, {found.entries} of them entries")
+    if as_json:
+        from harness.cli.documents.results import RebuildDocument  # noqa: PLC0415
+
+        print_document(RebuildDocument(runs=found.runs, entries=found.entries, problems=found.problems))
+    else:
+        _out.print(f"{found.runs} runs, {found.entries} of them entries")
     raise typer.Exit(1 if found.problems else 0)
 
 
-def reap() -> None:
+def reap(*, as_json: JsonOption = False) -> None:
     """Remove the containers and staged videos that dead harnesses of this machine left; only those."""
     containers, folders = reap_containers(connect()), reap_stages()
+    if as_json:
+        from harness.cli.documents.machine import ReapDocument  # noqa: PLC0415
+
+        print_document(ReapDocument(containers=tuple(containers), folders=tuple(map(str, folders))))
+        return
     for name in (*containers, *map(str, folders)):
         _out.print(f"removed {name}", soft_wrap=True)
     _out.print(f"{len(containers)} containers and {len(folders)} folders removed")
@@ -172,7 +203,8 @@ def reap() -> None:
 def _ranking(rows: tuple[LeaderboardRow, ...], title: str, decimals: int) -> Table:
     table = Table(title=title, title_justify="left")
     for heading in ("", "team", "log loss", "entry", "entries", "run"):
-        table.add_column(heading, justify="right" if heading in {"", "log loss", "entries"} else "left")
+        justify: JustifyMethod = "right" if heading in {"", "log loss", "entries"} else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading == "run", overflow="fold")
     for row in rows:
         table.add_row(
             str(row.rank),

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import csv
+import sys
+from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import cv2
 import typer
-from rich.console import Console
 from rich.table import Table
-from tqdm import tqdm
+from rich.text import Text
 
+from harness.cli.documents import print_document
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine
+from harness.cli.options import JsonOption
+from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.core.errors import LabelsError, VideoError
-from harness.core.limits import bytes_in_words
 from harness.videos.perturb.preview import contact_sheet
 from harness.videos.perturb.recipes import actual_shares, expected_shares, load_recipe
 from harness.videos.perturb.registry import catalogue, find
 from harness.videos.perturb.table import markdown_table, strengths
-from harness.videos.prepare import PrepareProgress, SourceVideo, prepare_set
+from harness.videos.prepare import SourceVideo, prepare_set
+from harness.videos.prepared_set import PreparedSet
 
 UNREADABLE_EXIT = 1
+_out = printer()
+_err = printer(errors=True)
 VIDEO_SUFFIXES = {
     ".mp4",
     ".mov",
@@ -45,21 +53,26 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_kinds() -> None:
+def list_kinds(*, as_json: JsonOption = False) -> None:
     """List every kind with what it does and its strengths at severity 1 to 5."""
+    if as_json:
+        from harness.cli.documents.videos import KindsDocument  # noqa: PLC0415  (types take time to load)
+
+        print_document(KindsDocument.of_catalogue())
+        return
     table = Table(title=f"{len(catalogue())} perturbations (● in the DeepFake Detection Challenge)")
     for heading in ("kind", "family", "severity 1-5", "unit", "what it does"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "kind")
     for kind in catalogue().values():
         mark = " ●" if kind.in_contest else ""
         table.add_row(f"{kind.name}{mark}", kind.family, strengths(kind), kind.unit, kind.imitates)
-    Console().print(table)
+    _out.print(table)
 
 
 @app.command()
 def table() -> None:
     """Print the Markdown table of all kinds, as it stands in docs/perturbations.md."""
-    typer.echo(markdown_table(), nl=False)
+    sys.stdout.write(markdown_table())
 
 
 @app.command()
@@ -79,8 +92,8 @@ def preview(
     names = [name.strip() for name in kinds.split(",") if name.strip()] or list(catalogue())
     for name in names:
         find(name)
-    bar: tqdm[NoReturn] = tqdm(total=len(names), unit="kind")
-    with bar:
+    with ConsoleObserver(_err) as observer:
+        done = count(1)
         sheet = contact_sheet(
             video,
             names,
@@ -88,13 +101,15 @@ def preview(
             columns=columns,
             zoom=zoom,
             set_seed=seed,
-            progress=lambda kind: _tick(bar, kind),
+            progress=lambda kind: observer.counting(
+                "drawn", next(done), len(names), unit="kind", beside=kind
+            ),
         )
     if not cv2.imwrite(str(output), sheet):
         raise VideoError(
             "the contact sheet cannot be written", place=output, remedy="give a .png or .jpg path"
         )
-    typer.echo(f"{len(names)} kinds: {output}")
+    _out.print(f"{len(names)} kinds: {output}", soft_wrap=True, markup=False, highlight=False)
 
 
 @app.command()
@@ -113,6 +128,7 @@ def render(
     ] = None,
     engine: EngineOption = EngineKind.LOCAL,
     address: AddressOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Render every video of a folder by a recipe. Resumable: call it again and it goes on.
 
@@ -121,45 +137,45 @@ def render(
     law = load_recipe(recipe)
     sources = _sources(videos, labels)
     shares = expected_shares(law)
-    bar: tqdm[NoReturn] = tqdm(total=len(sources) * max(1, len(law.cells)), unit="video")
-    with bar, opened_engine(engine, address=address, workers=workers) as opened:
+    with (
+        ConsoleObserver(_err) as observer,
+        opened_engine(engine, address=address, workers=workers) as opened,
+    ):
         prepared = prepare_set(
             sources=sources,
             recipe=law,
             set_seed=seed,
             destination=destination,
             engine=opened,
-            progress=lambda state: _show(bar, state),
-            waiting=bar.write,
+            progress=lambda state: observer.preparing(law.name, state),
+            waiting=observer.say,
         )
     actual = actual_shares([video.perturbations for video in prepared.videos])
-    report = Table(title=f"{law.name}: share of {len(prepared.videos)} videos")
-    for heading in ("kind", "expected", "actual"):
-        report.add_column(heading, justify="left" if heading == "kind" else "right")
-    for name, share in shares.items():
-        report.add_row(name, f"{share:.1%}", f"{actual.get(name, 0):.1%}")
-    Console().print(report)
-    typer.echo(
-        f"{len(prepared.videos)} videos, {prepared.reused} of them already done: {prepared.manifest_path}"
-    )
+    if as_json:
+        from harness.cli.documents.videos import RenderDocument  # noqa: PLC0415
+
+        print_document(RenderDocument.of(law.name, prepared, expected=shares, actual=actual))
+    else:
+        _out.print(_shares(law.name, prepared, expected=shares, actual=actual))
+        said = (
+            f"{len(prepared.videos)} videos, {prepared.reused} of them already done: {prepared.manifest_path}"
+        )
+        _out.print(said, soft_wrap=True, markup=False, highlight=False)
     for source_id, reason in prepared.unreadable:
-        typer.echo(f"unreadable: {source_id}: {reason}", err=True)
+        _err.print(Text(f"unreadable: {source_id}: {reason}"))
     if prepared.unreadable:
         raise typer.Exit(UNREADABLE_EXIT)
 
 
-def _tick(bar: tqdm[NoReturn], kind: str) -> None:
-    bar.set_postfix_str(kind, refresh=False)
-    bar.update()
-
-
-def _show(bar: tqdm[NoReturn], state: PrepareProgress) -> None:
-    bar.set_postfix_str(
-        f"{state.frames / max(state.wall_seconds, 1e-9):.0f} frames/s, "
-        f"{bytes_in_words(state.bytes_read)} in, {bytes_in_words(state.bytes_written)} out",
-        refresh=False,
-    )
-    bar.update()
+def _shares(
+    recipe: str, prepared: PreparedSet, *, expected: Mapping[str, float], actual: Mapping[str, float]
+) -> Table:
+    report = Table(title=f"{recipe}: share of {len(prepared.videos)} videos")
+    for heading in ("kind", "expected", "actual"):
+        report.add_column(heading, justify="left" if heading == "kind" else "right")
+    for name, share in expected.items():
+        report.add_row(name, f"{share:.1%}", f"{actual.get(name, 0):.1%}")
+    return report
 
 
 def _sources(folder: Path, labels: Path | None) -> list[SourceVideo]:

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from harness.cli.contest_sources import PackagesOption
 from harness.cli.options import (
@@ -21,6 +20,7 @@ from harness.cli.options import (
     ChallengeOption,
     StoreOption,
 )
+from harness.cli.terminal import printer
 from harness.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ DEFAULT_UPLOADS = Path("runs/uploads")
 DEMO = Path("runs/portal")
 WORKER_SECONDS = 20.0  # for a worker to end by itself
 
-_out = Console(soft_wrap=True)
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
+LogWords = Literal["text", "json"]
 RunsOption = Annotated[Path, typer.Option(help="The folder of run folders, as the worker has it.")]
 AddressOption = Annotated[
     str | None,
@@ -80,6 +81,9 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    log_format: Annotated[
+        LogWords, typer.Option("--log-format", help="Of the log on standard error: text, or json.")
+    ] = "text",
     demo: Annotated[
         bool, typer.Option("--demo", help="The sample challenge as a contest, two links, and a worker.")
     ] = False,
@@ -111,7 +115,7 @@ def serve(
         for words, link in make_demo(config, workers[0]):
             _out.print(f"{words}\n  {link}", markup=False, highlight=False)
     with _workers(config, workers):
-        _run(config, host, port, tuple(proxy or ()))
+        _run(config, host, port, tuple(proxy or ()), log_format)
 
 
 @access_app.command()
@@ -263,18 +267,20 @@ def _workers(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
                 process.kill()
 
 
-def _run(config: PortalConfig, host: str, port: int, proxies: tuple[str, ...]) -> None:
+def _run(config: PortalConfig, host: str, port: int, proxies: tuple[str, ...], log_format: str) -> None:
     import uvicorn  # noqa: PLC0415
 
+    from harness.cli.portal_logs import LogFormat, log_to_standard_error  # noqa: PLC0415
     from harness.portal.app import create_app  # noqa: PLC0415
 
+    log_to_standard_error(LogFormat(log_format))
     app = create_app(config)
     _err.print(f"the portal is at {config.address}", highlight=False)
     uvicorn.run(
         app,
         host=host,
         port=port,
-        log_level="warning",
+        log_config=None,  # it is set up already
         access_log=False,
         server_header=False,
         proxy_headers=bool(proxies),

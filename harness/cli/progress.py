@@ -3,34 +3,87 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from rich.console import Console
 from rich.text import Text
 from tqdm import tqdm
 
+from harness.cli.terminal import Printer
 from harness.core.limits import bytes_in_words, seconds_in_words
-from harness.core.types import SetName
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from harness.gateway.set_run import SetProgress
     from harness.videos.prepare import PrepareProgress
 
+LINE_EVERY_SECONDS: Final = 10.0  # if nothing can be redrawn
+
+
+class Bar(Protocol):
+    """What is moved as work goes on: tqdm's bar, or lines."""
+
+    @property
+    def n(self) -> float:
+        """Return how far it is."""
+
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        """Say something beside the numbers."""
+
+    def update(self, n: float | None = 1) -> object:
+        """Count."""
+
+    def refresh(self) -> object:
+        """Draw it now."""
+
+    def close(self) -> None:
+        """Leave its last state."""
+
+
+class Lines:
+    """A bar for a log, a pipe or a dumb terminal: a whole line every ten seconds, and one at the end."""
+
+    def __init__(self, title: str, total: int, unit: str, *, write: Callable[[str], None]) -> None:
+        self.n = 0
+        self._words = f"  {title}: {{done}} of {total} {unit}s"
+        self._write = write
+        self._beside = ""
+        self._said = 0
+        self._began = self._last = time.monotonic()
+
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        """Keep what the next line says."""
+        del refresh
+        self._beside = s
+
+    def update(self, n: float | None = 1) -> None:
+        """Count; say it if it is time."""
+        self.n += int(n or 0)
+        if time.monotonic() >= self._last + LINE_EVERY_SECONDS:
+            self._say()
+
+    def refresh(self) -> None:
+        """Do nothing: a line cannot be drawn again."""
+
+    def close(self) -> None:
+        """Say the last state, if it was not said."""
+        if self.n != self._said:
+            self._say()
+
+    def _say(self) -> None:
+        self._last, self._said = time.monotonic(), self.n
+        beside = f", {self._beside}" if self._beside else ""
+        seconds = seconds_in_words(self._last - self._began)
+        self._write(f"{self._words.format(done=self.n)} in {seconds}{beside}")
+
 
 class ConsoleObserver:
-    """Prints the steps of a run and keeps one bar for whatever takes long.
+    """Prints the steps of a run and keeps one bar for whatever takes long."""
 
-    Without a terminal the bars stay, but are renewed only every ten seconds, so that a log stays readable.
-    """
-
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Printer) -> None:
         self.console = console
-        self._bar: tqdm[Any] | None = None
+        self._bar: Bar | None = None
         self._title = ""
-        self._started = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +108,7 @@ class ConsoleObserver:
         self._close()
         self.console.print(Text.assemble(("warning:", "yellow"), f" {text}"))
 
-    def preparing(self, name: SetName, progress: PrepareProgress) -> None:
+    def preparing(self, name: str, progress: PrepareProgress) -> None:
         """Show how far the perturbing of one set is."""
         bar = self._show(f"preparing {name}", progress.total, "video")
         rate = progress.frames / progress.wall_seconds if progress.wall_seconds else 0.0
@@ -65,7 +118,7 @@ class ConsoleObserver:
         )
         self._move(bar, progress.done)
 
-    def running(self, name: SetName, progress: SetProgress) -> None:
+    def running(self, name: str, progress: SetProgress) -> None:
         """Show how far the package is on one set, what time it has left, and what failed."""
         bar = self._show(f"{name} set", progress.total, "video")
         score = "" if progress.log_loss is None else f"log loss so far {progress.log_loss:g}, "
@@ -76,31 +129,30 @@ class ConsoleObserver:
         )
         self._move(bar, progress.done)
 
-    def counting(self, title: str, done: int, total: int) -> None:
+    def counting(self, title: str, done: int, total: int, *, unit: str = "file", beside: str = "") -> None:
         """Show how far anything else is."""
-        self._move(self._show(title, total, "file"), done)
+        bar = self._show(title, total, unit)
+        if beside:
+            bar.set_postfix_str(beside, refresh=False)
+        self._move(bar, done)
 
-    def _move(self, bar: tqdm[Any], done: int) -> None:
+    def _move(self, bar: Bar, done: int) -> None:
         bar.update(done - bar.n)
-        if self.console.is_terminal:
-            bar.refresh()
+        bar.refresh()
 
-    def _show(self, title: str, total: int, unit: str) -> tqdm[Any]:
+    def _show(self, title: str, total: int, unit: str) -> Bar:
         if self._bar is None or self._title != title:
             self._close()
-            terminal = self.console.is_terminal
             self._title = title
-            self._bar = tqdm(
-                total=total,
-                desc=f"  {title}",
-                unit=unit,
-                file=self.console.file,
-                dynamic_ncols=terminal,
-                ncols=None if terminal else 100,
-                mininterval=0.1 if terminal else 10.0,
-                leave=True,
-            )
+            self._bar = self._bar_of(title, total, unit)
         return self._bar
+
+    def _bar_of(self, title: str, total: int, unit: str) -> Bar:
+        if not self.console.redraws:
+            return Lines(title, total, unit, write=lambda line: self.console.print(Text(line)))
+        return tqdm(
+            total=total, desc=f"  {title}", unit=unit, file=self.console.file, dynamic_ncols=True, leave=True
+        )
 
     def _close(self) -> None:
         if self._bar is not None:

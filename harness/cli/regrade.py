@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.documents import print_document
+from harness.cli.exit_codes import NOT_WELL, OK
 from harness.cli.open_store import open_store
 from harness.cli.options import (
     DEFAULT_RUNS,
@@ -22,24 +23,26 @@ from harness.cli.options import (
     SAMPLE_CHALLENGE,
     CacheOption,
     ChallengeArgument,
+    JsonOption,
     StoreOption,
     cache_folder,
 )
 from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.contest.regrade.corrections import frame_of, read_correction, unknown_dropped
 from harness.contest.regrade.ranks import Moved, ranks
 from harness.contest.regrade.register import register
 from harness.contest.regrade.regrade import RegradedRun, RegradePlan, new_regrade, regrade_runs
 from harness.contest.rules import Refusal
-from harness.core.challenge import load_challenge
+from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import ConfigError
 from harness.core.types import SetName
 from harness.results.seal import key_from_environment
 from harness.videos.ready_set import ready_set
 
 ROWS_SHOWN = 50
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 
 def regrade(
@@ -67,6 +70,7 @@ def regrade(
     ] = False,
     cache: CacheOption = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Score recorded outcomes again, under other labels or rules, without running a model."""
     if not reason.strip():
@@ -102,34 +106,61 @@ def regrade(
         total = sum((path / "result.json").is_file() for path in runs.iterdir())
         began = time.monotonic()
         found = regrade_runs(
-            runs, plan, workers=workers, progress=lambda done: observer.counting("runs", done, total)
+            runs,
+            plan,
+            workers=workers,
+            progress=lambda done: observer.counting("runs", done, total, unit="run"),
         )
         seconds = time.monotonic() - began
     moved = ranks(found.runs, by=by, decimals=loaded.scoring.public_decimals)
-    _show(moved, by, loaded.scoring.public_decimals)
+    changed = sum(one.changed for one in frames.values())
     if output is not None:
         _write_csv(moved, output)
-    _say(found, frames_changed=sum(one.changed for one in frames.values()), seconds=seconds)
-    if dry_run:
-        _out.print("nothing was changed: --dry-run")
-        return
+    if not as_json:
+        _show(moved, by, loaded.scoring.public_decimals)
+        _say(found, frames_changed=changed, seconds=seconds)
+    refused = "" if dry_run else _registered(store, loaded, runs, found, reason=reason)
+    if as_json:
+        from harness.cli.documents.results import RegradeDocument  # noqa: PLC0415
+
+        document = RegradeDocument(
+            ok=not refused,
+            regrade=found.regrade,
+            dry_run=dry_run,
+            refused=refused,
+            by=by,
+            runs=len(found.runs),
+            labels_changed=changed,
+            seconds=round(seconds, 3),
+            moved=moved,
+            left_out=found.left_out,
+        )
+        print_document(document)
+    elif refused:
+        _err.print(Text(f"the results hold, but the contest's log does not say so: {refused}", "red"))
+    else:
+        said = "nothing was changed: --dry-run" if dry_run else f"regrade {found.regrade} holds"
+        _out.print(said, soft_wrap=True, highlight=False)
+    raise typer.Exit(NOT_WELL if refused else OK)
+
+
+def _registered(store: str, challenge: Challenge, runs: Path, found: RegradedRun, *, reason: str) -> str:
+    """Let the index and the contest's log say that it holds; return why not, or nothing."""
     opened = open_store(store)
     try:
-        answer = register(opened, loaded.name, runs, found, reason=reason, now=datetime.now(UTC))
+        answer = register(opened, challenge.name, runs, found, reason=reason, now=datetime.now(UTC))
     finally:
         opened.close()
-    if isinstance(answer, Refusal):
-        _err.print(
-            Text(f"the results hold, but the contest's log does not say so: {answer.in_words()}", "red")
-        )
-        raise typer.Exit(1)
-    _out.print(f"regrade {found.regrade} holds", soft_wrap=True, highlight=False)
+    return answer.in_words() if isinstance(answer, Refusal) else ""
 
 
 def _show(moved: tuple[Moved, ...], by: SetName, decimals: int) -> None:
     table = Table(title=f"Ranks by {by} log loss", title_justify="left")
     for heading in ("now", "before", "name", "now", "before", "what moved it", "run"):
-        table.add_column(heading, justify="left" if heading in {"name", "what moved it", "run"} else "right")
+        left = heading in {"name", "what moved it", "run"}
+        table.add_column(
+            heading, justify="left" if left else "right", no_wrap=heading == "run", overflow="fold"
+        )
     for row in moved[:ROWS_SHOWN]:
         table.add_row(
             str(row.rank_after),

@@ -8,22 +8,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from harness.cli.back_ends import SandboxKind, docker_backend, made_ready
+from harness.cli.documents import Document, print_document
 from harness.cli.exit_codes import NOT_WELL, OK
 from harness.cli.options import (
     DEFAULT_RUNS,
     SAMPLE_CHALLENGE,
     CacheOption,
     ChallengeOption,
+    JsonOption,
     PackageArgument,
     cache_folder,
     find_challenge,
 )
 from harness.cli.progress import ConsoleObserver
 from harness.cli.projection import projection_of
-from harness.cli.views.failures import render_failures
+from harness.cli.terminal import printer
+from harness.cli.views.failures import failures_of, render_failures
 from harness.cli.views.scores import terminal_summary
 from harness.core.types import OutcomeKind, Verdict
 from harness.gateway.journal import read_journal
@@ -31,8 +33,8 @@ from harness.results.seal import key_from_environment
 from harness.run.evaluate import Evaluated, Evaluation, evaluate
 from harness.sandbox import Backend, back_end
 
-_err = Console(stderr=True, soft_wrap=True)
-_out = Console()
+_err = printer(errors=True)
+_out = printer()
 
 SandboxOption = Annotated[
     SandboxKind,
@@ -78,6 +80,7 @@ def run(
             "shared and a GPU in use ends the run.",
         ),
     ] = True,
+    as_json: JsonOption = False,
 ) -> None:
     """Score a package on the public and the private set of a challenge, and write its reports."""
     chosen = back_end(sandbox)
@@ -109,24 +112,50 @@ def run(
             )
 
         evaluated = evaluate(asked, backend=backend, observer=observer)
+    projection = ""
+    if chosen.LIKE_A_RUN:
+        projection = projection_of(_times(evaluated), cache=asked.cache, limits=asked.challenge.limits)
+    spoiled = any(one.verdict is not Verdict.OK for one in evaluated.result.sets.values())
+    ok = evaluated.result.valid and not spoiled
+    if as_json:
+        print_document(_document(evaluated, asked, projection, ok=ok))
+        raise typer.Exit(OK if ok else NOT_WELL)
     _show(evaluated)
     if evaluated.public is not None:
         for line in render_failures(evaluated.public, asked.challenge.limits):
             _err.print(line)
-    if chosen.LIKE_A_RUN:
-        text = projection_of(_times(evaluated), cache=asked.cache, limits=asked.challenge.limits)
-        if text:
-            _out.print(text, soft_wrap=True, markup=False, highlight=False)
-    spoiled = any(one.verdict is not Verdict.OK for one in evaluated.result.sets.values())
-    raise typer.Exit(NOT_WELL if spoiled or not evaluated.result.valid else OK)
+    if projection:
+        _out.print(projection, soft_wrap=True, markup=False, highlight=False)
+    raise typer.Exit(OK if ok else NOT_WELL)
 
 
-def image() -> None:
+def image(*, as_json: JsonOption = False) -> None:
     """Find or build the runtime image that packages run in, starting an engine if none runs."""
     with ConsoleObserver(_err) as observer:
         observer.step("Runtime image")
         facts = docker_backend(observer.say).image
+    if as_json:
+        from harness.cli.documents.machine import ImageDocument  # noqa: PLC0415
+
+        print_document(ImageDocument(label=facts.label, digest=facts.digest, variant=facts.variant))
+        return
     _out.print(f"{facts.label} {facts.digest}", soft_wrap=True)
+
+
+def _document(evaluated: Evaluated, asked: Evaluation, projection: str, *, ok: bool) -> Document:
+    from harness.cli.documents.results import RunDocument  # noqa: PLC0415  (types take time to load)
+
+    public, folder = evaluated.public, evaluated.folder
+    return RunDocument(
+        ok=ok,
+        folder=str(folder.path),
+        report=str(folder.report),
+        contestant_report=str(folder.contestant_report),
+        failures=() if public is None else failures_of(public, asked.challenge.limits),
+        log_tail="" if public is None else public.log_tail,
+        projection=projection,
+        result=evaluated.result,
+    )
 
 
 def _show(evaluated: Evaluated) -> None:

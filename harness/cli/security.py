@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.cli.back_ends import docker_backend
+from harness.cli.documents import print_document
 from harness.cli.options import JsonOption
 from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.core.errors import ConfigError
 from harness.diagnose.selfcheck.attack import Target
 from harness.diagnose.selfcheck.behaviour import Behaviour, core_behaviours
-from harness.diagnose.selfcheck.suite import Attacked, AttackProgress, run_behaviours, to_json
+from harness.diagnose.selfcheck.suite import Attacked, AttackProgress, run_behaviours
 from harness.image.container_engine import connect
 
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 
 def self_check(
@@ -41,14 +40,18 @@ def self_check(
             target = Target(backend=backend, client=client)
 
             def attacking(progress: AttackProgress) -> None:
-                observer.counting("attacks", progress.done, progress.total)
+                observer.counting("attacks", progress.done, progress.total, unit="attack")
 
             findings = list(run_behaviours(behaviours, target, progress=attacking))
         finally:
             client.close()
-        observer.counting("attacks", len(behaviours), len(behaviours))
+        observer.counting("attacks", len(behaviours), len(behaviours), unit="attack")
     if as_json:
-        sys.stdout.write(json.dumps(to_json(findings, runtime=runtime), indent=2, ensure_ascii=False) + "\n")
+        from harness.cli.documents.machine import AttackRow, SelfCheckDocument  # noqa: PLC0415
+
+        held = all(finding.held for finding in findings)
+        rows = tuple(AttackRow.of(finding) for finding in findings)
+        print_document(SelfCheckDocument(ok=held, runtime=runtime, attacks=rows))
     else:
         _out.print(_table(findings))
         broken = sum(not finding.held for finding in findings)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,24 +18,26 @@ from harness.cli.back_ends import (
     isolation_of,
     process_backend,
 )
+from harness.cli.documents import Document, print_document
 from harness.cli.exit_codes import NOT_WELL, OK
-from harness.cli.options import DEFAULT_RUNS, CacheOption, PackageArgument, cache_folder
+from harness.cli.options import DEFAULT_RUNS, CacheOption, JsonOption, PackageArgument, cache_folder
 from harness.cli.progress import ConsoleObserver
-from harness.cli.views.failures import render_failures
+from harness.cli.terminal import printer
+from harness.cli.views.failures import failures_of, render_failures
 from harness.core.challenge import load_challenge
 from harness.core.text import printable
 from harness.core.types import SetName
 from harness.package.new import STYLES, new_package
 from harness.run.evaluate import Evaluated, Evaluation, evaluate
 from harness.sandbox import Backend
-from harness.scoring.scored import scored_videos
+from harness.scoring.scored import ScoredVideo, scored_videos
 from harness.videos.new_challenge import new_challenge
 from harness.videos.ready_set import ready_set
 
 WORST_SHOWN = 10
 STYLES_HELP = "; ".join(f"{key}: {text}" for key, text in STYLES.items())
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 
 def new(
@@ -80,6 +81,7 @@ def score_folder(
     python: Annotated[str | None, typer.Option(help="With --sandbox process: the interpreter.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
     cache: CacheOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Score a package on your own clips as they are: log loss, AUC, and the worst videos."""
     with ConsoleObserver(_err) as observer, ExitStack() as held:
@@ -102,9 +104,52 @@ def score_folder(
             return docker_backend(observer.say, gpus=asked.challenge.limits.gpus, held=held, wait=True)
 
         evaluated = evaluate(asked, backend=backend, observer=observer)
-        _show(evaluated, asked)
+        if as_json:
+            print_document(_document(evaluated, asked))
+        else:
+            _show(evaluated, asked)
+    raise typer.Exit(OK if _well(evaluated) else NOT_WELL)
+
+
+def _well(evaluated: Evaluated) -> bool:
     score = evaluated.result.sets[SetName.PUBLIC].score
-    raise typer.Exit(OK if score.scored and not score.failed else NOT_WELL)
+    return score.scored and not score.failed
+
+
+def _worst_first(evaluated: Evaluated, asked: Evaluation) -> list[ScoredVideo]:
+    if evaluated.public is None:
+        return []
+    ready = ready_set(SetName.PUBLIC, asked.challenge, cache=asked.cache)
+    rows = scored_videos(outcomes=evaluated.public.outcomes, videos=ready.videos, labels=ready.labels)
+    return sorted(rows, key=lambda row: -row.log_loss)
+
+
+def _document(evaluated: Evaluated, asked: Evaluation) -> Document:
+    from harness.cli.documents.results import ScoredClip, ScoreFolderDocument  # noqa: PLC0415  (slow to load)
+
+    one, public = evaluated.result.sets[SetName.PUBLIC], evaluated.public
+    clips = (
+        ScoredClip(
+            video=printable(row.source_id),
+            fake=row.label.fake,
+            failure=row.kind.value if row.failed else "",
+            probability=row.probability,
+            log_loss=row.log_loss,
+        )
+        for row in _worst_first(evaluated, asked)
+    )
+    auc = one.score.metrics.get("roc_auc")
+    return ScoreFolderDocument(
+        ok=_well(evaluated),
+        verdict=one.verdict,
+        detail=one.detail,
+        log_loss=one.score.log_loss,
+        roc_auc=None if auc is None else auc.value,
+        constant_half=one.score.anchors.constant_half,
+        clips=tuple(clips),
+        failures=() if public is None else failures_of(public, asked.challenge.limits),
+        report=str(evaluated.folder.report),
+    )
 
 
 def _show(evaluated: Evaluated, asked: Evaluation) -> None:
@@ -118,12 +163,10 @@ def _show(evaluated: Evaluated, asked: Evaluation) -> None:
     if public is None:
         _out.print(Text(one.detail))
         return
-    ready = ready_set(SetName.PUBLIC, asked.challenge, cache=asked.cache)
-    rows = scored_videos(outcomes=public.outcomes, videos=ready.videos, labels=ready.labels)
     table = Table(title="The worst videos", title_justify="left", box=None)
     for title in ("video", "truth", "answer", "log loss"):
         table.add_column(title, justify="left" if title in {"video", "truth"} else "right", overflow="fold")
-    for row in sorted(rows, key=lambda row: -row.log_loss)[:WORST_SHOWN]:
+    for row in _worst_first(evaluated, asked)[:WORST_SHOWN]:
         answer = row.kind.value if row.failed else f"{row.probability:.3f}"
         truth = "fake" if row.label.fake else "real"
         table.add_row(Text(printable(row.source_id)), truth, answer, f"{row.log_loss:.3f}")

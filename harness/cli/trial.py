@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.cli.back_ends import docker_backend
 from harness.cli.options import cache_folder
 from harness.cli.progress import ConsoleObserver
 from harness.cli.projection import projection_of
+from harness.cli.terminal import printer
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
 from harness.core.types import Limits, OutcomeKind, SetName
@@ -41,7 +40,7 @@ def trial(
     """
     count = videos or (1 if quick else TRIAL_VIDEOS)
     runs: list[SetRun] = []
-    with ConsoleObserver(Console(stderr=True, soft_wrap=True)) as observer, ExitStack() as held:
+    with ConsoleObserver(printer(errors=True)) as observer, ExitStack() as held:
         observer.step(f"Running it on {count} of the challenge's public videos")
         backend = docker_backend(observer.say, gpus=challenge.limits.gpus, held=held, wait=True)
         modules = shipped_modules() if quick else image_modules(connect(), backend.image.digest)

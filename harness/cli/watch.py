@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
-from rich.console import Console
 from rich.text import Text
 
 from harness.cli.back_ends import docker_backend
 from harness.cli.check import check_for
 from harness.cli.progress import ConsoleObserver
+from harness.cli.terminal import printer
 from harness.cli.trial import public_videos
 from harness.cli.views.check import render_report
 from harness.core.challenge import Challenge
@@ -26,8 +26,8 @@ from harness.run.standby import Desk
 from harness.run.trial import sample_videos
 
 LOOK_EVERY_SECONDS: Final = 0.1  # at the files of a watched package
-_out = Console()
-_err = Console(stderr=True, soft_wrap=True)
+_out = printer()
+_err = printer(errors=True)
 
 
 def watch_package(package: Path, challenge: Challenge, *, videos: int, everything: bool) -> None:

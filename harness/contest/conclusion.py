@@ -26,8 +26,9 @@ from harness.gateway.set_run import SetRun
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key
-from harness.results.store.jobs import Job
+from harness.results.store.jobs import Job, JobState
 from harness.run.conclude import Ran, finish
+from harness.videos.ready_set import ReadySet
 
 _DONE = TypeAdapter(ShardDone)
 _SET_RUN = TypeAdapter(SetRun)
@@ -70,10 +71,11 @@ def conclude(asked: Conclusion) -> Result:
         InfrastructureError: the disk refuses.
     """
     common, entry, folder = asked.common, asked.entry, asked.entry.folder
+    sets = _finished(asked)
     if entry.why_not:
-        runs = {ready.name: _never_ran(common, ready.name, entry.why_not) for ready in common.sets}
+        runs = {ready.name: _never_ran(common, ready.name, entry.why_not) for ready in sets}
     else:
-        runs = {name: _whole(asked, name) for name in (ready.name for ready in common.sets)}
+        runs = {ready.name: _whole(asked, ready.name) for ready in sets}
     ran = Ran(
         challenge=common.challenge,
         package=entry.facts,
@@ -82,8 +84,17 @@ def conclude(asked: Conclusion) -> Result:
         folder=folder,
         gpus=common.gpus[: common.challenge.limits.gpus],
         signing_key=asked.signing_key,
+        stopped_early=asked.stopped_early,
     )
-    return finish(ran, common.sets, runs, {}, reports=common.reports)
+    return finish(ran, sets, runs, {}, reports=common.reports)
+
+
+def _finished(asked: Conclusion) -> tuple[ReadySet, ...]:
+    """Return the sets of a run: all, but for what an early stop has left unfinished."""
+    if not asked.stopped_early:
+        return asked.common.sets
+    open_ = {job.set_name for job in asked.jobs if job.state is not JobState.DONE}
+    return tuple(ready for ready in asked.common.sets if ready.name.value not in open_)
 
 
 def accepted_of(folder: RunFolder, job: Job) -> ShardDone:

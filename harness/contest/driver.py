@@ -107,6 +107,9 @@ class Driver:
             InfrastructureError: the engine or the database stays away. What was done is kept.
         """
         self._hand.open()
+        if self._stopper.rule is not None:
+            for team, loss in self._ledger.private_scores(self._contest.common.challenge.sha256):
+                self._stopper.scored(team, loss)
         self._concluder.start()
         try:
             self._look()
@@ -264,17 +267,24 @@ class Driver:
             self._watcher.warn(f"{entry.run_id}: {why}")
             jobs = self._ledger.of_run(entry.run_id)
         states = {job.state for job in jobs}
-        if states <= {JobState.DONE}:
-            self._concluder.put(self._conclusion(entry, jobs))
-        elif not states & {JobState.WAITING, JobState.CLAIMED} and entry.run_id not in self._over:
+        if states & {JobState.WAITING, JobState.CLAIMED}:
+            return
+        stopped = self._stopper.stopped(entry, jobs)
+        if stopped or states <= {JobState.DONE}:
+            self._concluder.put(self._conclusion(entry, jobs, stopped))
+        elif entry.run_id not in self._over:
             self._over.add(entry.run_id)
             notes = [job.note for job in jobs if job.state is not JobState.DONE and job.note]
             self._source.given_up(entry.waiting, notes[0] if notes else "it was cancelled")
             self._watcher.finished(entry)
 
-    def _conclusion(self, entry: AdmittedEntry, jobs: tuple[Job, ...]) -> Conclusion:
+    def _conclusion(self, entry: AdmittedEntry, jobs: tuple[Job, ...], stopped: str = "") -> Conclusion:
         return Conclusion(
-            common=self._contest.common, entry=entry, jobs=jobs, signing_key=self._contest.signing_key
+            common=self._contest.common,
+            entry=entry,
+            jobs=jobs,
+            signing_key=self._contest.signing_key,
+            stopped_early=stopped,
         )
 
     def _concluded(self, result: JobResult[Conclusion, object]) -> None:

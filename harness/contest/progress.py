@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.contest.shard_ledger import AcceptedShard, by_run
+from harness.contest.shard_ledger import STOPPED, AcceptedShard, by_run
 from harness.results.store.jobs import Job, JobState
 
 HOUR_SECONDS = 3600.0
@@ -18,7 +18,7 @@ class RunProgress:
     run_id: str
     team: str
     entry: str
-    state: str  # waiting, running, done, failed, cancelled
+    state: str  # waiting, running, done, stopped (early), failed, cancelled
     shards_done: int
     shards: int
     seconds: float  # of workers, so far
@@ -36,6 +36,7 @@ class ContestProgress:
     videos_done: int
     shards_left: int
     left_seconds: float | None  # until all is done with these places; None: nothing is done yet
+    saved_seconds: float = 0.0  # of a place, by entries that were stopped early
 
     def cost(self, price_per_hour: float) -> float:
         """Return what was spent so far, at this price of one worker's hour."""
@@ -61,13 +62,14 @@ def progress_of(listed: Sequence[Job], *, places: int) -> ContestProgress:
     }
     spent = [one.seconds for one in accepted.values()]
     mean = sum(spent) / len(spent) if spent else None
-    left_seconds = 0.0
+    left_seconds = saved_seconds = 0.0
     runs = []
     for run_id, jobs in by_run(listed).items():
         own = [accepted[job.key].seconds for job in jobs if job.key in accepted]
         own_mean = sum(own) / len(own) if own else mean
         open_ = [job for job in jobs if job.state in {JobState.WAITING, JobState.CLAIMED}]
         left_seconds += len(open_) * (own_mean or 0.0)
+        saved_seconds += sum(map(_was_stopped, jobs)) * (own_mean or 0.0)
         runs.append(
             RunProgress(
                 run_id=run_id,
@@ -95,6 +97,7 @@ def progress_of(listed: Sequence[Job], *, places: int) -> ContestProgress:
         videos_done=sum(one.videos for one in accepted.values()),
         shards_left=sum(job.state in {JobState.WAITING, JobState.CLAIMED} for job in listed),
         left_seconds=None if mean is None else left_seconds / max(1, places),
+        saved_seconds=saved_seconds,
     )
 
 
@@ -107,4 +110,10 @@ def state_of(jobs: Sequence[Job]) -> str:
         return "running"
     if JobState.WAITING in states:
         return "running" if JobState.DONE in states else "waiting"
-    return "failed" if JobState.FAILED in states else "cancelled"
+    if JobState.FAILED in states:
+        return "failed"
+    return "stopped" if any(map(_was_stopped, jobs)) else "cancelled"
+
+
+def _was_stopped(job: Job) -> bool:
+    return job.state is JobState.CANCELLED and (job.note or "").startswith(STOPPED)

@@ -28,6 +28,7 @@ LEASE_SECONDS = 120.0  # a job whose driver was silent for so long is given out 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0  # a driver on another machine that was silent for so long is followed
 ATTEMPTS_MAX = 5
+STOPPED = "stopped early"  # how the note of a job begins that an announced rule has stopped
 
 _T = TypeVar("_T")
 Say = Callable[[str], None]
@@ -235,6 +236,21 @@ class ShardLedger:
         return self._patiently(
             lambda connection: jobs.listed(connection, challenge=self.challenge, state=state)
         )
+
+    def private_scores(self, challenge_sha256: str) -> tuple[tuple[str, float], ...]:
+        """Return team and private log loss of every run in the index that stands on a board."""
+
+        def work(connection: sa.Connection) -> tuple[tuple[str, float], ...]:
+            return tuple(
+                (row.team, row.private_log_loss)
+                for row in runs.all_runs(connection)
+                if row.challenge_sha256 == challenge_sha256
+                and row.eligible
+                and row.team is not None
+                and row.private_log_loss is not None
+            )
+
+        return self._patiently(work)
 
     def of_run(self, run_id: str) -> tuple[Job, ...]:
         """Return the jobs of one run."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from harness.contest.admission import AdmittedEntry, Prepared
 from harness.contest.conclusion import accepted_of
 from harness.contest.early_stopping import Bound, bound_by, hopeless, seconds_saved
-from harness.contest.shard_ledger import AcceptedShard
+from harness.contest.shard_ledger import STOPPED, AcceptedShard
 from harness.core.contest import EarlyStopping
 from harness.core.files import write_text
 from harness.core.types import SetName
@@ -37,17 +38,20 @@ class Stopper:
         """Take note of a finished entry's private score."""
         score = result.sets[SetName.PRIVATE].score.log_loss if SetName.PRIVATE in result.sets else None
         if score is not None and result.isolation == self.common.isolation:
-            team = entry.waiting.team
-            self._best[team] = min(score, self._best.get(team, score))
+            self.scored(entry.waiting.team, score)
+
+    def scored(self, team: str, private_loss: float) -> None:
+        """Take note of a team's private score."""
+        self._best[team] = min(private_loss, self._best.get(team, private_loss))
 
     def reason_to_stop(self, entry: AdmittedEntry, jobs: Sequence[Job]) -> str:
         """Say why an entry is to be stopped; empty if it is not. Looks only once its public set is done."""
         private = [job for job in jobs if job.set_name == SetName.PRIVATE.value]
-        others = [job for job in jobs if job.set_name != SetName.PRIVATE.value]
+        public = [job for job in jobs if job.set_name == SetName.PUBLIC.value]
         done = [job for job in private if job.state is JobState.DONE]
         if self.rule is None or not done or len(done) == len(private):
             return ""
-        if any(job.state is not JobState.DONE for job in others):
+        if any(job.state is not JobState.DONE for job in public):
             return ""
         bound = self._bound(self.rule, entry, done, looks=len(private))
         rivals = [loss for team, loss in self._best.items() if team != entry.waiting.team]
@@ -59,13 +63,26 @@ class Stopper:
         self.saved_seconds += saved
         last = sorted(rivals)[self.rule.prizes - 1]
         why = (
-            f"stopped early by the {self.rule.rule} rule: after {bound.seen} of {bound.videos} private videos"
+            f"{STOPPED} by the {self.rule.rule} rule: after {bound.seen} of {bound.videos} private videos"
             f" its log loss is at least {bound.at_least:.4f}, and the last prize place has {last:.4f};"
             f" {saved / 3600:.3g} hours of a place saved"
         )
-        document = asdict(bound) | {"rule": self.rule.model_dump(mode="json"), "why": why}
-        write_text(entry.folder.path / "stopped_early.json", json.dumps(document, indent=1) + "\n")
+        told = f"after {bound.seen} of {bound.videos} private videos, by the {self.rule.rule} rule"
+        document = asdict(bound) | {"rule": self.rule.model_dump(mode="json"), "why": why, "told": told}
+        write_text(_place(entry), json.dumps(document, indent=1) + "\n")
         return why
+
+    def stopped(self, entry: AdmittedEntry, jobs: Sequence[Job]) -> str:
+        """Say for the record why an entry was stopped, without a score; empty if it was not.
+
+        Args:
+            entry: Which.
+            jobs: Its jobs: if one was given up, or cancelled by somebody else, it was not stopped.
+        """
+        left = [job for job in jobs if job.state is not JobState.DONE]
+        if not left or any(not (job.note or "").startswith(STOPPED) for job in left):
+            return ""
+        return str(json.loads(_place(entry).read_text(encoding="utf-8"))["told"])
 
     def _bound(self, rule: EarlyStopping, entry: AdmittedEntry, done: Sequence[Job], *, looks: int) -> Bound:
         ready = next(one for one in self.common.sets if one.name is SetName.PRIVATE)
@@ -86,3 +103,7 @@ class Stopper:
             epsilon=scoring.epsilon,
             looks=looks,
         )
+
+
+def _place(entry: AdmittedEntry) -> Path:
+    return entry.folder.path / "stopped_early.json"

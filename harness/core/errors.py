@@ -17,7 +17,8 @@ the harness, the host, the organiser's files, or a package that cannot even be o
     │   ├── ImageError                       the runtime image cannot be built or found
     │   ├── SandboxError                     a container could not be started, watched or removed
     │   ├── VideoError (OSError)             a video that the harness itself cannot read or render
-    │   └── StoreError                       the index of runs cannot be read or written
+    │   ├── StoreError                       the index of runs cannot be read or written
+    │   └── PortalError (ConnectionError)    the portal does not answer, or not as a portal does
     └── SandboxSignal                        how `SandboxProcess.receive` ends without a frame
         ├── ReceiveTimeout (TimeoutError)    nothing arrived in time
         ├── ProcessEnded (EOFError)          the process is gone or has closed its pipe
@@ -108,6 +109,10 @@ class VideoError(InfrastructureError, OSError):
 
 class StoreError(InfrastructureError):
     """The index of runs cannot be read or written."""
+
+
+class PortalError(InfrastructureError, ConnectionError):
+    """The portal does not answer, or not as a portal does."""
 
 
 class SandboxSignal(HarnessError):

@@ -219,8 +219,8 @@ def _make_debian_base(client: docker.DockerClient, *, say: Callable[[str], None]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
         try:
             done = subprocess.run(  # noqa: S603  (our own arguments)
-                command, capture_output=True, text=True, check=False, timeout=_DEBIAN_SECONDS,
-                env=environment, stdin=subprocess.DEVNULL,
+                command, capture_output=True, encoding="utf-8", errors="replace", check=False,
+                timeout=_DEBIAN_SECONDS, env=environment, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise ImageError(
@@ -274,7 +274,13 @@ def _debian_sources() -> list[str]:
 def _output(command: list[str]) -> str:
     try:
         done = subprocess.run(  # noqa: S603  (our own arguments)
-            command, capture_output=True, text=True, check=False, timeout=30, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=30,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""  # no apt here: mmdebstrap then uses Debian's public mirrors, with no settings of this host

@@ -127,7 +127,14 @@ def start_docker(
     if not arguments and is_systemd_running():
         say("Starting Docker with systemd.")
         command = ["systemctl", "enable", "--now", "docker"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+        done = subprocess.run(  # noqa: S603  (our own arguments)
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
         if done.returncode != 0:
             raise EngineUnavailableError(
                 f"systemd could not start Docker: {done.stderr.strip()[-1000:]}",
@@ -249,7 +256,7 @@ def _apt(command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
     try:
         return subprocess.run(  # noqa: S603  (our own arguments)
-            command, capture_output=True, text=True, check=False,
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False,
             env=environment, stdin=subprocess.DEVNULL, timeout=_APT_SECONDS,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -68,8 +68,8 @@ def ensure_environment(wheels: Wheelhouse, *, cache: Path, runtime: Path, say: C
 def _run(command: list[str]) -> None:
     try:
         done = subprocess.run(  # noqa: S603  (our own arguments)
-            command, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS,
-            stdin=subprocess.DEVNULL,
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False,
+            timeout=_INSTALL_SECONDS, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ImageError(

@@ -156,7 +156,8 @@ def _pip_download(into: Path, requirements: Sequence[str]) -> None:
         done = subprocess.run(  # noqa: S603  (our own arguments)
             command,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_FETCH_SECONDS,
             check=False,
             stdin=subprocess.DEVNULL,

@@ -6,10 +6,9 @@ is also started and shown sample videos. Only a package without an error is run.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,7 +28,6 @@ from harness.package.static.own_wheels import wheel_findings
 from harness.package.static.weights import is_weights, weight_findings
 
 LARGE_BYTES = 50_000_000
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +58,6 @@ class CheckReport:
     def count(self, severity: Severity) -> int:
         """Count the findings of one severity."""
         return sum(finding.severity is severity for finding in self.findings)
-
-    def to_json(self) -> str:
-        """Return the report as a JSON object, with `schema` and `ok` beside its fields."""
-        document = {"schema": SCHEMA_VERSION, "ok": self.ok, **asdict(self)}
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True, kw_only=True)

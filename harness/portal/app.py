@@ -20,8 +20,10 @@ from harness.portal import pages
 from harness.portal.api import live_routes, open_routes, team_routes, upload_routes
 from harness.portal.api.route_parts import ROOT
 from harness.portal.config import PortalConfig
+from harness.portal.logs import install_logs
 from harness.portal.pages.rendering import problem_page
 from harness.portal.problems import Problem, invalid
+from harness.portal.prometheus import install_metrics
 from harness.portal.pulse import Pulses
 from harness.portal.site import Site
 from harness.portal.walls import Walls
@@ -58,6 +60,8 @@ def create_app(config: PortalConfig, *, site: Site | None = None) -> FastAPI:
     app.mount("/static", CachedFiles(directory=STATIC), name="static")
     _add_errors(app)
     app.add_middleware(Walls, config=config)
+    install_metrics(app, here)  # around the walls: what they keep out is counted and logged, too
+    install_logs(app)
     return app
 
 

@@ -76,7 +76,7 @@ def challenge_answer(site: Site, contest: Contest) -> ChallengeAnswer:
         ],
         timezone=rules.timezone,
         limits=[
-            LimitLine(key=key, value=value, meaning=meaning)
+            LimitLine(key=key, value=value, number=getattr(contest.challenge.limits, key), meaning=meaning)
             for key, value, meaning in limits_table(contest.challenge.limits)
         ],
         rules=RulesAnswer(

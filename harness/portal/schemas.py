@@ -94,7 +94,8 @@ class LimitLine(_Answer):
     """One limit that packages are held to."""
 
     key: str
-    value: str
+    value: str  # in words
+    number: float
     meaning: str
 
 
@@ -245,7 +246,7 @@ class EntriesAnswer(_Answer):
 
 
 class FinalsAsked(_Asked):
-    """The entries to be judged by; none: the best by public score."""
+    """The entries to be judged by; if none is named, the best by public score."""
 
     entries: Annotated[list[Name], Field(max_length=100)]
 
@@ -283,9 +284,7 @@ class UploadAnswer(_Answer):
 class FinishAsked(_Asked):
     """The upload is complete: check it and hand it in."""
 
-    no_external_data: bool = Field(
-        default=False, description="declares that it was trained on no further data"
-    )
+    no_external_data: bool = Field(default=False, description="it was trained on no further data")
 
 
 class FindingAnswer(_Answer):

@@ -98,7 +98,7 @@ def log_path(runs: Path, one: Entry) -> Path | None:
 
 
 def report_path(state: State, runs: Path, one: Entry) -> Path | None:
-    """Return the contestant's page of an entry's run; None where it would say more than the rules show."""
+    """Return the contestant's page of an entry's run; None if it would say more than the rules show."""
     rules = state.rules
     open_ = rules is not None and rules.public_scores.rule is ShownRule.ROUNDED
     if one.run_id is None or one.status not in OVER or one.phase is ContestPhase.BLIND or not open_:

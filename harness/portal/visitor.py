@@ -73,11 +73,17 @@ def cookie_name(site: Site) -> str:
 
 
 async def visitor_of(request: Request) -> Visitor:
-    """Find out who asks.
+    """Find out who asks, and note it for the log.
 
     Raises:
         Problem: a token was given that is good for nothing.
     """
+    found = await _visitor_of(request)
+    request.state.visitor = found
+    return found
+
+
+async def _visitor_of(request: Request) -> Visitor:
     site = site_of(request)
     given = request.headers.get("authorization")
     if given is not None:

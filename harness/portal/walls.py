@@ -82,10 +82,20 @@ class Walls:
             await _answer(self._headed(send), problem)
             return
         body = _Body(receive, limit)
+        headed = self._headed(send)
+
+        async def unless_of_the_body(message: Message) -> None:
+            """Leave out the answer of whoever read a body that was refused: they call it unreadable."""
+            if body.problem is None:
+                await headed(message)
+
         try:
-            await self._app(scope, body.receive, self._headed(send))
-        except Problem as problem:  # of the body, read where nobody else turns it into an answer
-            await _answer(self._headed(send), problem)
+            await self._app(scope, body.receive, unless_of_the_body)
+        except Problem:
+            if body.problem is None:
+                raise
+        if body.problem is not None:
+            await _answer(headed, body.problem)
 
     def _admit(self, scope: Scope) -> int:
         """Return how large the body may be.
@@ -134,6 +144,7 @@ class _Body:
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit = receive, limit
         self._seen, self._over = 0, False
+        self.problem: Problem | None = None  # what was wrong with it
 
     async def receive(self) -> Message:
         if self._over:
@@ -141,11 +152,13 @@ class _Body:
         try:
             message = await asyncio.wait_for(self._receive(), BODY_SECONDS)
         except TimeoutError as error:
-            raise Problem(408, "invalid", f"nothing came for {BODY_SECONDS:.0f} s") from error
+            self.problem = Problem(408, "invalid", f"nothing came for {BODY_SECONDS:.0f} s")
+            raise self.problem from error
         self._seen += len(message.get("body", b""))
         self._over = not message.get("more_body", False)
         if self._seen > self._limit:
-            raise too_large(self._limit)
+            self.problem = too_large(self._limit)
+            raise self.problem
         return message
 
 

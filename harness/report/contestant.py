@@ -7,7 +7,6 @@ breakdown, no name of a video and no count by truth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core.text import outcomes_in_words
@@ -18,8 +17,7 @@ from harness.report.pages import render
 from harness.report.repeats import RepeatView, repeat_view
 from harness.report.set_plots import Plot, resource_plots
 from harness.results.failures import grouped
-from harness.results.result import NO_ISOLATION, Result, SetResult
-from harness.scoring.scored import ScoredVideo
+from harness.results.result import NO_ISOLATION, Result, SetResult, limits_of
 
 FAILURES_SHOWN = 20
 AUC_DECIMALS = 2  # enough to see where one stands; an exact one would say more about the labels
@@ -86,6 +84,7 @@ class ContestantView:
     repeat: RepeatView | None  # of the public set
     plots: tuple[Plot, ...]  # of the public set: times and memory
     private_valid: bool
+    stopped_early: bool
 
 
 def contestant_page(result: Result, public: SetData | None) -> str:
@@ -109,12 +108,13 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
         epsilon=result.epsilon,
         public=_public_score(one, result.challenge.public_decimals) if one else _NOT_RUN,
         use=_public_use(one) if one else PublicUse(),
-        failures=_failures(public.rows if public else ()),
+        failures=_failures(result, one, public) if one and public else (),
         limits=words.limits(result.limits),
         log=words.clean(public.log_tail if public else "", characters=words.LOG_CHARACTERS, keep_end=True),
         repeat=repeat_view(one),
         plots=tuple(resource_plots(result, one, public)) if one else (),
         private_valid=private is not None and private.score.counts,
+        stopped_early=bool(result.stopped_early),
     )
 
 
@@ -169,13 +169,14 @@ def _failure_rule(result: Result, one: SetResult | None) -> str:
     return f"A failed video scores {result.failed_probability:g} and is counted{most}."
 
 
-def _failures(rows: Sequence[ScoredVideo]) -> tuple[PublicFailure, ...]:
+def _failures(result: Result, one: SetResult, public: SetData) -> tuple[PublicFailure, ...]:
+    groups = grouped(public.rows, limits=limits_of(result), usage=one.resources, log_tail=public.log_tail)
     return tuple(
         PublicFailure(
-            kind=one.kind.value,
-            words=words.OUTCOME_WORDS[one.kind],
-            videos=one.count,
-            message=words.clean("\n".join(filter(None, [one.message, one.remedy]))),
+            kind=group.kind.value,
+            words=words.OUTCOME_WORDS[group.kind],
+            videos=group.count,
+            message=words.clean("\n".join(filter(None, [group.message, group.remedy]))),
         )
-        for one in grouped(rows)[:FAILURES_SHOWN]
+        for group in groups[:FAILURES_SHOWN]
     )

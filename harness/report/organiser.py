@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,17 +11,21 @@ from harness.core.types import OutcomeKind, SetName
 from harness.report import plots, words
 from harness.report.data import SetData
 from harness.report.frames import frame_data_uri
+from harness.report.group_plots import group_plots
 from harness.report.pages import own_script, render
 from harness.report.repeats import repeat_view
 from harness.report.set_plots import Plot, answer_plots, resource_plots, slice_plots
 from harness.report.video_table import VideoTable, video_table
-from harness.results.result import NO_ISOLATION, Result, SetResult
+from harness.results.failures import FailureGroup, grouped
+from harness.results.result import NO_ISOLATION, Result, SetResult, limits_of
+from harness.scoring.curves import calibration_error
 from harness.scoring.metrics import all_metrics
 from harness.scoring.score import MetricScore
 from harness.scoring.slices import Slice, SliceKind
 
 WORST_VIDEOS = 6
 FAILURES_SHOWN = 50
+VIDEOS_NAMED = 3
 SET_ORDER = (SetName.PUBLIC, SetName.PRIVATE, SetName.CONTROL)
 
 
@@ -42,14 +45,16 @@ class WorstVideo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
-    """One failed video and what is known about it."""
+class Failures:
+    """Videos that failed in one way, and what is known about it; the table of all videos has each."""
 
-    video_id: str
     kind: str
     words: str
-    wall_seconds: float | None  # None if its turn never came
-    message: str
+    videos: int
+    named: tuple[str, ...]  # the first of them
+    seconds: tuple[float, float] | None  # the shortest and the longest; None if their turn never came
+    message: str  # the package's own words, the frames of libraries folded
+    remedy: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +84,14 @@ class SetView:
     words: str
     metrics: tuple[tuple[str, str, MetricScore], ...]
     perturbations: tuple[Plot, ...]
+    groups: tuple[Plot, ...]
     severities: tuple[int, ...]
     heat: tuple[HeatRow, ...]
     answers: tuple[Plot, ...]
+    calibration_error: float | None
     resources: tuple[Plot, ...]
-    failures: tuple[Failure, ...]
-    failures_left_out: int
+    failures: tuple[Failures, ...]
+    failures_left_out: int  # ways, not videos
     worst: tuple[WorstVideo, ...]
     table: VideoTable | None
     log: str
@@ -128,7 +135,7 @@ def _strip(result: Result) -> Markup | None:
 
 def _set_view(result: Result, one: SetResult, data: SetData | None) -> SetView:
     name = one.set_name
-    failures = _failures(data)
+    failures = _failures(result, one, data)
     return SetView(
         name=name.value,
         title=words.SET_WORDS[name],
@@ -140,9 +147,11 @@ def _set_view(result: Result, one: SetResult, data: SetData | None) -> SetView:
             if key in one.score.metrics
         ),
         perturbations=tuple(slice_plots(one)),
+        groups=tuple(group_plots(one, data)),
         severities=_severities(one),
         heat=_heat(one),
         answers=tuple(answer_plots(one, data)),
+        calibration_error=calibration_error(one.score.calibration) if one.score.calibration else None,
         resources=tuple(resource_plots(result, one, data)),
         failures=failures[:FAILURES_SHOWN],
         failures_left_out=max(0, len(failures) - FAILURES_SHOWN),
@@ -177,20 +186,30 @@ def _heat_cell(cut: Slice | None, baseline: float) -> HeatCell | None:
     )
 
 
-def _failures(data: SetData | None) -> tuple[Failure, ...]:
-    rows = [row for row in data.rows if row.failed] if data else []
-    frequency = Counter(row.kind for row in rows)
-    rows.sort(key=lambda row: (row.kind is OutcomeKind.NOT_REACHED, frequency[row.kind]))  # the rare first
+def _failures(result: Result, one: SetResult, data: SetData | None) -> tuple[Failures, ...]:
+    if data is None:
+        return ()
+    groups = grouped(data.rows, limits=limits_of(result), usage=one.resources, log_tail=data.log_tail)
+    seconds = {row.video_id: row.wall_seconds for row in data.rows}
     return tuple(
-        Failure(
-            video_id=row.video_id,
-            kind=row.kind.value,
-            words=words.OUTCOME_WORDS[row.kind],
-            wall_seconds=None if row.kind is OutcomeKind.NOT_REACHED else row.wall_seconds,
-            message=words.clean(row.message),
+        Failures(
+            kind=group.kind.value,
+            words=words.OUTCOME_WORDS[group.kind],
+            videos=group.count,
+            named=group.video_ids[:VIDEOS_NAMED],
+            seconds=_range(group, seconds),
+            message=words.clean(group.message),
+            remedy=words.clean(group.remedy),
         )
-        for row in rows
+        for group in sorted(groups, key=lambda group: group.kind is OutcomeKind.NOT_REACHED)
     )
+
+
+def _range(group: FailureGroup, seconds: Mapping[str, float]) -> tuple[float, float] | None:
+    if group.kind is OutcomeKind.NOT_REACHED:
+        return None
+    taken = [seconds[name] for name in group.video_ids]
+    return min(taken), max(taken)
 
 
 def _worst(data: SetData | None) -> tuple[WorstVideo, ...]:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from harness.core.text import printable
 from harness.core.types import Limits, OutcomeKind
+from harness.core.usage import Usage
 from harness.results.remedies import remedy_of
 
 MESSAGE_LINES_MAX: Final = 40
@@ -59,13 +60,19 @@ class FailedVideo(Protocol):
 
 
 def grouped(
-    outcomes: Iterable[FailedVideo], *, limits: Limits | None = None, log_tail: str = "", message: str = ""
+    outcomes: Iterable[FailedVideo],
+    *,
+    limits: Limits | None = None,
+    usage: Usage | None = None,
+    log_tail: str = "",
+    message: str = "",
 ) -> tuple[FailureGroup, ...]:
     """Group what failed by kind, exception and place, the most frequent first.
 
     Args:
         outcomes: Of a public set, or of any set whose messages were not kept.
         limits: Named in remedies if they are known.
+        usage: Likewise: what the run took at most.
         log_tail: The end of the package's log: some errors say more there than in their exception.
         message: Why the package never became ready: the words of videos that were not reached.
     """
@@ -84,7 +91,9 @@ def grouped(
             exception=exception_of(_with_traceback(cases[0].message or message, log_tail)),
             place=place,
             message=folded(_with_traceback(cases[0].message or message, log_tail)),
-            remedy=remedy_of(cases[0].kind, cases[0].message or message, log_tail=log_tail, limits=limits),
+            remedy=remedy_of(
+                cases[0].kind, cases[0].message or message, log_tail=log_tail, limits=limits, usage=usage
+            ),
         )
         for (_, _, place), cases in found.items()
     ]

@@ -8,6 +8,7 @@ from typing import Final
 
 from harness.core.limits import bytes_in_words, seconds_in_words
 from harness.core.types import Limits, OutcomeKind
+from harness.core.usage import Usage
 
 _ITEM: Final = "Return a plain number: `return tensor.item()`, or `float(array.squeeze())`."
 # What the words match → what to do. The first that fits is taken: the particular stands before the general.
@@ -105,19 +106,26 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
-def _memory(limits: Limits) -> str:
+def _memory(limits: Limits, usage: Usage) -> str:
     return (
-        f"The limit is {bytes_in_words(limits.memory_bytes)}, /tmp and /dev/shm included; the report "
-        f"has the peak. "
-        "Read fewer frames at a time, and free them."
+        f"The limit is {bytes_in_words(limits.memory_bytes)}, /tmp and /dev/shm included"
+        f"{_peak(usage.peak_memory_bytes)}. Read fewer frames at a time, and free them."
     )
 
 
-def _gpu_memory(limits: Limits) -> str:
-    return f"The limit is {bytes_in_words(limits.gpu_memory_bytes)}: use smaller batches, or half precision."
+def _gpu_memory(limits: Limits, usage: Usage) -> str:
+    return (
+        f"The limit is {bytes_in_words(limits.gpu_memory_bytes)}{_peak(usage.peak_gpu_memory_bytes)}: "
+        "use smaller batches, or half precision."
+    )
 
 
-def _output(limits: Limits) -> str:
+def _peak(peak_bytes: int | None) -> str:
+    return "" if peak_bytes is None else f"; the most that was seen in use is {bytes_in_words(peak_bytes)}"
+
+
+def _output(limits: Limits, usage: Usage) -> str:
+    del usage
     return (
         f"What is printed is limited to {bytes_in_words(limits.log_bytes)} for a set: print less for "
         f"each video, "
@@ -125,7 +133,8 @@ def _output(limits: Limits) -> str:
     )
 
 
-def _timeout(limits: Limits) -> str:
+def _timeout(limits: Limits, usage: Usage) -> str:
+    del usage
     return (
         f"One video may take {seconds_in_words(limits.video_seconds)}: look at fewer frames. A hang "
         f"inside decord "
@@ -133,7 +142,7 @@ def _timeout(limits: Limits) -> str:
     )
 
 
-BY_KIND: Final[dict[OutcomeKind, Callable[[Limits], str]]] = {
+BY_KIND: Final[dict[OutcomeKind, Callable[[Limits, Usage], str]]] = {
     OutcomeKind.MEMORY_LIMIT: _memory,
     OutcomeKind.GPU_MEMORY_LIMIT: _gpu_memory,
     OutcomeKind.OUTPUT_LIMIT: _output,
@@ -146,7 +155,14 @@ _DIED: Final = (
 )
 
 
-def remedy_of(kind: OutcomeKind, words: str, *, log_tail: str = "", limits: Limits | None = None) -> str:
+def remedy_of(
+    kind: OutcomeKind,
+    words: str,
+    *,
+    log_tail: str = "",
+    limits: Limits | None = None,
+    usage: Usage | None = None,
+) -> str:
     """Return a remedy for a failure; empty if nothing fits better than its own words.
 
     Args:
@@ -154,9 +170,10 @@ def remedy_of(kind: OutcomeKind, words: str, *, log_tail: str = "", limits: Limi
         words: What the package or the gateway said about it.
         log_tail: The end of the package's log: asked only if the words say nothing.
         limits: Those of the run.
+        usage: What the run used.
     """
     if kind in BY_KIND:
-        return BY_KIND[kind](limits or Limits())
+        return BY_KIND[kind](limits or Limits(), usage or Usage())
     for text in (words, log_tail):
         for pattern, remedy in BY_WORDS:
             if re.search(pattern, text):

@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from harness.core.errors import ResultError
 from harness.core.files import write_text
 from harness.core.text import describe, listed
-from harness.core.types import FailureRule, ImageFacts, Mode, Outcome, OutcomeKind, SetName, Verdict
+from harness.core.types import FailureRule, ImageFacts, Limits, Mode, Outcome, OutcomeKind, SetName, Verdict
 from harness.core.usage import GpuLevel, Usage
 from harness.scoring.intervals import Gap
 from harness.scoring.repeatability import Repeatability
@@ -152,23 +152,33 @@ class Result(_Part):
     sets: dict[SetName, SetResult]
     gaps: tuple[Gap, ...] = ()
     leaderboard: Eligibility
+    stopped_early: str = Field(
+        default="",
+        description="why the private set was left unfinished, by a rule that the contest announced",
+    )
     regrade: RegradeFacts | None = None
 
     @property
     def valid(self) -> bool:
-        """Whether both sets have a score that counts."""
-        return all(name in self.sets and self.sets[name].score.counts for name in _COUNTING)
+        """Whether both sets have a score that counts; of a run that was stopped early, the public one."""
+        return all(
+            name in self.sets and self.sets[name].score.counts for name in _counting(self.stopped_early)
+        )
 
 
-_COUNTING = (SetName.PUBLIC, SetName.PRIVATE)
+def _counting(stopped_early: str) -> tuple[SetName, ...]:
+    return (SetName.PUBLIC,) if stopped_early else (SetName.PUBLIC, SetName.PRIVATE)
 
 
-def eligibility(sets: Mapping[SetName, SetResult], *, isolation: str) -> Eligibility:
-    """Decide whether a run may enter a leaderboard: isolated, and both sets have a score that counts."""
+def eligibility(sets: Mapping[SetName, SetResult], *, isolation: str, stopped_early: str = "") -> Eligibility:
+    """Decide whether a run may enter a leaderboard: isolated, and both sets have a score that counts.
+
+    One that a rule stopped early on the private set may enter the public one.
+    """
     reasons = []
     if isolation == NO_ISOLATION:
         reasons.append("it ran without isolation")
-    for name in _COUNTING:
+    for name in _counting(stopped_early):
         if name not in sets:
             reasons.append(f"the {name} set was not run")
         elif not sets[name].score.scored:
@@ -255,6 +265,12 @@ def parse_result(document: object, *, place: Path | str) -> Result:
             remedy="The schema is docs/result.schema.json.",
         )
     return result
+
+
+def limits_of(result: Result) -> Limits:
+    """Return the limits that were in force; what an earlier release did not record has its default."""
+    kinds: dict[str, Any] = {one.name: type(one.default) for one in fields(Limits)}
+    return Limits(**{name: kinds[name](value) for name, value in result.limits.items() if name in kinds})
 
 
 def result_schema() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from harness.core.types import ImageFacts, Limits, OutcomeKind, SetName, Verdict
 from harness.core.usage import total
 from harness.gateway.set_run import SetRun
 from harness.report import SetData
+from harness.results.columns import keep_columns
 from harness.results.result import (
     ChallengeFacts,
     Clocks,
@@ -55,6 +56,7 @@ class Ran:
     folder: RunFolder
     gpus: tuple[str, ...] = ()  # their names
     signing_key: Key | None = None
+    stopped_early: str = ""  # why the private set was left unfinished
 
 
 def finish(
@@ -88,6 +90,9 @@ def finish(
         )
         for ready in sets
     }
+    for ready in sets:
+        ids = [video.video_id for video in ready.videos]
+        keep_columns(folder, ready.name, ids, runs[ready.name].outcomes)
     isolation = next(iter(runs.values())).isolation
     result = Result(
         run_id=folder.run_id,
@@ -117,7 +122,8 @@ def finish(
             rows,
             {name: one.score for name, one in results.items()},
         ),
-        leaderboard=eligibility(results, isolation=isolation),
+        leaderboard=eligibility(results, isolation=isolation, stopped_early=ran.stopped_early),
+        stopped_early=ran.stopped_early,
     )
     if reports:
         data = {ready.name: _set_data(ready, runs[ready.name], rows[ready.name]) for ready in sets}

@@ -102,7 +102,7 @@ def trial_terms(terms: Terms) -> Terms:
 def smoke_findings(run: SetRun, *, limits: Limits) -> Iterator[Finding]:
     """Yield what a run on sample videos tells a contestant: what failed and why, or that all is well."""
     never_ready = run.startup_seconds is None
-    groups = grouped(run.outcomes, limits=limits, log_tail=run.log_tail, message=run.message)
+    groups = grouped(run.outcomes, limits=limits, usage=run.usage, log_tail=run.log_tail, message=run.message)
     for group in groups:
         summary = f"{group.kind} on {group.count} of {len(run.outcomes)} videos ({_named(group.video_ids)})"
         if never_ready:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,12 @@ def calibration_bins(fake: Truths, probability: Probabilities) -> tuple[Calibrat
     """Sort videos into ten bins of equal width, [0, .1), … [.9, 1]; empty bins are left out."""
     index = np.minimum((probability * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     return tuple(_bins(index, fake, probability))
+
+
+def calibration_error(bins: Sequence[CalibrationBin]) -> float:
+    """Return the expected calibration error (Naeini, Cooper and Hauskrecht 2015)."""
+    videos = sum(one.videos for one in bins)
+    return sum(one.videos * abs(one.mean_probability - one.fake_share) for one in bins) / videos
 
 
 @dataclass(frozen=True, kw_only=True)

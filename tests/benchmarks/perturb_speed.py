@@ -1,22 +1,29 @@
 """How fast are perturbations, against the codec itself, the ffmpeg program, AugLy and a NumPy loop over RGB?
 
-    python tests/benchmarks/perturb_speed.py [--clip FILE] [--augly-python PATH] [--output speed.json]
+    python tests/benchmarks/perturb_speed.py --state FILE [--minutes N] [--augly-python PATH] [--output JSON]
 
 One 1080p clip; every kind at severity 3; x264 ultrafast at CRF 23 under the same rate cap, one thread, for
-all but AugLy, which cannot be told. The rivals take turns, kind by kind; the best of several rounds counts.
+all but AugLy, which cannot be told. The rivals take turns, kind by kind; the median of several rounds counts.
 Costs are CPU seconds of the process and its children, because sets are rendered with one single-threaded
-job per core: they are also what holds on a machine that does something else besides. Wall seconds are given
-along. The ffmpeg program is built by others than PyAV's libraries, so every kind is also compared with our
-own control. Prints JSON:
+job per core; wall seconds are given along. The ffmpeg program is built by others than PyAV's libraries, so
+every kind is also compared with our own control.
+
+What is measured is kept in --state as it comes in: the same command again goes on where it stopped, and
+--minutes stops it in time. So a busy machine can be measured in its quiet moments; each measurement says
+how many cores others used meanwhile. Prints JSON:
 
   ours          render() of the harness, in a worker that is already running, as in a set
-  bare          (a) the ffmpeg program, transcoding and nothing else
-  filter        (b) the ffmpeg program with the equivalent filter, where it has one
-  augly         (c) AugLy's transform, where it has one and --augly-python is given
-  numpy_rgb     (d) PyAV, to RGB, NumPy or OpenCV, and back, for some kinds
-  control       our own re-encoding without a perturbation
-  codings       decoding and every encode of a kind that codes twice, without anything else
-  shares        of our time: decode, filter and encode
+  bare          (a) the ffmpeg program, transcoding and nothing else; beside every few kinds
+  filter        (b) the ffmpeg program with the equivalent filter, where it has one; in the first round
+  augly         (c) AugLy's transform, where it has one and --augly-python is given; in the first round
+  numpy_rgb     (d) PyAV, to RGB, NumPy or OpenCV, and back, for some kinds; in the first round
+  control       our own re-encoding without a perturbation; beside every few kinds
+  codings       decoding, sound and every encode of a kind that codes twice: our stages without the filter,
+                and each encode on the way, measured without anything else
+  stages        our CPU milliseconds for one frame of the source: decode, sound, filter, encode; and the
+                share of one core that each takes
+  same_picture  the bare transcode's speed if it had to encode the picture that comes out: its cost times
+                (our decode + sound + encode of this kind) / (our control), against ours
   goals         each goal, the kinds that meet it and those that miss it
 """
 
@@ -31,10 +38,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import av
@@ -43,36 +49,29 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from perturb_clip import make_clip
 from perturb_rivals import FFMPEG_FILTERS, transforms
+from perturb_scaling import by_preset, by_workers, memory_by_length
+from perturb_stages import STAGES, staged
 
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Encoding, Plan, build_plan
 from harness.videos.perturb.registry import catalogue
-from harness.videos.perturb.render import encoder_options, render
+from harness.videos.perturb.render import encoder_options
+from harness.videos.perturb.sound import AAC_OPTIONS
 from harness.videos.perturb.steps import Canvas, Generation
 from harness.videos.perturb.streams import open_encoder
-from harness.videos.perturb.verify import verify
 from harness.videos.probe import VideoInfo, probe
 
 SEVERITY = 3
 THREE = ("gaussian_blur", "brighter", "noise")
 COMBINED, CONTROL = "three", "control"
-HARDER = {  # the picture that comes out is harder to encode than the one that went in
-    "noise",
-    "salt_and_pepper",
-    "film_grain",
-    "more_contrast",
-    "sharpening",
-    "grey_blocks",
-    "dots_jumping",
-    "dots_drifting",
-    "text_jumping",
-    "shapes_jumping",
-    "images_jumping",
-    "interlacing",
-    "slower",
-    COMBINED,
-}
+ANCHOR_EVERY = 4  # kinds between two runs of the bare transcode and of the control
+NOT_AFTER_SECONDS = 45.0  # kept free at the end of --minutes: what one kind may take
+HARDER_FROM = 1.07  # our encoder's cost against the control's: from here on, the picture has become harder
+Costs = dict[str, float]
+Row = dict[str, list[Costs]]  # by rival, one for each round
+Figure = Callable[[dict[str, Any]], float | None]  # of a kind's row; None if it has none
 
 
 def main() -> None:
@@ -81,6 +80,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300, help="of the clip that is made")
     parser.add_argument("--kinds", default="", help="comma-separated; all where not given")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, help="stop in time, with what there is")
+    parser.add_argument("--state", type=Path, help="a file with what was measured so far; gone on with")
     parser.add_argument("--ffmpeg", default="ffmpeg")
     parser.add_argument("--augly-python", type=Path)
     parser.add_argument("--output", type=Path)
@@ -92,50 +93,20 @@ def main() -> None:
         work = Path(folder)
         clip = arguments.clip or make_clip(work / "clip.mp4", arguments.frames)
         names = [name for name in arguments.kinds.split(",") if name] or [CONTROL, *catalogue(), COMBINED]
-        report = compare(clip, names, arguments, work)
-        if arguments.scaling:
-            report["memory"], report["workers"] = memory_by_length(clip, work), by_workers(clip, work)
-            report["presets"] = by_preset(clip, work)
+        bench = Bench(clip, arguments, work)
+        left = bench.run(names)
+        report = bench.report(names)
+        if arguments.scaling and not left:
+            control = plan_for(CONTROL, bench.info)
+            report["memory"] = memory_by_length(clip, work)
+            report["workers"] = by_workers(clip, work, control)
+            report["presets"] = by_preset(clip, work, control)
     text = json.dumps(report, indent=1)
     if arguments.output:
         arguments.output.write_text(text + "\n")
     print(text)
-
-
-def make_clip(path: Path, frames: int) -> Path:
-    """1920x1080, 30 frames/s: a textured background, a head that nods and speaks, faint noise."""
-    rng = np.random.Generator(np.random.Philox(key=1))
-    scene: Any = sum(
-        cv2.resize(rng.random((1200 // step, 2000 // step, 3)), (2000, 1200), interpolation=2) * step
-        for step in (2, 5, 20, 100)
-    )
-    scene = np.clip(scene / np.max(scene) * 255, 0, 255).astype(np.uint8)
-    bank = (rng.standard_normal((1144, 1984, 1)) * 1.5).astype(np.int16)
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "21"})
-        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
-        sound: Any = container.add_stream("aac", rate=48_000)
-        for index in range(frames):
-            x, y = round(30 + 20 * np.sin(index / 25)), round(30 + 8 * np.cos(index / 11))
-            picture = scene[y : y + 1080, x : x + 1920].copy()
-            centre = (960 + round(80 * np.sin(index / 20)), 560)
-            cv2.ellipse(
-                picture, centre, (230, 320), 6 * np.sin(index / 9), 0, 360, (150, 175, 215), cv2.FILLED
-            )
-            cv2.ellipse(
-                picture, (centre[0], centre[1] + 160), (70, 12 + index % 14), 0, 0, 360, (70, 60, 150), -1
-            )
-            grain = bank[(index * 7) % 64 :, (index * 13) % 64 :][:1080, :1920]
-            grainy = np.clip(picture + grain, 0, 255).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(grainy, "bgr24")))
-        container.mux(stream.encode(None))
-        for start in range(0, frames * 1600, 1024):
-            wave = 0.2 * np.sin(np.arange(start, start + 1024) / 20)
-            frame = av.AudioFrame.from_ndarray(np.stack([wave, wave]).astype(np.float32), "fltp", "stereo")
-            frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
-            container.mux(sound.encode(frame))
-        container.mux(sound.encode(None))
-    return path
+    if left:
+        print(f"{left} measurements are left: run the same command again", file=sys.stderr)
 
 
 def plan_for(name: str, info: VideoInfo, encoding: Encoding | None = None) -> Plan:
@@ -151,98 +122,180 @@ def plan_for(name: str, info: VideoInfo, encoding: Encoding | None = None) -> Pl
     )
 
 
-def compare(clip: Path, names: list[str], arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
-    info, out = probe(clip), work / "out.mp4"
-    frames = info.frame_count or 0
-    costs: dict[str, dict[str, dict[str, float]]] = {}
-    commands = {
-        name: ffmpeg_command(arguments.ffmpeg, clip, plan_for(name, info), name, out) for name in names
-    }
-    bare = ffmpeg_command(arguments.ffmpeg, clip, plan_for(CONTROL, info), CONTROL, out) or []
-    rgb = rgb_operations()
-    for _ in range(arguments.rounds):
-        for name in names:
-            row = costs.setdefault(name, {})
-            # Next to each other in time: on a busy machine the load of the moment is then the same for all.
-            keep_best(row, "bare", program(bare))
-            keep_best(row, CONTROL, ours(clip, info, CONTROL, out))
-            keep_best(row, "ours", ours(clip, info, name, out))
-            keep_best(row, "decode", timed(resource.RUSAGE_SELF, lambda: decode_only(clip)))
-            if generations := [one for item in plan_for(name, info).steps for one in item.step.generations]:
-                keep_best(row, "codings", codings(clip, info, generations, row[CONTROL]))
-            command = commands[name]
-            if command is not None:
-                keep_best(row, "filter", program(command))
-            if arguments.augly_python and name in transforms():
-                keep_best(row, "augly", augly(arguments.augly_python, clip, out, name))
-            if name in rgb:
-                keep_best(row, "numpy_rgb", numpy_rgb(clip, info, rgb[name], out))
-    rows = {name: with_ratios(row, frames) for name, row in costs.items()}
-    return {
-        "clip": {"width": info.width, "height": info.height, "frames": frames},
-        "severity": SEVERITY,
-        "rounds": arguments.rounds,
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg(),
-        "kinds": rows,
-        "goals": goals(rows),
-    }
+class Bench:
+    """The measurements, kept in a file as they come in."""
+
+    def __init__(self, clip: Path, arguments: argparse.Namespace, work: Path) -> None:
+        self.clip, self.arguments, self.info = clip, arguments, probe(clip)
+        self._out = work / "out.mp4"
+        self._since = time.monotonic()
+        self._state: Path | None = arguments.state
+        self.rows: dict[str, Row] = {}
+        self.loads: list[float] = []  # cores that others used, in each measurement
+        self.began_at_load: list[float] = []  # the load average before each piece
+        if self._state is not None and self._state.exists():
+            kept = json.loads(self._state.read_text())
+            if kept["frames"] != self.info.frame_count:
+                raise SystemExit(f"{self._state} is of {kept['frames']} frames, not {self.info.frame_count}")
+            self.rows, self.loads, self.began_at_load = kept["rows"], kept["loads"], kept["began_at_load"]
+        self.began_at_load.append(round(os.getloadavg()[0], 2))
+
+    def run(self, names: list[str]) -> int:
+        """Measure what is missing; return how many measurements are left."""
+        ffmpeg, rgb = self.arguments.ffmpeg, rgb_operations()
+        bare = ffmpeg_command(ffmpeg, self.clip, plan_for(CONTROL, self.info), CONTROL, self._out) or []
+        missing = [
+            (turn, name)
+            for turn in range(self.arguments.rounds)
+            for name in names
+            if len(self.rows.get(name, {}).get("ours", [])) <= turn
+        ]
+        for number, (turn, name) in enumerate(missing):
+            minutes = self.arguments.minutes
+            if minutes and time.monotonic() - self._since > minutes * 60 - NOT_AFTER_SECONDS:
+                return len(missing) - number
+            if number % ANCHOR_EVERY == 0:
+                self._keep(CONTROL, "bare", partial(program, bare))
+                self._keep(CONTROL, CONTROL, partial(self._ours, CONTROL))
+            generations = [one for item in plan_for(name, self.info).steps for one in item.step.generations]
+            if generations and turn == 0:
+                self._keep(name, "codings", partial(self._codings, name, generations))
+            if turn == 0:
+                self._rivals(name, rgb)
+            self._keep(name, "ours", partial(self._ours, name))  # last: with it, the round is done
+            self._save()
+        return 0
+
+    def _rivals(self, name: str, rgb: dict[str, Callable[[Any, int], Any]]) -> None:
+        plan = plan_for(name, self.info)
+        command = ffmpeg_command(self.arguments.ffmpeg, self.clip, plan, name, self._out)
+        if command is not None and name != CONTROL:
+            self._keep(name, "filter", partial(program, command))
+        if self.arguments.augly_python and name in transforms():
+            self._keep(name, "augly", partial(augly, self.arguments.augly_python, self.clip, self._out, name))
+        if name in rgb:
+            self._keep(name, "numpy_rgb", partial(numpy_rgb, self.clip, self.info, rgb[name], self._out))
+
+    def _ours(self, name: str) -> Costs:
+        return staged(self.clip, self.info, plan_for(name, self.info), self._out)
+
+    def _codings(self, name: str, generations: list[Generation]) -> Costs:
+        return codings(self.clip, self.info, generations, plan_for(name, self.info).expected)
+
+    def _keep(self, name: str, who: str, measure: Callable[[], Costs]) -> None:
+        busy, wall = busy_seconds(), time.monotonic()
+        cost = measure()
+        others = busy_seconds() - busy - cost["cpu_seconds"]
+        self.loads.append(round(max(0.0, others) / (time.monotonic() - wall), 3))
+        self.rows.setdefault(name, {}).setdefault(who, []).append(cost)
+
+    def _save(self) -> None:
+        if self._state is not None:
+            content: dict[str, Any] = {"frames": self.info.frame_count, "rows": self.rows}
+            content |= {"loads": self.loads, "began_at_load": self.began_at_load}
+            self._state.write_text(json.dumps(content))
+
+    def report(self, names: list[str]) -> dict[str, Any]:
+        """Medians over the rounds, ratios and goals."""
+        frames = self.info.frame_count or 0
+        anchors = {who: middle(self.rows[CONTROL][who]) for who in ("bare", CONTROL)}
+        rows = {
+            name: figures(row | {who: [cost] for who, cost in anchors.items()}, frames)
+            for name in names
+            if "ours" in (row := self.rows.get(name, {}))
+        }
+        return {
+            "clip": {"width": self.info.width, "height": self.info.height, "frames": frames},
+            "severity": SEVERITY,
+            "rounds": min(len(self.rows[name]["ours"]) for name in rows),
+            "cores": os.cpu_count(),
+            "load_average_before_each_piece": self.began_at_load,
+            "cores_used_by_others": {"median": median(self.loads), "most": max(self.loads)},
+            "anchors": {who: spread(self.rows[CONTROL][who], frames) for who in ("bare", CONTROL)},
+            "kinds": rows,
+            "goals": goals(rows),
+        }
 
 
-def keep_best(row: dict[str, dict[str, float]], who: str, cost: dict[str, float]) -> None:
-    best = row.get(who)
-    row[who] = cost if best is None else {key: min(best[key], cost[key]) for key in cost}
+def middle(costs: list[Costs]) -> Costs:
+    """The median of each figure."""
+    return {key: median(cost[key] for cost in costs) for key in costs[0]}
 
 
-def with_ratios(row: dict[str, dict[str, float]], frames: int) -> dict[str, Any]:
-    """Frames of the source per CPU second, and ours over each of the others."""
-    speeds = {who: round(frames / cost["cpu_seconds"], 1) for who, cost in row.items()}
-    walls = {who: round(frames / cost["wall_seconds"], 1) for who, cost in row.items()}
-    ratios = {who: round(speeds["ours"] / speed, 2) for who, speed in speeds.items() if who != "ours"}
+def spread(costs: list[Costs], frames: int) -> dict[str, float]:
+    """Least, median and most CPU milliseconds of a frame: how steady the machine was."""
+    values = sorted(cost["cpu_seconds"] / frames * 1000 for cost in costs)
+    return {"least": round(values[0], 2), "median": round(median(values), 2), "most": round(values[-1], 2)}
+
+
+def figures(row: Row, frames: int) -> dict[str, Any]:
+    """Frames of the source per second, CPU and wall, ours over each of the others, and our stages."""
+    costs = {who: middle(several) for who, several in row.items()}
+    ours, control = costs["ours"], costs[CONTROL]
+    if "codings" in costs:
+        rest = {key: ours[key] - ours["filter"] for key in ("cpu_seconds", "wall_seconds")}
+        costs["codings"] = {key: costs["codings"][key] + seconds for key, seconds in rest.items()}
+    speeds = {who: round(frames / cost["cpu_seconds"], 1) for who, cost in costs.items()}
+    walls = {who: round(frames / cost["wall_seconds"], 1) for who, cost in costs.items()}
+    rivals = {who: cost for who, cost in costs.items() if who != "ours"}
+    ratios = {who: round(cost["cpu_seconds"] / ours["cpu_seconds"], 2) for who, cost in rivals.items()}
+    walls_over = {who: round(cost["wall_seconds"] / ours["wall_seconds"], 2) for who, cost in rivals.items()}
+    stages = {stage: round(ours[stage] / frames * 1000, 2) for stage in STAGES}
+    harder = ours["encode"] / control["encode"]
+    same = costs["bare"]["cpu_seconds"] * (ours["cpu_seconds"] - ours["filter"]) / control["cpu_seconds"]
     return {
         "frames_per_cpu_second": speeds,
         "frames_per_wall_second": walls,
         "ours_over": ratios,
-        "shares": shares(row),
+        "ours_over_by_wall": walls_over,
+        "milliseconds_of_a_frame": stages,
+        "share_of_a_core": {stage: round(ours[stage] / ours["wall_seconds"], 3) for stage in STAGES},
+        "encode_over_controls": round(harder, 2),
+        "same_picture": round(same / ours["cpu_seconds"], 2),
     }
-
-
-def shares(row: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Which share of our CPU time decoding takes, the operation, and the encoder.
-
-    The operation is what is beyond the control, so it holds what a harder or an easier picture costs the
-    encoder as well: it can be negative.
-    """
-    whole, control = row["ours"]["cpu_seconds"], row[CONTROL]["cpu_seconds"]
-    decode = row["decode"]["cpu_seconds"]
-    parts = {"decode": decode, "filter": whole - control, "encode": control - decode}
-    return {name: round(seconds / whole, 3) for name, seconds in parts.items()}
 
 
 def goals(rows: dict[str, Any]) -> dict[str, Any]:
-    def judge(who: str, least: float, names: set[str]) -> dict[str, Any]:
+    """Each goal, how many kinds meet it, and who misses it by how much."""
+
+    def judge(
+        figure: Callable[[dict[str, Any]], float | None], least: float, names: set[str]
+    ) -> dict[str, Any]:
         ratios = {
-            name: rows[name]["ours_over"][who]
-            for name in rows
-            if who in rows[name]["ours_over"] and name in names
+            name: ratio for name, row in rows.items() if name in names and (ratio := figure(row)) is not None
         }
-        return {
-            "at_least": least,
-            "met_by": sum(ratio >= least for ratio in ratios.values()),
-            "missed_by": {name: ratio for name, ratio in ratios.items() if ratio < least},
-        }
+        missed = {name: ratio for name, ratio in ratios.items() if ratio < least}
+        return {"at_least": least, "met_by": len(ratios) - len(missed), "missed_by": missed}
+
+    def over(who: str, key: str = "ours_over") -> Figure:
+        return lambda row: row[key].get(who)
 
     everything = set(rows)
+    twice = {name for name, row in rows.items() if "codings" in row["ours_over"]}
+    once = everything - twice
+    harder = {name for name in once if rows[name]["encode_over_controls"] >= HARDER_FROM}
     drawn = {"text_jumping", "text_drifting", "dots_jumping", "shapes_jumping"}
     return {
-        "bare transcode, where the picture gets no harder": judge("bare", 0.9, everything - HARDER),
-        "our own control, where the picture gets no harder": judge(CONTROL, 0.9, everything - HARDER),
-        "decode and every encode, for kinds that code twice": judge("codings", 0.9, everything),
-        "equivalent ffmpeg filter": judge("filter", 0.95, everything),
-        "never slower than AugLy": judge("augly", 1.0, everything),
-        "AugLy's text, dots and shapes": judge("augly", 4.0, drawn),
-        "AugLy, three kinds combined": judge("augly", 2.5, {COMBINED}),
+        "harder to encode than the source": sorted(harder),
+        "bare transcode, CPU, where the picture gets no harder": judge(over("bare"), 0.9, once - harder),
+        "bare transcode, wall, where the picture gets no harder": judge(
+            over("bare", "ours_over_by_wall"), 0.9, once - harder
+        ),
+        "bare transcode of the picture that comes out, CPU, where it is harder": judge(
+            lambda row: row["same_picture"], 0.9, harder
+        ),
+        "decode and every encode, for kinds that code twice": judge(over("codings"), 0.9, twice),
+        "equivalent ffmpeg filter": judge(over("filter"), 0.95, everything),
+        "never slower than AugLy": judge(over("augly"), 1.0, everything),
+        "AugLy's text, dots and shapes": judge(over("augly"), 4.0, drawn),
+        "AugLy, three kinds combined": judge(over("augly"), 2.5, {COMBINED}),
     }
+
+
+def busy_seconds() -> float:
+    """Of all cores since the start: user, nice, system, interrupts and what other guests took."""
+    fields = [int(text) for text in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu(who: int) -> float:
@@ -250,34 +303,22 @@ def cpu(who: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def timed(who: int, action: Callable[[], object]) -> dict[str, float]:
+def timed(who: int, action: Callable[[], object]) -> Costs:
     wall, before = time.monotonic(), cpu(who)
     action()
     return {"cpu_seconds": cpu(who) - before, "wall_seconds": time.monotonic() - wall}
 
 
-def ours(clip: Path, info: VideoInfo, name: str, out: Path) -> dict[str, float]:
-    plan = plan_for(name, info)
-    return timed(resource.RUSAGE_SELF, lambda: render(clip, info, plan, out))
-
-
-def decode_only(clip: Path) -> None:
+def codings(clip: Path, info: VideoInfo, generations: list[Generation], canvas: Canvas) -> Costs:
+    """Every encode on the way that the kind asks for, and nothing else."""
+    total = {"cpu_seconds": 0.0, "wall_seconds": 0.0}
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        for _ in container.decode(stream):
-            pass
-
-
-def codings(
-    clip: Path, info: VideoInfo, generations: list[Generation], control: dict[str, float]
-) -> dict[str, float]:
-    """Decoding once and every encode that the kind asks for, and nothing else: what cannot be saved."""
-    canvas, total = Canvas.of(info), dict(control)
-    with av.open(str(clip)) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        frames = [frame for frame, _ in zip(container.decode(stream), range(30), strict=False)]
+        frames = [
+            frame.reformat(canvas.width, canvas.height)
+            for frame, _ in zip(container.decode(stream), range(30), strict=False)
+        ]
     for generation in generations:
         cost = timed(resource.RUSAGE_SELF, partial(encode_only, frames, generation, canvas))
         for key, seconds in cost.items():
@@ -294,14 +335,14 @@ def encode_only(frames: list[av.VideoFrame], generation: Generation, canvas: Can
     encoder.encode(None)
 
 
-def program(command: list[str]) -> dict[str, float]:
+def program(command: list[str]) -> Costs:
     def run() -> None:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     return timed(resource.RUSAGE_CHILDREN, run)
 
 
-def augly(python: Path, clip: Path, out: Path, name: str) -> dict[str, float]:
+def augly(python: Path, clip: Path, out: Path, name: str) -> Costs:
     script = Path(__file__).with_name("perturb_rivals.py")
     # AugLy's own directory and file names; a fresh output each time, as it asks.
     out.unlink(missing_ok=True)
@@ -311,7 +352,7 @@ def augly(python: Path, clip: Path, out: Path, name: str) -> dict[str, float]:
     found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if not found:
         raise RuntimeError(f"AugLy failed at {name}: {done.stderr[-800:]}")
-    cost: dict[str, float] = json.loads(found[-1].removeprefix("RESULT "))
+    cost: Costs = json.loads(found[-1].removeprefix("RESULT "))
     return cost
 
 
@@ -326,30 +367,18 @@ def ffmpeg_command(ffmpeg: str, clip: Path, plan: Plan, name: str, out: Path) ->
     if any(step.generations for step in steps):
         return None
     options = encoder_options(plan.encoding, plan.expected)
-    command = [
-        ffmpeg,
-        "-y",
-        "-nostdin",
-        "-v",
-        "error",
-        "-threads",
-        "1",
-        "-filter_threads",
-        "1",
-        "-i",
-        str(clip),
-    ]
+    single = ["-threads", "1", "-filter_threads", "1"]
+    command = [ffmpeg, "-y", "-nostdin", "-v", "error", *single, "-i", str(clip)]
     command += ["-vf", ",".join(filters)] if filters else []
     sound = [text for step in steps for text in step.audio]
     command += ["-af", ",".join(quoted(text) for text in sound)] if sound else []
-    command += [
-        item
-        for key, value in options.items()
-        for item in (f"-{key}" if key != "threads" else "-threads", value)
-    ]
+    command += [text for key, value in options.items() for text in (f"-{key}", value)]
     command += ["-c:v", "libx264"]
+    coder = ["-aac_coder", AAC_OPTIONS["aac_coder"]]
     command += (
-        ["-c:a", "aac", "-b:a", "128k", "-ar", "48000", "-ac", "2"] if plan.expected.has_audio else ["-an"]
+        ["-c:a", "aac", *coder, "-b:a", "128k", "-ar", "48000", "-ac", "2"]
+        if plan.expected.has_audio
+        else ["-an"]
     )
     return [*command, "-movflags", "+faststart", str(out)]
 
@@ -381,9 +410,7 @@ def rgb_operations() -> dict[str, Callable[[Any, int], Any]]:
     }
 
 
-def numpy_rgb(
-    clip: Path, info: VideoInfo, operation: Callable[[Any, int], Any], out: Path
-) -> dict[str, float]:
+def numpy_rgb(clip: Path, info: VideoInfo, operation: Callable[[Any, int], Any], out: Path) -> Costs:
     options = encoder_options(Encoding(), Canvas.of(info))
 
     def run() -> None:
@@ -399,62 +426,6 @@ def numpy_rgb(
             writing.mux(target.encode(None))
 
     return timed(resource.RUSAGE_SELF, run)
-
-
-def memory_by_length(clip: Path, work: Path) -> dict[str, Any]:
-    """Peak memory of a fresh process rendering the clip once and eight times as long, three kinds at once."""
-    program_text = (
-        "import sys\n"
-        "sys.path.insert(0, sys.argv[3])\n"
-        "import perturb_speed as b\n"
-        "from pathlib import Path\n"
-        "clip = Path(sys.argv[1]); info = b.probe(clip)\n"
-        "b.render(clip, info, b.plan_for(b.COMBINED, info), Path(sys.argv[2]))\n"
-        # Not getrusage: its peak survives exec, so it would be this process's own.
-        "status = Path('/proc/self/status').read_text()\n"
-        "print(int(status.split('VmHWM:')[1].split()[0]) * 1024)\n"
-    )
-    peaks = {}
-    for times in (1, 8):
-        looped = work / f"loop{times}.mp4"
-        command = ["ffmpeg", "-y", "-v", "error", "-stream_loop", str(times - 1), "-i", str(clip)]
-        subprocess.run([*command, "-c", "copy", str(looped)], check=True)
-        arguments = [str(looped), str(work / "out.mp4"), str(Path(__file__).parent)]
-        done = subprocess.run(
-            [sys.executable, "-c", program_text, *arguments], check=True, capture_output=True, text=True
-        )
-        peaks[f"{times}x"] = int(done.stdout.split()[-1])
-    return {"peak_bytes": peaks, "eight_times_over_once": round(peaks["8x"] / peaks["1x"], 3)}
-
-
-def by_workers(clip: Path, work: Path) -> dict[str, Any]:
-    """A set of eight clips with one worker and with one per core; rendering, verifying and hashing."""
-    from harness.videos.perturb.recipes import load_recipe
-    from harness.videos.prepare import SourceVideo, prepare_set
-
-    recipe, found = load_recipe("public"), {}
-    sources = [SourceVideo(source_id=f"{index}.mp4", path=clip) for index in range(8)]
-    for workers in (1, os.cpu_count() or 1):
-        start = time.monotonic()
-        prepare_set(
-            sources=sources, recipe=recipe, set_seed=1, destination=work / f"set{workers}", workers=workers
-        )
-        found[str(workers)] = round(time.monotonic() - start, 2)
-    info, out = probe(clip), work / "out.mp4"
-    plan = plan_for(CONTROL, info)
-    rendered = render(clip, info, plan, out)
-    check = timed(resource.RUSAGE_SELF, lambda: verify(out, plan, rendered))
-    return {"wall_seconds_of_eight_clips": found, "verifying_one_clip": check}
-
-
-def by_preset(clip: Path, work: Path) -> dict[str, Any]:
-    info, found = probe(clip), {}
-    for preset in ("ultrafast", "veryfast", "medium"):
-        plan = plan_for(CONTROL, info, replace(Encoding(), preset=preset))
-        cost = timed(resource.RUSAGE_SELF, partial(render, clip, info, plan, work / "out.mp4"))
-        speed = round((info.frame_count or 0) / cost["cpu_seconds"], 1)
-        found[preset] = {"frames_per_cpu_second": speed, "bytes": (work / "out.mp4").stat().st_size}
-    return found
 
 
 if __name__ == "__main__":

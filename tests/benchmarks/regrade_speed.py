@@ -26,11 +26,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from example_run import example_run
 
-from harness.contest.regrade.columns import columns_path, read_columns
 from harness.contest.regrade.corrections import Correction, SetFrame
 from harness.contest.regrade.regrade import RegradePlan, regrade_runs
 from harness.core.types import Outcome, OutcomeKind, SetName, Verdict
 from harness.gateway.journal import Header, Journal, Line
+from harness.results.columns import columns_path, read_columns
 from harness.results.result import Result, write_result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key

@@ -64,6 +64,7 @@ _PERTURBATIONS = {
     ),
 }
 _SKILL = {SetName.CONTROL: 2.6, SetName.PUBLIC: 2.2, SetName.PRIVATE: 1.1}
+_CAMERAS = ("studio", "phone", "webcam")
 _METHODS = ("face_swap", "self_blended", "pca_resynthesis", "mouth_and_eye_warp")
 
 
@@ -209,7 +210,12 @@ def _videos(name: SetName, folder: Path) -> tuple[list[PreparedVideo], Labels]:
         )
         method = _METHODS[number // 2 % len(_METHODS)]
         fake = number % 2 == 1
-        labels[source] = Label(fake=fake, method=method if fake else "", source=f"{home}_{number // 4}")
+        labels[source] = Label(
+            fake=fake,
+            method=method if fake else "",
+            source=f"{home}_{number // 4}",
+            columns=(("camera", _CAMERAS[number // 4 % 3]),),
+        )
     return videos, Labels(labels)
 
 

@@ -152,5 +152,5 @@ def test_batch_packages_are_checked_inside_too(
     )
     inside = ContainerProbe(modules=image_modules(docker_client, runtime_image), smoke=smoke)
     report = check_package(ROOT / "tests" / "packages" / name, limits=limits, inside=inside)
-    assert report.ok, report.to_json()
+    assert report.ok, report.findings
     assert messages(report, "P620")

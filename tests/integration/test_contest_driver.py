@@ -235,8 +235,15 @@ def test_an_entry_without_a_chance_is_stopped_and_told_so(tmp_path: Path, challe
     assert len(stopped) == 1
     assert "made-b-" in stopped[0]
     (b,) = [folder for key, folder in bench.runs().items() if key.startswith("b/")]
-    assert not b.result.exists()
-    assert (b.path / "stopped_early.json").is_file()
+    result = read_result(b.result)
+    assert set(result.sets) == {SetName.PUBLIC}
+    assert result.sets[SetName.PUBLIC].score.log_loss is not None
+    assert result.stopped_early == "after 2 of 8 private videos, by the certain rule"
+    assert result.leaderboard.reasons == ("it ran without isolation",)
+    progress = progress_of(bench.ledger.listed(), places=1)
+    assert {run.team: run.state for run in progress.runs} == {"a": "done", "b": "stopped"}
+    assert progress.saved_seconds > 0
+    assert bench.drive(Watcher())  # what was stopped stays so
 
 
 def _backend() -> Backend:

@@ -22,6 +22,7 @@ from harness.core.errors import SandboxError
 from harness.core.types import ImageFacts, OutcomeKind, SandboxSpec, SetName, Verdict
 from harness.gateway.journal import read_journal
 from harness.gateway.set_run import SetProgress
+from harness.results.columns import columns_path
 from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key, SealState, seal_path, verify
@@ -154,6 +155,7 @@ def test_a_constant_half_scores_the_logarithm_of_two_on_both_sets(
     assert "ran 4 of private" in observer.told
     assert done.folder.report.stat().st_size > 10_000
     assert done.folder.contestant_report.is_file()
+    assert columns_path(done.folder, SetName.PRIVATE).is_file()
     private = done.folder.journal(SetName.PRIVATE).parent
     kept = b"".join(path.read_bytes() for path in private.iterdir())
     assert b"MARKER" in done.folder.log(SetName.PUBLIC).read_bytes()

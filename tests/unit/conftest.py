@@ -18,6 +18,8 @@ import pytest
 import sqlalchemy as sa
 
 if TYPE_CHECKING:  # where no test asks for a run, what makes one is not loaded
+    from portal_kit import Kit
+
     from harness.core.types import SetName
     from harness.report import SetData
     from harness.results.result import Result
@@ -32,6 +34,15 @@ def finished_run(
 
     folder = tmp_path_factory.mktemp("example") / "20300102-example"
     return folder, *example_result(folder)
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
+    """One portal for all tests of a module; each makes the entries that it looks at."""
+    from portal_kit import portal
+
+    with portal(tmp_path_factory.mktemp("portal")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.contest.events import Purse
 from harness.contest.rules.finals import final_entries
 from harness.contest.rules.phases import next_moment, phase_at
 from harness.contest.rules.quotas import allowance
-from harness.contest.state import PHASES, State
+from harness.contest.state import PHASES, Entry, State
 
 
 def render_state(state: State, *, now: datetime, team: str | None = None) -> list[RenderableType]:
@@ -31,7 +33,7 @@ def render_state(state: State, *, now: datetime, team: str | None = None) -> lis
 def _teams(state: State, now: datetime) -> Table:
     table = Table(title="Teams", title_justify="left")
     for heading in ("id", "name", "entries", "left today", "left in all", "granted", "judged by", "note"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     for key, one in state.teams.items():
         if one.merged_into is not None:
             table.add_row(key, Text(one.name), "", "", "", "", "", f"went up in {one.merged_into}")
@@ -53,19 +55,31 @@ def _teams(state: State, now: datetime) -> Table:
 
 def _entries(state: State, team: str | None) -> Table:
     table = Table(title="Entries", title_justify="left")
-    for heading in ("id", "team", "day", "status", "paid by", "public loss", "shown", "run", "note"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("id, run", no_wrap=True)  # both are copied from here
+    for heading in ("team", "day", "status", "public loss", "note"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "day")
     for one in state.entries.values():
         if team is None or one.team == team:
             table.add_row(
-                one.entry,
+                "\n".join(filter(None, (one.entry, one.run_id))),
                 one.team,
                 one.day.isoformat(),
                 f"{one.status}" + (f" ({one.verdict})" if one.verdict not in {None, "OK"} else ""),
-                str(one.costs or "refunded"),
-                "" if one.public_loss is None else f"{one.public_loss:.6f}",
-                "" if one.shown is None else f"{one.shown:.{state.public_decimals}f}",
-                one.run_id or "",
-                Text(f"disqualified: {one.disqualified}" if one.disqualified else ""),
+                _loss(one, state.public_decimals),
+                Text("; ".join(_notes(one))),
             )
     return table
+
+
+def _loss(one: Entry, decimals: int) -> str:
+    if one.public_loss is None:
+        return ""
+    shown = "" if one.shown is None else f"\nshown {one.shown:.{decimals}f}"
+    return f"{one.public_loss:.6f}{shown}"
+
+
+def _notes(one: Entry) -> Iterator[str]:
+    if one.costs is not Purse.QUOTA:
+        yield "refunded" if one.costs is None else f"paid by {one.costs}"
+    if one.disqualified:
+        yield f"disqualified: {one.disqualified}"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
-from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -48,17 +46,15 @@ class Lines:
     def finished(self, entry: AdmittedEntry) -> None:
         """One line for an entry."""
         progress = progress_of(self._ledger.listed(), places=self._places)
-        over = sum(run.state in {"done", "failed", "cancelled"} for run in progress.runs)
+        over = sum(run.state in {"done", "stopped", "failed", "cancelled"} for run in progress.runs)
         self.say(
             f"{entry.waiting.team}/{entry.waiting.name}: {_outcome(entry)} · {over} of "
             f"{len(progress.runs)} runs · {_left(progress)} · {_cost(progress, self._price)}"
         )
 
 
-def status_table(
-    progress: ContestProgress, driver: DriverRow | None, price_per_hour: float
-) -> tuple[Table, dict[str, Any]]:
-    """Return a contest as a table for people and as JSON."""
+def status_table(progress: ContestProgress, driver: DriverRow | None, price_per_hour: float) -> Table:
+    """Return a contest as a table for people."""
     at_work = driver is not None and driver.driver is not None
     wish = driver.wish.value if driver is not None else "run"
     title = (
@@ -66,7 +62,8 @@ def status_table(
     )
     table = Table(title=title + _cost(progress, price_per_hour), title_justify="left")
     for heading in ("run", "team", "entry", "state", "shards", "time", "attempts", ""):
-        table.add_column(heading, justify="right" if heading in {"shards", "time", "attempts"} else "left")
+        justify: JustifyMethod = "right" if heading in {"shards", "time", "attempts"} else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading == "run", overflow="fold")
     for run in progress.runs:
         table.add_row(
             Text(run.run_id),
@@ -78,14 +75,7 @@ def status_table(
             str(run.attempts),
             Text("; ".join(part for part in (run.note, run.disturbed) if part)),
         )
-    document = asdict(progress) | {
-        "driver": driver.driver if driver else None,
-        "since": driver.since if driver else None,
-        "heartbeat": driver.heartbeat if driver else None,
-        "wish": wish,
-        "cost": progress.cost(price_per_hour),
-    }
-    return table, document
+    return table
 
 
 def _outcome(entry: AdmittedEntry) -> str:
@@ -107,6 +97,7 @@ def _left(progress: ContestProgress) -> str:
 
 def _cost(progress: ContestProgress, price_per_hour: float) -> str:
     hours = progress.worker_seconds / HOUR_SECONDS
-    return f"{hours:.3g} hours of a place" + (
-        f", {progress.cost(price_per_hour):.2f} spent" if price_per_hour else ""
-    )
+    spent = f", {progress.cost(price_per_hour):.2f} spent" if price_per_hour else ""
+    stopped = progress.count("stopped")
+    saved = f", {progress.saved_seconds / HOUR_SECONDS:.3g} saved by stopping {stopped} early"
+    return f"{hours:.3g} hours of a place{spent}" + (saved if stopped else "")

@@ -8,10 +8,21 @@ from rich.text import Text
 
 from harness.core.types import Limits
 from harness.gateway.set_run import SetRun
-from harness.results.failures import grouped, in_words, tail
+from harness.results.failures import FailureGroup, grouped, in_words, tail
 
 GROUPS_SHOWN = 5
 LOG_LINES = 20
+
+
+def failures_of(public: SetRun, limits: Limits) -> tuple[FailureGroup, ...]:
+    """Return what failed on the public set, the most frequent first."""
+    return grouped(
+        public.outcomes,
+        limits=limits,
+        usage=public.usage,
+        log_tail=public.log_tail,
+        message=public.message,
+    )
 
 
 def render_failures(public: SetRun, limits: Limits) -> Iterator[Text]:
@@ -19,7 +30,7 @@ def render_failures(public: SetRun, limits: Limits) -> Iterator[Text]:
 
     All of it is the package's own text, cleaned, and plain: it can neither colour nor move anything.
     """
-    groups = grouped(public.outcomes, limits=limits, log_tail=public.log_tail, message=public.message)
+    groups = failures_of(public, limits)
     if not groups:
         return
     yield Text("What failed on the public set:", "bold")

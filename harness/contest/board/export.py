@@ -1,10 +1,9 @@
-"""The board as JSON and as CSV, for whoever wants to look further."""
+"""The board as plain values and as CSV, for whoever wants to look further."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -17,14 +16,12 @@ from harness.contest.board.profiles import Profiles, worst_cuts
 from harness.contest.board.statistics import Board
 from harness.scoring.intervals import Interval
 
-VERSION = 1
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def board_json(board: Board, profiles: Profiles) -> str:
-    """Return the board as one JSON document; what does not exist is null."""
-    document = {
-        "schema_version": VERSION,
+def board_values(board: Board, profiles: Profiles) -> dict[str, Any]:
+    """Return the board as plain values; what does not exist is None."""
+    return {
         **{key: value for key, value in _plain(board).items() if key != "standings"},
         "standings": [
             {
@@ -43,7 +40,6 @@ def board_json(board: Board, profiles: Profiles) -> str:
         "cuts": [_plain(cut) for cut in profiles.cuts],
         "curve": {"severities": list(profiles.curve_severities), "log_loss": _plain(profiles.curve)},
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def board_csv(board: Board, profiles: Profiles) -> dict[str, str]:

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.contest.board.answers import BoardInput
+from harness.scoring.against_rest import against_rest
 from harness.scoring.clusters import Floats, Integers, Sampling
-from harness.scoring.curves import BrierParts, CalibrationBin, brier_parts, calibration_bins
-from harness.scoring.intervals import TAIL, excess_of, skewed_bounds, spread_of, student_quantiles
-from harness.scoring.slices import SUBGROUP_MIN, UNPERTURBED, subgroups
+from harness.scoring.curves import (
+    BrierParts,
+    CalibrationBin,
+    brier_parts,
+    calibration_bins,
+    calibration_error,
+)
+from harness.scoring.intervals import excess_of, skewed_bounds, spread_of
+from harness.scoring.slices import UNPERTURBED, subgroups
 
 PERTURBATION, SEVERITY = "perturbation", "severity"
 
@@ -62,7 +69,7 @@ def profiles_of(given: BoardInput, columns: Sequence[int]) -> Profiles:
     return Profiles(
         cuts=tuple(_cuts(given, losses)),
         calibration=bins,
-        calibration_error=tuple(_calibration_error(one) for one in bins),
+        calibration_error=tuple(calibration_error(one) for one in bins),
         brier=tuple(brier_parts(given.fake, one) for one in probability.T),
         curve_severities=severities,
         curve=curve,
@@ -118,18 +125,9 @@ def _cut(
     if sampling.enough:
         low, high = skewed_bounds(means, spread_of(excess_of(inside, sampling), sampling))
         low = np.maximum(low, 0.0)
-    rest = np.ones(losses.shape[0], dtype=np.bool_)
-    rest[videos] = False
-    if rest.any():
-        others = losses[rest].mean(axis=0)
-        above = means - others
-        if sampling.clusters >= SUBGROUP_MIN and given.sampling.enough:  # fewer look alike by chance
-            influence = np.where(
-                rest[:, None], (others - losses) / rest.sum(), (losses - means) / videos.size
-            )
-            spread = spread_of(given.sampling.sums(influence), given.sampling)
-            surely = np.abs(above) > student_quantiles(spread.freedom, TAIL / comparisons) * spread.error
-            told = np.where(surely, np.sign(above), 0).astype(np.int64)
+    rest = against_rest(losses, videos, given.sampling, comparisons=comparisons)
+    if rest is not None:
+        above, told = rest.above, rest.told
     return Cut(
         column=column,
         name=key[0],
@@ -190,8 +188,3 @@ def _area(severities: tuple[int, ...], curve: Floats) -> tuple[float, ...]:
     steps = np.diff(np.array(severities, dtype=np.float64))
     areas = (steps[:, None] * (curve[1:] + curve[:-1]) / 2.0).sum(axis=0) / steps.sum()
     return tuple(float(one) for one in areas)
-
-
-def _calibration_error(bins: Sequence[CalibrationBin]) -> float:
-    videos = sum(one.videos for one in bins)
-    return sum(one.videos * abs(one.mean_probability - one.fake_share) for one in bins) / videos

@@ -69,7 +69,8 @@ def entered_runs(
                 row = replace(row, team=judged[folder.run_id], submitted=row.submitted or row.created)
             if row.challenge_sha256 != challenge.sha256:
                 continue
-            if row.eligible:
+            loss = row.public_log_loss if by is SetName.PUBLIC else row.private_log_loss
+            if row.eligible and loss is not None:
                 rows.append(row)
             else:
                 without[row.team or ""] = Absent(entry=_entry(row), reason=_reason(folder))
@@ -195,6 +196,8 @@ def _reason(folder: RunFolder) -> str:
 def _reasons(folder: RunFolder) -> Iterator[str]:
     result = read_result(folder.result)
     yield from result.leaderboard.reasons
+    if result.stopped_early:
+        yield f"it was stopped early: {result.stopped_early}"
     for name, one in result.sets.items():
         if not one.score.scored:
             yield f"{name}: {one.score.reason}"

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contest.regrade.columns import PREDICTED, read_columns
 from harness.contest.regrade.corrections import SetFrame
 from harness.core.errors import HarnessError
 from harness.core.types import SetName
+from harness.results.columns import PREDICTED, read_columns
 from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
 

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.contest.regrade.columns import KINDS, Columns, read_columns
 from harness.contest.regrade.corrections import Correction, SetFrame
 from harness.contest.regrade.rescore import Effects, rescore
 from harness.core.engines.local import LocalEngine
 from harness.core.errors import ConfigError, HarnessError, InfrastructureError
 from harness.core.files import write_text
 from harness.core.types import SetName
+from harness.results.columns import KINDS, Columns, read_columns
 from harness.results.result import RegradeFacts, Result, parse_result
 from harness.results.run_folder import RunFolder, regrade_record
 from harness.results.run_row import read_row

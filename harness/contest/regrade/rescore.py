@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contest.regrade.columns import KINDS, PREDICTED, Columns
 from harness.contest.regrade.corrections import Correction, SetFrame
 from harness.core.types import OutcomeKind, SetName
+from harness.results.columns import KINDS, PREDICTED, Columns
 from harness.results.result import RegradeFacts, Result, SetResult
-from harness.scoring.curves import calibration_bins
+from harness.scoring.curves import brier_parts, calibration_bins
 from harness.scoring.metrics import all_metrics, log_losses, uniform_log_loss
 from harness.scoring.score import MetricScore, SetScore
 
@@ -117,6 +117,7 @@ def _score_again(old: SetScore, columns: Columns, frame: SetFrame, correction: C
         changed,
         metrics={name: MetricScore(value=one.value, reason=one.reason) for name, one in measured.items()},
         calibration=calibration_bins(fake, probability),
+        brier_parts=brier_parts(fake, probability),
     )
 
 

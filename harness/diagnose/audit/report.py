@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from harness.core.types import SetName
 from harness.diagnose.audit.leaks import AucTest
 from harness.package.findings import Severity
 
-FORMAT = "audit/1"
 EVIDENCE_MAX = 12
 
 
@@ -102,10 +99,6 @@ class AuditReport:
     def clean(self) -> bool:
         """Whether there is no error; warnings and notes do not count."""
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers."""
-        return {"format": FORMAT, "clean": self.clean, **dataclasses.asdict(self)}
 
 
 @dataclass(frozen=True, kw_only=True)

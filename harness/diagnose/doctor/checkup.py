@@ -6,9 +6,8 @@ exactly the options of a real run, because what an engine says of its seccomp an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from docker.errors import DockerException
 
 from harness.core.errors import EngineUnavailableError
 from harness.core.types import Limits
-
-SCHEMA_VERSION = 1
 
 
 class Level(StrEnum):
@@ -54,11 +51,6 @@ class Checkup:
     def count(self, level: Level) -> int:
         """Count the lines of one level."""
         return sum(one.level is level for one in self.diagnoses)
-
-    def to_json(self) -> str:
-        """Return a JSON object with `schema`, `ok` and `diagnoses`."""
-        document = {"schema": SCHEMA_VERSION, "ok": self.ok, **asdict(self)}
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import docker
 
 from harness.diagnose.doctor.checkup import Diagnosis, EngineCheck, Patient, fails, warns, well
 from harness.diagnose.doctor.holes import holes_of, is_distribution_build, version_of
+from harness.sandbox.docker.engine_facts import facts_of
 from harness.sandbox.docker.hardening import USERS
 from harness.sandbox.docker.owner import Owner
 from harness.sandbox.docker.sandbox import OWNER_LABEL
@@ -77,10 +78,11 @@ def control_groups(client: docker.DockerClient, patient: Patient) -> Iterator[Di
     """Look whether the engine can hold a container to every limit."""
     info = client.info()
     named = f"version {info.get('CgroupVersion', '1')}, driver {info.get('CgroupDriver', 'unknown')}"
-    if info.get("CgroupDriver") == "none":
+    no_limits = facts_of(client.version(), info).no_limits
+    if no_limits:
         yield fails(
             "control groups",
-            "the engine uses none: no limit would be in force",
+            f"no limit would be in force: {no_limits}",
             "Rootless engines need control groups of version 2 and systemd.",
         )
         return

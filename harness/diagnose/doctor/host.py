@@ -228,7 +228,14 @@ def _toolkit() -> Iterator[Diagnosis]:
         )
         return
     try:
-        done = subprocess.run([tool, "--version"], capture_output=True, text=True, check=False, timeout=20)  # noqa: S603  (found on PATH, our own arguments)
+        done = subprocess.run(  # noqa: S603  (our own arguments)
+            [tool, "--version"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=20,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         yield warns("nvidia container toolkit", f"it does not run: {error}", "Install it again.")
         return

@@ -9,8 +9,6 @@ from harness.diagnose.selfcheck.attack import Target, attack
 from harness.diagnose.selfcheck.behaviour import Behaviour
 from harness.diagnose.selfcheck.judge import Check, evidence, judge
 
-SCHEMA_VERSION = 1
-
 
 @dataclass(frozen=True, kw_only=True)
 class Attacked:
@@ -54,32 +52,6 @@ def run_behaviours(
             checks=checks,
             evidence=evidence(behaviour, observed, checks),
         )
-
-
-def to_json(findings: Iterable[Attacked], *, runtime: str | None) -> dict[str, object]:
-    """Describe the findings as a JSON object, with `schema` and `ok`."""
-    rows = [
-        {
-            "name": finding.behaviour.name,
-            "family": finding.behaviour.expect.family,
-            "attack": finding.behaviour.expect.attack,
-            "stopped_by": finding.behaviour.expect.stopped_by,
-            "held": finding.held,
-            "seconds": round(finding.seconds, 3),
-            "evidence": finding.evidence,
-            "checks": [
-                {"name": check.name, "held": check.held, "evidence": check.evidence}
-                for check in finding.checks
-            ],
-        }
-        for finding in findings
-    ]
-    return {
-        "schema": SCHEMA_VERSION,
-        "ok": all(row["held"] for row in rows),
-        "runtime": runtime,
-        "attacks": rows,
-    }
 
 
 def table_markdown(behaviours: Iterable[Behaviour]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 
 from harness.contest.rules import team_actor
 from harness.contest.rules.commands import CancelEntry, SelectFinals
@@ -38,7 +38,7 @@ def submitter(contest: ContestHere, visitor: ApiVisitor) -> str:
     """Return the team that may decide something.
 
     Raises:
-        Problem: the visitor is no team of this contest, or the token lacks the scope.
+        Problem: the visitor does not belong to a team of this contest, or the token lacks the scope.
     """
     return own_team(visitor, contest, Scope.SUBMIT)
 
@@ -67,8 +67,8 @@ def entry(site: SiteHere, contest: ContestHere, own: ReadingTeam, entry: EntryNa
 
 @router.get(
     "/challenges/{challenge}/entries/{entry}/logs",
-    responses=failures(401, 403, 404),
-    response_class=PlainTextResponse,
+    responses={**failures(401, 403, 404), 200: {"content": {"text/plain": {}}}},
+    response_class=Response,  # not that of the text: errors are described as JSON
 )
 def logs(site: SiteHere, contest: ContestHere, own: ReadingTeam, entry: EntryName) -> PlainTextResponse:
     """Return the end of what the package printed on the public set; empty if it printed nothing."""
@@ -87,7 +87,7 @@ def cancel(
 
 @router.put("/challenges/{challenge}/finals", responses=failures(401, 403, 404, 409))
 def finals(contest: ContestHere, own: SubmittingTeam, asked: FinalsAsked) -> FinalsAnswer:
-    """Choose the entries that the team is judged by; none: its best by public score."""
+    """Choose the entries that the team is judged by; if none is named, its best by public score."""
     return FinalsAnswer(finals=choose_finals(contest, own, tuple(asked.entries)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -113,7 +113,7 @@ def give_up(site: SiteHere, contest: ContestHere, own: SubmittingTeam, upload: U
 
 def check_answer(report: CheckReport) -> CheckAnswer:
     """Return what `harness check --static --json` says, but for the name of our own file."""
-    raw = json.loads(report.to_json())
+    raw = {"ok": report.ok, **asdict(report)}
     return CheckAnswer.model_validate({key: raw[key] for key in CheckAnswer.model_fields})
 
 

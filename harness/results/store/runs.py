@@ -96,9 +96,9 @@ def leaderboard(
 ) -> tuple[LeaderboardRow, ...]:
     """Rank the teams of one challenge by the log loss of a set, the lowest first.
 
-    Only runs that were submitted, isolated, and scored on both sets count. Ranks are those of the
-    rounded scores, so that a board gives away no more than it shows; within a rank the earlier entry is
-    first.
+    Only runs that were submitted, isolated, and scored on both sets count; one that a rule stopped early on
+    the private set is on the public board only. Ranks are those of the rounded scores, so that a board gives
+    away no more than it shows; within a rank the earlier entry is first.
 
     Raises:
         ConfigError: `by` is a set that has no leaderboard.
@@ -106,6 +106,8 @@ def leaderboard(
     if by not in {SetName.PUBLIC, SetName.PRIVATE}:
         raise ConfigError(f"no leaderboard by the {by} set", remedy="By public or private.")
     query = sa.select(RUNS).where(RUNS.c.challenge_sha256 == challenge_sha256, *_COUNTS)
+    if by is SetName.PRIVATE:
+        query = query.where(RUNS.c.private_log_loss.is_not(None))
     rows = [RunRow(**row) for row in connection.execute(query).mappings()]
     return ranked(rows, by=by, choice=choice, decimals=decimals)
 
@@ -115,7 +117,6 @@ _COUNTS = (
     RUNS.c.isolation != NO_ISOLATION,
     RUNS.c.team.is_not(None),
     RUNS.c.public_log_loss.is_not(None),
-    RUNS.c.private_log_loss.is_not(None),
 )
 
 

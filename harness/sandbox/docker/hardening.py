@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from harness.core.types import Limits, Mount, SandboxSpec
@@ -19,6 +20,7 @@ USER = "10001:10001"  # in no image's passwd, so it owns nothing
 USERS = range(10_001, 60_000)  # within a remapped user namespace
 HOSTNAME = "sandbox"
 OOM_SCORE_ADJUSTMENT = 500  # if the host itself runs out of memory, the package dies before the harness
+PROCESS_IDS = 32_768  # the kernel's default
 STANDBY_FOLDER = "package"  # in the folder that is mounted for a package still to come
 CACHE_FOLDER = "/tmp/.cache"  # noqa: S108  (in the container: a fresh tmpfs)
 
@@ -34,6 +36,7 @@ def container_options(
     cdi: bool = False,
     torch_fraction: float | None = None,
     user: str = USER,
+    podman: bool = False,
 ) -> Json:
     """Build the body of the engine's "create a container" request.
 
@@ -44,13 +47,17 @@ def container_options(
         spec: What to start and its limits.
         labels: For the reaper.
         cpuset: The cores it may run on, in the kernel's list format, e.g. `0-1`.
-        seccomp: The profile's JSON; the vendored one if it is not given.
+        seccomp: The profile as the engine takes it: JSON, or for Podman the path of a file; the vendored one
+            if it is not given.
         cdi: Whether the engine knows the GPUs as CDI devices.
         torch_fraction: See `environment`.
         user: Numeric `user:group`, one per container: the kernel counts inotify watchers, pipe buffers and
             more per user over all containers, and one entry could use up what another needs.
+        podman: Whether Podman is the engine. Its service reads the profile from a file, and knows no limit on
+            how many files a tmpfs holds: they are bounded by the memory that they take.
     """
     limits = spec.limits
+    profile = seccomp or (str(seccomp_file()) if podman else seccomp_profile())
     variables = environment(spec, cdi=cdi, torch_fraction=torch_fraction)
     return {
         "Image": spec.image,
@@ -76,7 +83,7 @@ def container_options(
             "Privileged": False,
             "CapDrop": ["ALL"],
             "CapAdd": [],
-            "SecurityOpt": ["no-new-privileges", f"seccomp={seccomp or seccomp_profile()}"],
+            "SecurityOpt": ["no-new-privileges", f"seccomp={profile}"],
             "IpcMode": "none",  # private, and without the engine's /dev/shm, which counts no files
             "CgroupnsMode": "private",
             "Init": True,  # reaps, and holds the pipes open, so that their end means the container's end
@@ -90,8 +97,8 @@ def container_options(
             "OomScoreAdj": OOM_SCORE_ADJUSTMENT,
             "NanoCpus": round(limits.cpus * 1_000_000_000),
             "CpusetCpus": cpuset,
-            "Ulimits": _ulimits(limits),
-            "Tmpfs": _tmpfs(spec, user),
+            "Ulimits": _ulimits(limits, podman=podman),
+            "Tmpfs": _tmpfs(spec, user, podman=podman),
             "Mounts": [_bind(mount) for mount in (spec.package, spec.videos, *spec.extra_mounts)],
             **_gpu(spec, cdi=cdi),
             **({"Runtime": spec.runtime} if spec.runtime else {}),
@@ -143,21 +150,28 @@ def _torch_memory(fraction: float) -> str:
 
 def seccomp_profile() -> str:
     """Return the vendored profile as compact JSON. Its origin is in `seccomp.md` beside it."""
-    text = files("harness.sandbox.docker").joinpath("seccomp.json").read_text(encoding="utf-8")
-    return json.dumps(json.loads(text), separators=(",", ":"))
+    return json.dumps(json.loads(seccomp_file().read_text(encoding="utf-8")), separators=(",", ":"))
 
 
-def _ulimits(limits: Limits) -> list[Json]:
+def seccomp_file() -> Path:
+    """Return where the vendored profile is on this machine, on which the engine is, too."""
+    return Path(str(files("harness.sandbox.docker").joinpath("seccomp.json")))
+
+
+def _ulimits(limits: Limits, *, podman: bool) -> list[Json]:
     # Never nproc: it is counted per user id across all containers, so one entry could starve another.
+    # Podman always sets it, to 2**20 if nothing is said, which a host may refuse; as many as there are ids
+    # of processes limits nothing.
     hard = {"core": 0, "nofile": limits.open_files, "fsize": limits.file_bytes}
+    hard |= {"nproc": PROCESS_IDS} if podman else {}
     return [{"Name": name, "Soft": value, "Hard": value} for name, value in hard.items()]
 
 
-def _tmpfs(spec: SandboxSpec, owner: str) -> dict[str, str]:
+def _tmpfs(spec: SandboxSpec, owner: str, *, podman: bool) -> dict[str, str]:
     limits = spec.limits
     # The owner too: some runtimes give a tmpfs the mode of the folder that they found or made in its place.
     user, _, group = owner.partition(":")
-    flags = f"nr_inodes={limits.tmp_inodes},mode=1777,uid={user},gid={group}"
+    flags = "mode=1777" if podman else f"nr_inodes={limits.tmp_inodes},mode=1777,uid={user},gid={group}"
     # exec: compilers of kernels (Triton, Inductor, Numba) load what they have just written.
     scratch = f"rw,exec,nosuid,nodev,size={limits.tmp_bytes},{flags}"
     shared = f"rw,noexec,nosuid,nodev,size={limits.shm_bytes},{flags}"

@@ -23,6 +23,7 @@ from harness.core.types import SandboxSpec
 from harness.sandbox.docker import ISOLATION
 from harness.sandbox.docker.container import ContainerProcess
 from harness.sandbox.docker.engine_errors import engine_errors
+from harness.sandbox.docker.engine_facts import EngineFacts, facts_of
 from harness.sandbox.docker.hardening import USERS, cdi_name, container_options
 from harness.sandbox.docker.owner import Owner
 from harness.sandbox.meters.gpu import Lease, leased
@@ -62,6 +63,7 @@ class DockerSandbox:
         self._gpus = frozenset(gpus)
         self._waiting = waiting
         self._sharing = sharing
+        self._facts: EngineFacts | None = None  # not asked yet
 
     @contextmanager
     def start(self, spec: SandboxSpec) -> Iterator[ContainerProcess]:
@@ -97,6 +99,7 @@ class DockerSandbox:
             labels=labels,
             cpuset=cpuset,
             cdi=bool(lease.gpus) and self._lists_as_cdi(spec.gpu_uuids),
+            podman=self._engine().podman,
             torch_fraction=lease.torch_fraction(spec.limits.gpu_memory_bytes),
             user=_fresh_user(),
         )
@@ -136,6 +139,22 @@ class DockerSandbox:
         listed = {device.get("ID") for device in devices if device.get("Source") == "cdi"}
         return all(cdi_name(uuid) in listed for uuid in uuids)
 
+    def _engine(self) -> EngineFacts:
+        """Return what the engine is; asked once.
+
+        Raises:
+            SandboxError: it could hold a package to no limit.
+        """
+        if self._facts is None:
+            with engine_errors("say which engine it is"):
+                self._facts = facts_of(self._api.version(), self._api.info())
+        if self._facts.no_limits:
+            raise SandboxError(
+                f"the container engine can hold a package to no limit: {self._facts.no_limits}",
+                remedy="Use an engine that runs as root, or a host with control groups of version 2.",
+            )
+        return self._facts
+
     def _remove(self, name: str) -> None:
         with engine_errors("remove the container"):
             remove(self._api, name)
@@ -166,28 +185,36 @@ def remove(api: docker.APIClient, container: str) -> None:
         SandboxError: it is still there.
         docker.errors.APIError: the engine refused.
     """
-    patience_seconds = 0.0
-    try:
-        api.remove_container(container, force=True, v=True)
-    except docker.errors.NotFound:
-        return
-    except docker.errors.APIError as error:
-        if error.status_code != 409:
-            raise
-        patience_seconds = _REMOVAL_SECONDS  # "removal is already in progress": by a harness beside us
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + _REMOVAL_SECONDS
+    patient = False
     while True:
+        try:
+            api.remove_container(container, force=True, v=True)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if not _passes(error) or time.monotonic() >= deadline:
+                raise
+            patient = True
         try:
             state = api.inspect_container(container)["State"]
         except docker.errors.NotFound:
             return
-        if time.monotonic() >= deadline:
+        if not patient or time.monotonic() >= deadline:
             break
         time.sleep(0.05)
     raise SandboxError(
         f"container {container} is still there after its removal ({state.get('Status')})",
         remedy="Remove it by hand; if it cannot be removed, restart the engine.",
     )
+
+
+def _passes(error: docker.errors.APIError) -> bool:
+    """Tell whether a refused removal may be asked for again.
+
+    Docker says 409 while another harness removes the container; Podman says 500 where it has just ended.
+    """
+    return error.status_code == 409 or (error.status_code == 500 and "state improper" in str(error))
 
 
 def _fresh_user() -> str:

@@ -1,4 +1,4 @@
-"""A contact sheet: kinds down, severities across, one picture each, rendered by the real renderer."""
+"""A contact sheet: kinds down, severities across, one picture each, rendered by the real renderer's steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from harness.core.engines import Engine
 from harness.core.engines.local import LocalEngine
 from harness.core.errors import VideoError
 from harness.core.types import AppliedPerturbation
+from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.plans import build_plan
 from harness.videos.perturb.registry import SEVERITIES
-from harness.videos.perturb.render import render
-from harness.videos.perturb.steps import Canvas, even
-from harness.videos.perturb.streams import Frames, upright
+from harness.videos.perturb.render import changed, encoder_options
+from harness.videos.perturb.steps import Canvas, Generation, even
+from harness.videos.perturb.streams import TIME_BASE, Frames, recoded, upright
 from harness.videos.probe import VideoInfo, probe, reason, video_stream
 
 Picture = NDArray[np.uint8]  # (h, w, 3), BGR as OpenCV writes it
@@ -141,22 +143,40 @@ def _from_the_middle(container: av.container.InputContainer, info: VideoInfo, vi
 
 
 def _one(cell: _Cell) -> Picture:
-    """One picture, rendered in a worker."""
-    info = probe(cell.clip)
+    """One picture, rendered in a worker: the renderer's steps and its final encode, without a file."""
+    cv2.setNumThreads(1)
+    info, frames = _decoded(cell.clip)
     chosen = [AppliedPerturbation(name=cell.kind, severity=cell.severity)] if cell.severity else []
     plan = build_plan(
         chosen, recipe="preview", set_seed=cell.set_seed, video_id=cell.kind, canvas=Canvas.of(info)
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "cell.mp4"
-        rendered = render(cell.clip, info, plan, path)
-        wanted = min(SHOWN, rendered.frames * 2 // 3)
-        with av.open(str(path)) as container:
-            for index, frame in enumerate(container.decode(video=0)):
-                if index >= wanted:
-                    picture = frame.to_ndarray(format="bgr24")
-                    return _fit(_middle(picture, cell.zoom), cell.size)
-    raise VideoError(f"{cell.kind} at severity {cell.severity} left no picture", place=cell.clip)
+    final = Generation(codec="libx264", options=encoder_options(plan.encoding, plan.expected))
+    try:
+        shown = list(recoded(changed(_copies(frames), plan), final, plan.expected))
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(f"{cell.kind} cannot be rendered: {reason(error)}", place=cell.clip) from error
+    if not shown:
+        raise VideoError(f"{cell.kind} at severity {cell.severity} left no picture", place=cell.clip)
+    picture = shown[min(SHOWN, len(shown) * 2 // 3)].to_ndarray(format="bgr24")
+    return _fit(_middle(picture, cell.zoom), cell.size)
+
+
+@cache
+def _decoded(clip: Path) -> tuple[VideoInfo, tuple[av.VideoFrame, ...]]:
+    """Once in each worker: opening and decoding the clip took longer than most kinds."""
+    with av.open(str(clip)) as container:
+        return probe(clip), tuple(container.decode(video=0))
+
+
+def _copies(frames: Sequence[av.VideoFrame]) -> Frames:
+    """Yield the pictures in memory of their own: steps write into them."""
+    for frame in frames:
+        copy = av.VideoFrame(frame.width, frame.height, "yuv420p")
+        Planes.of(copy).assign(Planes.reading(frame))
+        copy.pts = round(float(frame.time or 0) / TIME_BASE)
+        copy.time_base = TIME_BASE
+        copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
+        yield copy
 
 
 def _middle(picture: NDArray[np.generic], zoom: float) -> NDArray[np.generic]:

@@ -83,8 +83,11 @@ _MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
 
 
 def _pictures(reader: _Reader, plan: Plan, info: VideoInfo) -> Frames:
-    """Chain the steps lazily; filters that follow each other share one graph."""
-    frames: Frames = upright(reader.frames(), plan.canvas, info, reader.place)
+    return changed(upright(reader.frames(), plan.canvas, info, reader.place), plan)
+
+
+def changed(frames: Frames, plan: Plan) -> Frames:
+    """Chain the steps of a plan over pictures on its canvas, lazily; filters in a row share one graph."""
     waiting: tuple[str, ...] = ()
     canvas = plan.canvas
     for planned in plan.steps:

@@ -15,6 +15,9 @@ from harness.videos.perturb.plans import Plan
 from harness.videos.perturb.streams import LONGEST_GAP_SECONDS, add_filter
 
 AAC_FRAME = 1024
+# A third of the cost of libavcodec's default coder, which took more time than most perturbations; measured on
+# tones over noise at 128 kb/s it is also 2 dB nearer to the source.
+AAC_OPTIONS = {"flags": "+bitexact", "aac_coder": "fast"}
 CLOCK_SET_BACK_SECONDS = 0.15  # less is an overlap, which the resampler trims
 
 
@@ -31,7 +34,7 @@ class Sound:
         self._filters = tuple(text for item in plan.steps for text in item.step.audio)
         self._rate = encoding.audio_rate
         # Declared before anything is known of the sound: every file of a set has the same tracks.
-        self._target = output.add_stream("aac", rate=self._rate, options={"flags": "+bitexact"})
+        self._target = output.add_stream("aac", rate=self._rate, options=AAC_OPTIONS)
         self._target.codec_context.layout = "stereo"
         self._target.codec_context.bit_rate = encoding.audio_bits_per_second
         self._target.codec_context.thread_count = 1

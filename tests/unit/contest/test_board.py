@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.cli.documents.board import BoardDocument
 from harness.contest.board.answers import Absent, BoardEntry, BoardInput, VideoFacts
-from harness.contest.board.export import board_csv, board_json
+from harness.contest.board.export import board_csv, board_values
 from harness.contest.board.page import board_page, verdict_of
 from harness.contest.board.profiles import profiles_of, worst_cuts
 from harness.contest.board.resample import joint_of, ranks_of
@@ -226,7 +227,10 @@ def test_names_from_outside_are_text_on_the_page_and_in_the_tables() -> None:
 def test_the_json_holds_every_entry_and_no_number_that_is_none() -> None:
     given = contest([1.2, 0.8, 0.4])
     board = board_of(given)
-    document = json.loads(board_json(board, profiles_of(given, [one.column for one in board.standings])))
+    profiles = profiles_of(given, [one.column for one in board.standings])
+    whole = BoardDocument.model_validate(board_values(board, profiles)).model_dump_json()
+    assert "NaN" not in whole
+    document = json.loads(whole)
     assert [one["entry"]["team"] for one in document["standings"]] == ["team 0", "team 1", "team 2"]
     assert document["absent"][0]["reason"] == "<b>TIME_LIMIT</b>"
     assert len(document["pairs"]) == 3

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from example_run import example_run
 
-from harness.contest.regrade import columns as cols
-from harness.contest.regrade.columns import columns_path, read_columns
 from harness.contest.regrade.corrections import Correction, SetFrame
 from harness.contest.regrade.doubts import doubts_csv, doubts_of, good_answers
 from harness.contest.regrade.ranks import ranks
@@ -20,6 +18,8 @@ from harness.contest.regrade.regrade import RegradedRun, RegradePlan, new_regrad
 from harness.core.errors import ConfigError, ResultError
 from harness.core.types import FailureRule, Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
 from harness.gateway.journal import Header, Journal, Line
+from harness.results import columns as cols
+from harness.results.columns import columns_of_journal, columns_path, keep_columns, read_columns
 from harness.results.result import Result, read_result, write_result
 from harness.results.run_folder import RunFolder, regrade_record
 from harness.results.seal import Key, SealState, content_sha256, verify
@@ -144,6 +144,7 @@ def test_where_nothing_changed_every_metric_is_the_same_to_the_last_bit(
         key: one.value for key, one in old.metrics.items()
     }
     assert (new.calibration, new.failures, new.predicted) == (old.calibration, old.failures, old.predicted)
+    assert new.brier_parts == old.brier_parts
 
 
 def test_corrected_labels_dropped_videos_and_a_new_clip_score_as_a_fresh_run_would(
@@ -180,6 +181,7 @@ def test_corrected_labels_dropped_videos_and_a_new_clip_score_as_a_fresh_run_wou
     )
     for name, one in fresh.metrics.items():
         assert new.metrics[name].value == pytest.approx(one.value, abs=1e-12), name
+    assert new.brier_parts == fresh.brier_parts
 
 
 def test_the_effects_add_up_and_ranks_move(tmp_path: Path, template: Result) -> None:
@@ -282,6 +284,20 @@ def test_columns_are_made_again_if_the_journal_is_another(tmp_path: Path, templa
     assert int(np.sum(shorter.kind == cols.NOT_REACHED)) == 1
     with pytest.raises(ResultError):
         read_columns(folder, SetName.PRIVATE, IDS[1:])
+
+
+def test_columns_that_a_run_leaves_are_those_of_its_journal(tmp_path: Path, template: Result) -> None:
+    found = outcomes(1)
+    folder = finished(tmp_path, template, 1, found)
+    keep_columns(folder, SetName.PRIVATE, IDS, found)
+    kept = columns_path(folder, SetName.PRIVATE).read_bytes()
+    read = read_columns(folder, SetName.PRIVATE, IDS)
+    assert columns_path(folder, SetName.PRIVATE).read_bytes() == kept, "they were believed"
+    made = columns_of_journal(folder.journal(SetName.PRIVATE), IDS)
+    assert np.array_equal(read.probability, made.probability, equal_nan=True)
+    assert np.array_equal(read.kind, made.kind)
+    keep_columns(folder, SetName.PUBLIC, IDS, found)
+    assert not columns_path(folder, SetName.PUBLIC).exists(), "there is no journal that they could be of"
 
 
 def test_a_label_that_all_good_entries_contradict_is_found_and_a_bad_one_s_word_is_not_asked(

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from harness.cli.documents.videos import AuditDocument
 from harness.cli.views.audit import render_audit
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.engines.local import LocalEngine
@@ -461,7 +461,8 @@ def test_the_report_prints_repeats_and_shows_progress(build: Build) -> None:
     report = audit_challenge(challenge, prepared=None, progress=seen.append, engine=LocalEngine(0))
     assert [one.done for one in seen] == list(range(1, 2 * COUNT + 1))
     assert report == audited(challenge)
-    assert json.loads(json.dumps(report.to_json()))["clean"] is True
+    document = AuditDocument.of(report)
+    assert AuditDocument.model_validate_json(document.model_dump_json()) == document
     console = Console(width=100, file=io.StringIO())
     console.print(render_audit(report))
     text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO of the line above

@@ -9,6 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from harness.cli.documents.machine import DoctorDocument
 from harness.cli.views.doctor import render_checkup
 from harness.core.errors import EngineUnavailableError, SandboxError
 from harness.core.types import Limits
@@ -290,8 +291,8 @@ def test_the_json_has_what_the_terminal_shows() -> None:
     from rich.console import Console
 
     checkup = Checkup(diagnoses=(fails("engine", "[bold]it[/bold] is down", "Start it."),))
-    document = json.loads(checkup.to_json())
-    assert (document["schema"], document["ok"]) == (1, False)
+    document = json.loads(DoctorDocument(ok=checkup.ok, diagnoses=checkup.diagnoses).model_dump_json())
+    assert (document["schema_version"], document["ok"]) == (1, False)
     assert document["diagnoses"] == [
         {"check": "engine", "level": "failure", "message": "[bold]it[/bold] is down", "remedy": "Start it."}
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.documents.machine import AttackRow
 from harness.core.errors import ConfigError
 from harness.core.types import Limits, Outcome, OutcomeKind, Verdict
 from harness.core.usage import Usage
@@ -21,7 +22,7 @@ from harness.diagnose.selfcheck.archives import Member, MemberKind, write_zip
 from harness.diagnose.selfcheck.attack import Observed
 from harness.diagnose.selfcheck.behaviour import After, Behaviour, core_behaviours, load_behaviour
 from harness.diagnose.selfcheck.judge import evidence, judge
-from harness.diagnose.selfcheck.suite import Attacked, table_markdown, to_json
+from harness.diagnose.selfcheck.suite import Attacked, table_markdown
 from harness.diagnose.selfcheck.traces import Listener, host_addresses, listing, processes_left
 from harness.gateway.set_run import SetRun
 from harness.package.check import check_package
@@ -154,7 +155,7 @@ def test_whatever_is_otherwise_is_seen(tmp_path: Path, observed: Observed, name:
         behaviour=behaviour, seconds=1.0, checks=checks, evidence=evidence(behaviour, observed, checks)
     )
     assert name in finding.evidence
-    assert to_json([finding], runtime=None)["ok"] is False
+    assert not AttackRow.of(finding).held
 
 
 def test_words_of_a_private_set_are_seen(tmp_path: Path) -> None:

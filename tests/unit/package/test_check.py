@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from harness.cli.documents.package import CheckDocument
 from harness.cli.views.check import render_report
 from harness.core.challenge import Contract
 from harness.core.errors import InfrastructureError
@@ -474,8 +475,8 @@ class TestHostileSources:
 class TestViews:
     def test_json_holds_everything(self, tmp_path: Path) -> None:
         report = check(tmp_path, {"predictor.py": "def ("})
-        document = json.loads(report.to_json())
-        assert (document["schema"], document["ok"], document["name"]) == (1, False, "p")
+        document = json.loads(CheckDocument.of(report, []).model_dump_json())
+        assert (document["schema_version"], document["ok"], document["name"]) == (1, False, "p")
         assert document["findings"][0] == {
             "code": "P301",
             "severity": "error",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
 from portal_kit import Kit, write_package
+
+pytestmark = pytest.mark.slow  # starts a server
 
 OCTETS = {"content-type": "application/octet-stream"}
 

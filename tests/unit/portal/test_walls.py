@@ -26,6 +26,8 @@ from harness.portal.access import Holder, make_link, make_token, revoke
 from harness.portal.access import Scope as Scopes
 from harness.portal.app import routers
 
+pytestmark = pytest.mark.slow  # starts servers
+
 PAYLOAD = "<script>alert(1)</script>'\"><img src=x onerror=alert(1)>{{7*7}}"
 SECRETS = (f"{PRIVATE_LOSS}"[:8], f"{PRIVATE_LOSS:.4f}", "SECRET")
 PUBLIC_ROUTES = {

@@ -214,6 +214,27 @@ def test_every_failure_is_explained(
         assert row.message in text
 
 
+def test_the_same_error_is_shown_once_with_its_count_its_limit_and_its_peak(
+    run: tuple[Result, dict[SetName, SetData]],
+) -> None:
+    result, data = run
+    one = result.sets[SetName.PUBLIC]
+    rows = tuple(
+        replace(row, kind=OutcomeKind.MEMORY_LIMIT, message="") if number < 12 else row
+        for number, row in enumerate(data[SetName.PUBLIC].rows)
+    )
+    used = one.model_copy(update={"resources": replace(one.resources, peak_memory_bytes=12_900_000_000)})
+    changed = result.model_copy(update={"sets": result.sets | {SetName.PUBLIC: used}})
+    changed = changed.model_copy(update={"limits": result.limits | {"memory_bytes": 11e9}})
+    for page in (
+        organiser_page(changed, {SetName.PUBLIC: replace(data[SetName.PUBLIC], rows=rows)}),
+        contestant_page(changed, replace(data[SetName.PUBLIC], rows=rows)),
+    ):
+        text = Page(page).text
+        assert text.count("The limit is 11 GB") == 1
+        assert "12.9 GB" in text
+
+
 def test_a_run_that_was_not_scored_says_why(run: tuple[Result, dict[SetName, SetData]]) -> None:
     result, data = run
     one = result.sets[SetName.PRIVATE]

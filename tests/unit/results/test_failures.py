@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.core.types import Limits, Outcome, OutcomeKind
+from harness.core.usage import Usage
 from harness.results.failures import exception_of, folded, grouped, in_words, own_line, tail
 from harness.results.remedies import BY_KIND, BY_WORDS, remedy_of
 
@@ -146,6 +147,14 @@ def test_a_limit_is_named_with_its_value(kind: OutcomeKind, named: str) -> None:
     limits = Limits(memory_bytes=3 * 10**9, gpu_memory_bytes=5 * 10**9, log_bytes=7 * 10**6, video_seconds=9)
     assert named in remedy_of(kind, "", limits=limits)
     assert kind in BY_KIND
+
+
+def test_what_was_used_stands_beside_the_limit() -> None:
+    usage = Usage(peak_memory_bytes=2_960_000_000, peak_gpu_memory_bytes=4_100_000_000)
+    limits = Limits(memory_bytes=3 * 10**9, gpu_memory_bytes=5 * 10**9)
+    for kind, peak in ((OutcomeKind.MEMORY_LIMIT, "2.96 GB"), (OutcomeKind.GPU_MEMORY_LIMIT, "4.1 GB")):
+        assert peak in remedy_of(kind, "", limits=limits, usage=usage)
+        assert "in use" not in remedy_of(kind, "", limits=limits)  # where nobody could measure it
 
 
 def test_a_process_that_ended_by_itself_is_told_what_does_that() -> None:

@@ -141,7 +141,6 @@ def test_ranks_are_those_of_the_rounded_scores(store: Store, root: Path, example
         {"isolation": "none"},  # even where the result says it is eligible
         {"eligible": False},
         {"public": None},
-        {"private": None},
         {"challenge": "0" * 64},
     ],
 )
@@ -153,6 +152,15 @@ def test_what_does_not_count_is_on_no_board(
     for by in (SetName.PUBLIC, SetName.PRIVATE):
         for choice in Choice:
             assert [row[1] for row in board(store, by=by, choice=choice)] == ["us"]
+
+
+def test_an_entry_that_was_stopped_early_is_on_the_public_board_only(
+    store: Store, root: Path, example: Result
+) -> None:
+    submit(store, finished(root, example, "stopped", private=None), "them")
+    submit(store, finished(root, example, "good"), "us")
+    for by, teams in ((SetName.PUBLIC, {"us", "them"}), (SetName.PRIVATE, {"us"})):
+        assert {row[1] for row in board(store, by=by, choice=Choice.BEST, decimals=4)} == teams
     assert len(store.runs()) == 2
 
 

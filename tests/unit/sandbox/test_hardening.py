@@ -197,6 +197,20 @@ def test_the_vendored_profile_is_used_unless_another_is_given() -> None:
     assert found == ["no-new-privileges", f"seccomp={seccomp_profile()}"]
 
 
+def test_podman_gets_a_file_and_only_what_its_service_knows_everything_else_stays() -> None:
+    def built(*, podman: bool) -> dict[str, Any]:
+        return container_options(SPEC, labels={}, cpuset="0", podman=podman)
+
+    docker, podman = built(podman=False)["HostConfig"], built(podman=True)["HostConfig"]
+    profile = podman["SecurityOpt"][1].removeprefix("seccomp=")
+    assert json.loads(Path(profile).read_text()) == PROFILE
+    assert podman["Tmpfs"]["/tmp"] == "rw,exec,nosuid,nodev,size=333,mode=1777"
+    assert podman["Ulimits"][:-1] == docker["Ulimits"]
+    assert podman["Ulimits"][-1]["Name"] == "nproc"
+    differ = {key for key in docker if docker[key] != podman[key]}
+    assert differ == {"SecurityOpt", "Tmpfs", "Ulimits"}
+
+
 PROFILE = json.loads(seccomp_profile())
 FORBIDDEN = (
     *("io_uring_setup", "io_uring_enter", "io_uring_register", "ptrace", "process_vm_readv"),

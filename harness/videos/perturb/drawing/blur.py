@@ -15,16 +15,19 @@ OWN_VARIANCE = {k: (k * k - 1) / 12 + k * k / 6 for k in (2, 4, 8)}
 FROM_SIGMA = {2: 1.3, 4: 4.0, 8: 8.5}  # below, the straight lines would show
 
 
-def blurred(plane: Plane, sigma: float) -> Plane:
-    """Blur by a Gaussian of this deviation in pixels; on pictures, within 6 of 255 of the exact one."""
+def blurred(plane: Plane, sigma: float, *, into: Plane | None = None) -> Plane:
+    """Blur by a Gaussian of this deviation in pixels; on pictures, within 6 of 255 of the exact one.
+
+    `into` is a plane of the same size to write to; it may be `plane` itself.
+    """
     shrink = next((k for k in (8, 4, 2) if sigma >= FROM_SIGMA[k]), 1)
     if shrink == 1 or min(plane.shape) < 4 * shrink:
-        return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.uint8)
+        return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma, dst=into), np.uint8)
     height, width = plane.shape
     small = halved(plane, shrink)
     rest = float(np.sqrt(sigma**2 - OWN_VARIANCE[shrink])) / shrink
     soft = cv2.GaussianBlur(small, (0, 0), rest)
-    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.resize(soft, (width, height), dst=into, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def halved(plane: Plane, shrink: int) -> Plane:
@@ -46,8 +49,7 @@ class SoftBlur:
         """Colour has half the resolution, so half the blur."""
 
         def edit(planes: Planes, index: int) -> None:
-            planes.y[:] = blurred(planes.y, self.sigma)
-            for plane in (planes.u, planes.v):
-                plane[:] = blurred(plane, self.sigma / 2)
+            for plane, sigma in zip(planes.all, (self.sigma, self.sigma / 2, self.sigma / 2), strict=True):
+                blurred(plane, sigma, into=plane)
 
         return edit

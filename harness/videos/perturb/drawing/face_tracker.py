@@ -1,26 +1,30 @@
-"""Where the face is, frame by frame: YuNet now and then, and a steady hand in between.
+"""Where the face is, frame by frame: YuNet now and then, and in between the eye follows what it has seen.
 
 The model file and its licence are in `models/`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.planes import Planes
+from harness.videos.perturb.drawing.planes import Plane, Planes
 
-DETECT_EVERY = 5  # frames: a face moves little in a sixth of a second, and a detection costs half an encode
+DETECT_EVERY = 10  # frames: a detection costs half an encode, following a face a hundredth
 SEARCH_SIDE = 480  # pixels of the longer side that the detector sees while it looks for a face
-CLOSE_SIDE = 320  # and of the square about a known face: YuNet sees a tilt only if the face is large
+CLOSE_SIDE = 288  # and of the square about a known face: YuNet sees a tilt only if the face is large
 CLOSE_FACES = 1.8  # side of that square in face widths
 MIN_SCORE = 0.7
 FOLLOW = 0.55  # share of the way to the detected place that is gone in each frame: calm, and no visible lag
 LOST_AFTER_SECONDS = 1.0
+SLACK = 0.012  # of the face's width: a drawing is laid again as it is if nothing of it is further off
+PATCH_SIDE, PATCH_REACH = 40, 6  # samples of the face that is followed, and how far it may move in one frame
+PATCH_FACES = 1.1  # side of that patch in face widths
+PATCH_LIKENESS = 0.7  # correlation from which on it is the same face
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,14 @@ class FacePlace:
     y: float
     width: float  # pixels: of the face
     tilt: float  # radians, clockwise: of the line through the eyes
+
+
+def close(one: FacePlace, other: FacePlace, moved: tuple[int, int] = (0, 0)) -> bool:
+    """Whether what was drawn for one place, and moved by so many pixels, lies well on the other."""
+    off = float(np.hypot(other.x - one.x - moved[0], other.y - one.y - moved[1]))
+    # A drawing reaches about one face width from the point between the eyes.
+    turned = abs(other.tilt - one.tilt) * other.width
+    return off + abs(other.width - one.width) + turned <= SLACK * other.width
 
 
 def resting_place(width: int, height: int) -> FacePlace:
@@ -57,6 +69,7 @@ class FaceTracker:
         self._rest = resting_place(width, height)
         self._place: FacePlace | None = None
         self._goal: FacePlace | None = None
+        self._patch: Plane | None = None
         self._seen = 0
 
     def at(self, planes: Planes, index: int) -> FacePlace:
@@ -65,8 +78,13 @@ class FaceTracker:
             found = self._detect(planes)
             if found is not None:
                 self._goal, self._seen = found, index
+                self._patch = _sampled(planes.y, found, 0)
             elif index - self._seen > self._patience:
-                self._goal = self._place = None
+                self._goal = self._place = self._patch = None
+        elif self._goal is not None and self._patch is not None:
+            moved = _moved(planes.y, self._goal, self._patch)
+            if moved is not None:  # seen anew at once: a head also turns
+                self._goal, self._patch = moved, _sampled(planes.y, moved, 0)
         if self._goal is None:
             return self._rest
         if self._place is None:
@@ -115,6 +133,42 @@ class FaceTracker:
         largest = max(sane, key=lambda face: float(face[2] * face[3]))
         scale = np.array([size[0] / seen[0], size[1] / seen[1]])
         return _place(largest, scale, np.array(corner))
+
+
+def _sampled(luma: Plane, place: FacePlace, reach: int) -> Plane | None:
+    """Sample the square about a face, and `reach` samples more to each side; None if it is not all there."""
+    half = place.width * PATCH_FACES * (0.5 + reach / PATCH_SIDE)
+    left, top, side = round(place.x - half), round(place.y + 0.2 * place.width - half), round(2 * half)
+    part = luma[max(0, top) : top + side, max(0, left) : left + side]
+    if part.shape != (side, side) or side < PATCH_SIDE // 2:
+        return None
+    seen = PATCH_SIDE + 2 * reach
+    return np.asarray(cv2.resize(part, (seen, seen), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _moved(luma: Plane, place: FacePlace, patch: Plane) -> FacePlace | None:
+    """Return the place to which the patch has moved since the last picture; None in doubt."""
+    around = _sampled(luma, place, PATCH_REACH)
+    if around is None:
+        return None
+    likeness = np.asarray(cv2.matchTemplate(around, patch, cv2.TM_CCOEFF_NORMED), np.float32)
+    _, best, _, (across, down) = cv2.minMaxLoc(likeness)
+    if not PATCH_LIKENESS < best <= 1.01:  # a flat picture is like everything
+        return None
+    step = place.width * PATCH_FACES / PATCH_SIDE
+    x = (across - PATCH_REACH + _peak(likeness[down], across)) * step
+    y = (down - PATCH_REACH + _peak(likeness[:, across], down)) * step
+    # Rounded as the detector's answers are: the last bits may depend on the processor.
+    return replace(place, x=round(place.x + x), y=round(place.y + y))
+
+
+def _peak(row: NDArray[np.float32], best: int) -> float:
+    """Return how far beside its largest value a row peaks: the top of a parabola through three values."""
+    if not 0 < best < len(row) - 1:
+        return 0.0
+    before, top, after = (float(value) for value in row[best - 1 : best + 2])
+    bend = before - 2 * top + after
+    return 0.0 if bend >= 0 else 0.5 * (before - after) / bend
 
 
 def _place(face: NDArray[np.float32], scale: NDArray[np.float64], corner: NDArray[np.int64]) -> FacePlace:

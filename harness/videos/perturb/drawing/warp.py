@@ -129,6 +129,6 @@ class MirrorFrom:
         def edit(planes: Planes, index: int) -> None:
             if index >= self.first_frame:
                 for plane in planes.all:
-                    plane[:] = cv2.flip(plane, code)
+                    cv2.flip(plane, code, dst=plane)
 
         return edit

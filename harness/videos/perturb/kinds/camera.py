@@ -189,7 +189,7 @@ class SteadyCrop:
             for plane, step in zip(planes.all, (1, 2, 2), strict=True):
                 part = plane[top // step : (top + height) // step, left // step : (left + width) // step]
                 size = (plane.shape[1], plane.shape[0])
-                plane[:] = cv2.resize(part.copy(), size, interpolation=cv2.INTER_LINEAR)
+                cv2.resize(part.copy(), size, dst=plane, interpolation=cv2.INTER_LINEAR)
 
         return edit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
+from harness.videos.perturb.generations import h264
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, perturbation
 from harness.videos.perturb.steps import Canvas, FinalEncode, Generation, Step
 
@@ -12,13 +13,6 @@ AUGMENTER = Family.AUGMENTER
 
 def _crf(codec: str, crf: float, **options: str) -> Step:
     return Step(generations=(Generation(codec=codec, options={"crf": f"{crf:g}", **options}),))
-
-
-def h264(crf: float, **options: str) -> Generation:
-    """One more generation of H.264."""
-    return Generation(
-        codec="libx264", options={"preset": "ultrafast", "crf": f"{crf:g}", "threads": "1", **options}
-    )
 
 
 @perturbation(

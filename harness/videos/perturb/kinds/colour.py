@@ -104,7 +104,8 @@ class Vignette:
 
         def edit(planes: Planes, index: int) -> None:
             for plane, (gain, rest) in zip(planes.all, parts, strict=True):
-                plane[:] = cv2.add(cv2.multiply(plane, gain, scale=1 / 255), rest)
+                cv2.multiply(plane, gain, dst=plane, scale=1 / 255)
+                cv2.add(plane, rest, dst=plane)
 
         return edit
 

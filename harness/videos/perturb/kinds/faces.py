@@ -6,15 +6,16 @@ If there is no face, the filter rests in the upper middle: see `face_tracker.Fac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker
+from harness.videos.perturb.drawing.face_tracker import FaceTracker
 from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
-from harness.videos.perturb.drawing.planes import Planes, Sprite, mixed
+from harness.videos.perturb.drawing.planes import Planes
+from harness.videos.perturb.drawing.sticker import Sticker
 from harness.videos.perturb.registry import Family, LifeStage, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step
 
@@ -37,6 +38,7 @@ def _length(share: float) -> int:
     return max(1, round(share * FACE * SHEET * 4))
 
 
+@cache
 def draw_dog_mask() -> Image:
     """Ears, muzzle, nose and tongue; the eyes stay free."""
     sheet = _sheet()
@@ -69,6 +71,7 @@ def draw_dog_mask() -> Image:
     return shrink(sheet)
 
 
+@cache
 def draw_flower_crown() -> Image:
     """Nine flowers and leaves on an arc over the forehead."""
     sheet = _sheet()
@@ -107,51 +110,13 @@ class FaceFilter:
 
 def follow_face(sheet: Image, canvas: Canvas, *, scale: float, opacity: float) -> EditFrame:
     """Lay a sheet on the largest face of every picture: turned, sized and moved with it."""
-    flat = Sprite.from_rgba(sheet)
-    # Y, U, V and alpha as one picture at full size, so that one warp moves all four.
-    u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes[1:])
-    alpha = np.round(sheet[..., 3] * opacity).astype(np.uint8)
-    layers = np.dstack([flat.planes[0], u, v, alpha])
-    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
-    left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
-    drawn = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
+    sticker = Sticker(sheet, (EYES[0] * SHEET, EYES[1] * SHEET), FACE * SHEET, opacity)
     tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
 
     def edit(planes: Planes, index: int) -> None:
-        _lay(layers, drawn, tracker.at(planes, index), scale, planes)
+        sticker.lay(planes, tracker.at(planes, index), scale)
 
     return edit
-
-
-def _lay(
-    layers: NDArray[np.uint8],
-    drawn: NDArray[np.float64],
-    place: FacePlace,
-    scale: float,
-    planes: Planes,
-) -> None:
-    """Turn and size the sheet to the face; blend the part with something `drawn` that is on the picture."""
-    factor = place.width * scale / (FACE * SHEET)
-    matrix = cv2.getRotationMatrix2D((EYES[0] * SHEET, EYES[1] * SHEET), -np.rad2deg(place.tilt), factor)
-    move = np.array([place.x - EYES[0] * SHEET, place.y - EYES[1] * SHEET])
-    matrix = np.column_stack([matrix[:, :2], matrix[:, 2] + move])
-    corners = cv2.transform(drawn, matrix)[0]
-    height, width = planes.y.shape
-    left, top = (max(0, int(edge) // 2 * 2) for edge in corners.min(0))
-    right = min(width, int(corners[:, 0].max()) // 2 * 2 + 2)
-    bottom = min(height, int(corners[:, 1].max()) // 2 * 2 + 2)
-    if left >= right or top >= bottom:
-        return
-    matrix[:, 2] -= np.array([left, top])
-    size = (right - left, bottom - top)
-    warped = np.asarray(cv2.warpAffine(layers, matrix, size, flags=cv2.INTER_LINEAR), np.uint8)
-    half = np.asarray(
-        cv2.resize(warped, (size[0] // 2, size[1] // 2), interpolation=cv2.INTER_AREA), np.uint8
-    )
-    for index, (plane, step) in enumerate(zip(planes.all, (1, 2, 2), strict=True)):
-        layer = half if index else warped
-        part = plane[top // step : bottom // step, left // step : right // step]
-        part[:] = mixed(part, layer[..., index], layer[..., 3])
 
 
 @perturbation(

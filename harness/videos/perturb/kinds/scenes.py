@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.planes import Planes, Sprite
 from harness.videos.perturb.drawing.warp import Warp, tilted
-from harness.videos.perturb.kinds.codecs import h264
+from harness.videos.perturb.generations import h264
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Step, even, resized
 
@@ -64,10 +64,10 @@ class FilmedScreen:
 
         def edit(planes: Planes, index: int) -> None:
             tilt(planes, index)
-            planes.y[:] = cv2.LUT(planes.y, tone)
+            cv2.LUT(planes.y, tone, dst=planes.y)
             phase = 2 * np.pi * (rows / canvas.height * 1.5 - index / canvas.frames_per_second * 0.7)
             band = np.round(256 * (1 - self.grating * 0.5 * np.maximum(0, np.sin(phase)) ** 4))
-            planes.y[:] = cv2.multiply(planes.y, gain, scale=1 / 255)
+            cv2.multiply(planes.y, gain, dst=planes.y, scale=1 / 255)
             dark = np.flatnonzero(band < 256)
             weights = band[dark, None].astype(np.uint16)
             planes.y[dark] = (planes.y[dark].astype(np.uint16) * weights >> 8).astype(np.uint8)

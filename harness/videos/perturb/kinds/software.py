@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite
+from harness.videos.perturb.generations import motion_jpeg
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Generation, Step, even
+from harness.videos.perturb.steps import Canvas, EditFrame, Step, even
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2
@@ -50,7 +51,7 @@ class CoarseColour:
                 height, width = plane.shape
                 size = (max(1, round(width / self.factor)), max(1, round(height / self.factor)))
                 small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-                plane[:] = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+                cv2.resize(small, (width, height), dst=plane, interpolation=cv2.INTER_NEAREST)
 
         return edit
 
@@ -85,18 +86,13 @@ def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, 
     shorter = min(canvas.width, canvas.height)
     scale = max(min(share, lines / shorter), min(1.0, 48 / shorter))
     width, height = even(canvas.width * scale), even(canvas.height * scale)
-    coded = Generation(
-        codec="mjpeg",
-        options={"qmin": str(quantiser), "qmax": str(quantiser)},
-        pixel_format="yuvj420p",
-    )
     return Step(
         video=(
             f"scale={width}:{height}:flags=bilinear",
             f"scale={canvas.width}:{canvas.height}:flags=bilinear",
             "setsar=1",
         ),
-        generations=(coded,),
+        generations=(motion_jpeg(quantiser),),
     )
 
 
@@ -127,7 +123,7 @@ class Window:
         def edit(planes: Planes, index: int) -> None:
             part = planes.y[self.top : self.top + self.height, self.left : self.left + self.width]
             soft = cv2.blur(part, (3, 3))
-            part[:] = cv2.addWeighted(part, 1 + self.amount, soft, -self.amount, 0)
+            cv2.addWeighted(part, 1 + self.amount, soft, -self.amount, 0, dst=part)
             sprite.paste(planes, self.left, max(0, self.top - self.bar))
 
         return edit
@@ -183,7 +179,7 @@ class Smear:
                     past.append(np.asarray(small, np.uint8))
                 else:
                     past[number] = _held(past[number], np.asarray(small, np.uint8), self.hold)
-                plane[:] = cv2.resize(past[number], (width, height), interpolation=cv2.INTER_LINEAR)
+                cv2.resize(past[number], (width, height), dst=plane, interpolation=cv2.INTER_LINEAR)
 
         return edit
 

@@ -1,7 +1,7 @@
 """A set's outcomes as columns, beside its journal: an array of probabilities and one of kinds.
 
-The journal is the truth. The columns are made from it, are read a hundred times as fast, say which journal
-they were made from, and are made again if that is not the one beside them.
+The journal is the truth. The columns are made when a run ends, are read a hundred times as fast, say which
+journal they were made from, and are made again if that is not the one beside them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.core.errors import ResultError
-from harness.core.types import OutcomeKind, SetName
+from harness.core.types import Outcome, OutcomeKind, SetName
 from harness.gateway.journal import read_journal
 from harness.results.run_folder import RunFolder
 
@@ -66,6 +66,18 @@ def read_columns(
     return made
 
 
+def keep_columns(
+    folder: RunFolder, name: SetName, video_ids: Sequence[str], outcomes: Iterable[Outcome]
+) -> None:
+    """Write the columns of a set whose journal is complete, from the outcomes that it holds.
+
+    Without a journal there is nothing that they could be the columns of, and none are written.
+    """
+    stamp = _stamp(folder.journal(name), video_ids)
+    if stamp:
+        _save(columns_path(folder, name), _columns(outcomes, video_ids, folder.journal(name)), stamp)
+
+
 def columns_of_journal(journal: Path, video_ids: Sequence[str]) -> Columns:
     """Make the columns from a journal; videos that it does not name were not reached.
 
@@ -78,12 +90,15 @@ def columns_of_journal(journal: Path, video_ids: Sequence[str]) -> Columns:
         raise ResultError(
             "there is no journal", place=journal, remedy="Restore it, or run the package again."
         )
+    return _columns((line.outcome for line in lines), video_ids, journal)
+
+
+def _columns(outcomes: Iterable[Outcome], video_ids: Sequence[str], journal: Path) -> Columns:
     place = {video: index for index, video in enumerate(video_ids)}
     probability = np.full(len(video_ids), np.nan)
     kind = np.full(len(video_ids), NOT_REACHED, dtype=np.uint8)
     seen: set[str] = set()
-    for line in lines:
-        outcome = line.outcome
+    for outcome in outcomes:
         if outcome.video_id not in place or outcome.video_id in seen:
             raise ResultError(
                 f"names {outcome.video_id!r} twice, or it is not a video of this set",

@@ -1,6 +1,6 @@
 """A made contest whose truth is known, to look at: entries, videos, people, and a run folder for each team.
 
-    python tests/benchmarks/made_contest.py FOLDER --entries 200
+    python tests/helpers/made_contest.py FOLDER --entries 200
     harness board FOLDER/challenge.toml --runs FOLDER/runs --output FOLDER/board.html
 
 The entries' skill lies close together at the top, as in 2020. `FOLDER/truth.json` holds what each entry's log

@@ -1,0 +1,327 @@
+"""`board`, `regrade` and `audit --labels` on a made contest, and `contest` on one of its own, as typed.
+
+The commands run in this process, by the function that the program itself calls: nothing of them is left out
+but the start of another Python.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from made_contest import write_contest
+
+from harness.cli.app import run_command
+from harness.contest.ledger import Accepted, Ledger
+from harness.contest.rules import HARNESS, ORGANISER
+from harness.contest.rules.commands import Start, Submit
+from harness.core.challenge import load_challenge
+from harness.core.types import SetName
+from harness.results.store import Store
+from harness.videos.ready_set import ready_set
+
+pytestmark = pytest.mark.slow
+
+MakePackage = Callable[..., Path]
+TEAMS = 4
+CONTEST = """
+[contest]
+timezone = "UTC"
+opens = 2020-01-01T00:00:00
+closes = 2100-01-01T00:00:00
+valid_per_day = 1
+"""
+
+
+class Said(NamedTuple):
+    """What a command said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Harness = Callable[..., Said]
+
+
+@pytest.fixture
+def harness(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Harness:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> Said:
+        capsys.readouterr()
+        code = run_command([str(one) for one in arguments])
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    write_contest(folder, entries=TEAMS, videos=40, people=10)
+    return folder
+
+
+@pytest.fixture
+def contest(made: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(made, tmp_path / "contest"))
+
+
+def of(folder: Path) -> tuple[object, ...]:
+    return (folder / "challenge.toml", "--runs", folder / "runs", "--cache", folder / "cache")
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+# --- board -------------------------------------------------------------------------------------------------
+
+
+def test_a_board_is_printed_and_written_as_a_page_and_as_tables(
+    harness: Harness, made: Path, tmp_path: Path
+) -> None:
+    said = harness("board", *of(made), "--by", "private", "--csv", tmp_path / "tables")
+    assert said.code == 0, said.err
+    assert "board: board.html" in said.out
+    assert all(f"team 00{number}" in said.out for number in range(TEAMS))
+    assert "team 003" in (tmp_path / "board.html").read_text()
+    rows = table(tmp_path / "tables/standings.csv")
+    assert [row["place"] for row in rows] == [str(place + 1) for place in range(TEAMS)]
+    parts = {row["column"] for row in table(tmp_path / "tables/parts.csv")}
+    assert "site" in parts  # a column that only this organiser keeps
+
+
+def test_a_board_as_json_is_nothing_else_on_standard_output(harness: Harness, made: Path) -> None:
+    said = harness("board", *of(made), "--json")
+    document = json.loads(said.out)
+    losses = [one["log_loss"] for one in document["standings"]]
+    assert losses == sorted(losses)
+    assert document["set_name"] == "public"
+
+
+def test_a_board_of_nothing_says_how_runs_are_entered(harness: Harness, made: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    said = harness("board", made / "challenge.toml", "--runs", "none", "--cache", made / "cache")
+    assert said.code == 2
+    assert "harness submit RUN --team NAME" in said.err
+    assert not (tmp_path / "board.html").exists()
+
+
+def test_the_board_of_a_contest_has_each_team_s_final_entries_and_none_of_the_disqualified(
+    harness: Harness, contest: Path, tmp_path: Path
+) -> None:
+    with (contest / "challenge.toml").open("a") as stream:
+        stream.write(CONTEST.replace("valid_per_day = 1", "valid_per_day = 9\nfinals = 1"))
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    here = ("--challenge", contest / "challenge.toml", "--store", url)
+    assert harness("contest", "init", *here).code == 0
+    for team in ("eagles", "owls"):
+        assert harness("contest", "team", "add", team, *here).code == 0
+    store = Store(url)
+    runs = sorted((contest / "runs").glob("2*"))
+    for number, (run, team) in enumerate(zip(runs, ("eagles", "owls", "owls", "eagles"), strict=True)):
+        entry = f"entry-{number}"
+        for command, who in (
+            (Submit(entry=entry, team=team, package_sha256=f"{number:064x}", external_data=()), ORGANISER),
+            (Start(entry=entry, attempt=1), HARNESS),
+        ):
+            answer = Ledger(store, "made").ask(command, now=datetime.now(UTC), by=who)
+            assert isinstance(answer, Accepted), answer
+        said = harness("contest", "record", entry, run, *here)
+        assert said.out == f"entry {entry} is scored\n", said.err
+    store.close()
+
+    def on_board(by: str) -> list[tuple[str, str]]:
+        said = harness("board", *of(contest), "--store", url, "--by", by, "--json")
+        assert said.code == 0, said.err
+        return sorted(
+            (one["entry"]["team"], one["entry"]["run_id"]) for one in json.loads(said.out)["standings"]
+        )
+
+    names = [run.name for run in runs]
+    assert len(on_board("public")) == 4
+    assert on_board("private") == [("eagles", names[0]), ("owls", names[1])], "the best by public score"
+    assert harness("contest", "finals", "eagles", "entry-3", *here).code == 0
+    assert on_board("private") == [("eagles", names[3]), ("owls", names[1])]
+    shame = ("--reason", "two accounts", "--note", "see the rules")
+    assert harness("contest", "disqualify", "owls", *shame, *here).code == 0
+    assert on_board("private") == [("eagles", names[3])]
+    other = harness("board", *of(contest), "--store", f"sqlite:///{tmp_path / 'other.db'}")
+    assert other.code == 2
+    assert "no contest of 'made'" in other.err
+
+
+# --- regrade and audit -------------------------------------------------------------------------------------
+
+
+def wrong_label(folder: Path) -> str:
+    """Turn the label round of the private video that every entry is surest of; return its name."""
+    answers: dict[str, list[float]] = {}
+    for journal in folder.glob("runs/*/sets/private/outcomes.jsonl"):
+        for line in journal.read_text().splitlines()[1:]:
+            one = json.loads(line)
+            answers.setdefault(one["video_id"], []).append(one["probability"])
+    surest = max(answers, key=lambda video: min(abs(p - 0.5) for p in answers[video]))
+    ready = ready_set(SetName.PRIVATE, load_challenge(folder / "challenge.toml"), cache=folder / "cache")
+    source = next(video.source_id for video in ready.videos if video.video_id == surest)
+    labels = folder / "private" / "labels.csv"
+    rows = table(labels)
+    for row in rows:
+        if row["filename"] == source:
+            row["label"] = str(1 - int(row["label"]))
+    with labels.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return source
+
+
+def test_a_wrong_label_is_found_and_its_csv_puts_it_right(
+    harness: Harness, contest: Path, tmp_path: Path
+) -> None:
+    source = wrong_label(contest)
+    said = harness("audit", *of(contest), "--labels", "--output", "doubts.html")
+    assert said.code == 1, said.err
+    assert source in said.out
+    assert source in (tmp_path / "doubts.html").read_text()
+    found = {row["filename"]: row["label"] for row in table(tmp_path / "doubts.csv")}
+    assert source in found
+    store = f"sqlite:///{tmp_path / 'index.db'}"
+    change = ("--reason", "wrong label", "--labels", "private=doubts.csv", "--store", store)
+    before = harness("board", *of(contest), "--by", "private", "--json").out
+    dry = harness("regrade", *of(contest), *change, "--dry-run", "--output", "dry.csv")
+    assert (dry.code, "nothing was changed" in dry.out) == (0, True)
+    assert harness("board", *of(contest), "--by", "private", "--json").out == before
+    done = harness("regrade", *of(contest), *change, "--output", "ranks.csv")
+    assert done.code == 0, done.err
+    assert f"{TEAMS} runs, {len(found)} labels changed" in done.out
+    rows = table(tmp_path / "ranks.csv")
+    assert len(rows) == TEAMS
+    assert all(float(row["log_loss"]) < float(row["log_loss_before"]) for row in rows)
+    assert (tmp_path / "dry.csv").read_text() == (tmp_path / "ranks.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        (("--reason", " "), "--reason is empty"),
+        ((), "--reason"),
+        (("--reason", "x", "--drop", "drop.txt"), "no set has nobody.mp4"),
+        (("--reason", "x", "--labels", "missing.csv"), "missing.csv"),
+    ],
+)
+def test_a_regrade_that_cannot_be_meant_is_refused(
+    harness: Harness, made: Path, tmp_path: Path, wrong: tuple[str, ...], word: str
+) -> None:
+    (tmp_path / "drop.txt").write_text("nobody.mp4\n")
+    said = harness("regrade", *of(made), *wrong)
+    assert said.code == 2
+    assert word in said.err
+    assert not (made / "runs" / "regrades").exists()
+
+
+# --- contest -----------------------------------------------------------------------------------------------
+
+
+class Organiser:
+    """Types commands for one contest."""
+
+    def __init__(self, harness: Harness, folder: Path) -> None:
+        self._harness = harness
+        self.store = f"sqlite:///{folder / 'store.db'}"
+        self.challenge = folder / "challenge.toml"
+
+    def __call__(self, *arguments: object, store: str = "") -> Said:
+        return self._harness(
+            "contest", *arguments, "--challenge", self.challenge, "--store", store or self.store
+        )
+
+
+@pytest.fixture
+def organiser(harness: Harness, made: Path, tmp_path: Path) -> Organiser:
+    text = (made / "challenge.toml").read_text()
+    for name in ("public", "private"):
+        text = text.replace(f'"{name}/', f'"{made / name}/')
+    (tmp_path / "challenge.toml").write_text(text + CONTEST)
+    found = Organiser(harness, tmp_path)
+    assert found("init").code == 0
+    assert found("team", "add", "The Éagles").out == "team the-eagles takes part\n"
+    return found
+
+
+def test_an_entry_is_taken_held_to_its_quota_and_costs_nothing_when_withdrawn(
+    organiser: Organiser, make_package: MakePackage
+) -> None:
+    package = make_package("return 0.5")
+    hand_in = ("submit", package, "--team", "the-eagles", "--no-external-data", "--packages", "kept")
+    first = organiser(*hand_in)
+    assert first.code == 0, first.err
+    entry = first.out.split()[1]
+    assert entry in organiser("show").out
+    second = organiser(*hand_in)
+    assert second.code == 1
+    assert second.err.startswith("refused:")
+    assert "00:00" in second.err, "it says when it will be possible again"
+    assert organiser("cancel", entry, "--reason", "a mistake").code == 0
+    assert organiser(*hand_in).code == 0
+    assert organiser("grant", "the-eagles", "1", "--reason", "our disk was full").code == 0
+    assert organiser(*hand_in).code == 0
+
+
+def test_a_package_that_the_check_refuses_is_no_entry(
+    organiser: Organiser, make_package: MakePackage
+) -> None:
+    package = make_package(module="def broken(:\n")
+    said = organiser("submit", package, "--team", "the-eagles", "--no-external-data")
+    assert said.code == 1
+    assert "nothing was spent" in said.err
+    assert '"Submit' not in organiser("log").out
+
+
+def test_what_the_rules_refuse_ends_with_1_and_a_wrong_name_is_named(organiser: Organiser) -> None:
+    assert organiser("init").code == 1
+    assert organiser("team", "add", "The Eagles").code == 1
+    for asked in (
+        ("finals", "nobody"),
+        ("grant", "nobody", "1", "--reason", "x"),
+        ("team", "merge", "the-eagles", "nobody"),
+        ("disqualify", "nobody", "--reason", "x", "--note", "y"),
+    ):
+        said = organiser(*asked)
+        assert (said.code, "nobody" in said.err) == (1, True), asked
+    assert organiser("record", "no-entry", "no-run").code == 2
+    assert organiser("phase", "closed", "--reason", "it is late").out == "it is closed now\n"
+    assert organiser("phase", "open", "--reason", "never mind").code == 1, "no phase runs backwards"
+
+
+def test_the_log_is_exported_verified_and_brings_a_contest_back(organiser: Organiser, tmp_path: Path) -> None:
+    assert organiser("disqualify", "the-eagles", "--reason", "two names", "--note", "see the rules").code == 0
+    assert organiser("reinstate", "the-eagles", "--reason", "it was a twin").code == 0
+    said = organiser("log", "--output", "log.jsonl")
+    assert said.code == 0
+    head = said.err.split("--head ")[1].strip()
+    assert organiser("log", "--head", head).code == 0
+    assert organiser("log", "--head", "0" * 64).code == 1
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    assert organiser("rebuild", "--events", "log.jsonl", store=other).code == 0
+    assert organiser("log", store=other).out == (tmp_path / "log.jsonl").read_text()
+    assert organiser("show", store=other).out == organiser("show").out
+    with sqlite3.connect(tmp_path / "store.db") as database:
+        changed = database.execute(
+            "UPDATE harness_events SET event = replace(event, 'two names', 'one name')"
+        )
+        assert changed.rowcount
+    forged = organiser("log")
+    assert forged.code == 1
+    assert "the log was changed" in forged.err
