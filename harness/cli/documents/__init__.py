@@ -31,6 +31,7 @@ class Document(BaseModel):
 _ROOM = "harness.cli.documents."
 # By command. A command that prints another document with an option has a row for that, too.
 DOCUMENTS: Mapping[str, str] = {
+    "access list": f"{_ROOM}portal:AccessListDocument",
     "audit": f"{_ROOM}videos:AuditDocument",
     "audit --labels": f"{_ROOM}videos:LabelsDocument",
     "board": f"{_ROOM}board:BoardDocument",

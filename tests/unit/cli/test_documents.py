@@ -24,6 +24,10 @@ ROOT = Path(__file__).parents[3]
 SCHEMAS = ROOT / "docs" / "schemas"
 # Commands without --json, and what makes that right.
 NOTHING_TO_LIST = {
+    "access organiser": "prints the one secret that it makes",
+    "access team": "prints the one secret that it makes",
+    "access revoke": "does one thing, and says so in a line",
+    "serve": "serves: the API has the state",
     "new": "writes files, and names them line by line",
     "new-challenge": "writes files",
     "shell": "is a terminal",
