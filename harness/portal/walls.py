@@ -23,7 +23,6 @@ from harness.portal.visitor import SAFE_METHODS
 
 BODY_SECONDS = 30.0  # without a byte of a body that is still to come
 CLIENTS_MAX = 20_000  # whose rates are remembered
-SECRETS_PER_MINUTE = 30  # links that one client may try to follow
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -69,7 +68,7 @@ class Walls:
         self._app = app
         self._config = config
         self._all = Rates(per_minute=config.requests_per_minute)
-        self._secrets = Rates(per_minute=SECRETS_PER_MINUTE)
+        self._links = Rates(per_minute=config.links_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -120,7 +119,7 @@ class Walls:
         client, now = (scope.get("client") or ("", 0))[0], time.monotonic()
         wait = self._all.take(client, now)
         if not wait and path.startswith("/enter/"):
-            wait = self._secrets.take(client, now)
+            wait = self._links.take(client, now)
         if wait:
             seconds = int(wait) + 1
             raise Problem(429, "rate_limited", f"too many requests: wait {seconds} s", wait_seconds=seconds)
