@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.cli.contest_sources import PackagesOption
+from harness.cli.documents import print_document
 from harness.cli.options import (
     DEFAULT_PACKAGES,
     DEFAULT_RUNS,
@@ -152,37 +153,40 @@ def team(
 def list_all(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """List what is good for entering. Secrets are kept nowhere, so none is shown."""
     needs_portal()
-    from harness.cli.documents import print_document  # noqa: PLC0415
-    from harness.cli.documents.portal import AccessLine, AccessListDocument  # noqa: PLC0415
     from harness.cli.open_store import open_store  # noqa: PLC0415
     from harness.results.store import access_rows  # noqa: PLC0415
 
     opened = open_store(store)
     try:
         with opened.read() as connection:
-            rows = [row for row in access_rows.listed(connection) if row.revoked is None]
+            rows = access_rows.listed(connection)
     finally:
         opened.close()
-    lines = [
-        AccessLine(
-            access=row.access,
-            kind=row.kind.value,
-            challenge=row.challenge,
-            role=row.role,
-            team=row.team,
-            label=row.label,
-            scopes=row.scopes.split(),
-            created=row.created,
-            expires=row.expires,
-        )
-        for row in rows
-    ]
     if as_json:
-        print_document(AccessListDocument(access=lines))
+        from harness.cli.documents.portal import AccessLine, AccessListDocument  # noqa: PLC0415
+
+        lines = (
+            AccessLine(
+                access=row.access,
+                kind=row.kind,
+                challenge=row.challenge,
+                role=row.role,
+                team=row.team,
+                label=row.label,
+                expires=row.expires,
+            )
+            for row in rows
+            if row.revoked is None
+        )
+        print_document(AccessListDocument(accesses=tuple(lines)))
         return
-    for one in lines:
-        whose = f"{one.challenge or 'all'} {one.team or one.role} {one.label!r}"
-        _out.print(f"{one.access} {one.kind} {whose} until {one.expires}", markup=False, highlight=False)
+    for row in rows:
+        if row.revoked is None:
+            whose = row.team or row.role
+            line = (
+                f"{row.access} {row.kind} {row.challenge or 'all'} {whose} {row.label!r} until {row.expires}"
+            )
+            _out.print(line, markup=False, highlight=False)
 
 
 @access_app.command()

@@ -1,29 +1,53 @@
-"""What `harness access` prints with `--json`."""
+"""What `backup` and `access` print as JSON. `remote` prints what the portal's API answers, as it is."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from dataclasses import dataclass
+
+from pydantic import Field
 
 from harness.cli.documents import Document
 
 
-class AccessLine(BaseModel):
-    """One link, token or session. Its secret is kept nowhere."""
+class BackupMakeDocument(Document):
+    """What a backup holds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    rows: dict[str, int] = Field(description="of the database, by table")
+    files: int
+    size_bytes: int
+    new_files: int = Field(description="that the last backup did not have as they are now")
+    skipped: tuple[str, ...] = Field(description="what is neither a file nor a folder")
 
-    access: str = Field(description="its id, for `access revoke`")
-    kind: str = Field(description="link, token or session")
-    challenge: str | None = Field(description="null: of an organiser of all contests")
+
+class BackupListDocument(Document):
+    """The whole backups of a folder."""
+
+    backups: tuple[str, ...] = Field(description="the oldest first")
+
+
+class BackupVerifyDocument(Document):
+    """Whether a backup is as it was written."""
+
+    ok: bool
+    backup: str
+    damage: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessLine:
+    """One link, token or session that is good for entering."""
+
+    access: str
+    kind: str
+    challenge: str | None  # null: all
     role: str
     team: str | None
     label: str
-    scopes: list[str]
-    created: str
     expires: str
 
 
 class AccessListDocument(Document):
-    """Everything that is good for entering, or was and is not revoked."""
+    """What is good for entering, without the secrets."""
 
-    access: list[AccessLine]
+    accesses: tuple[AccessLine, ...]
