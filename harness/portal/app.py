@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -27,9 +29,12 @@ from harness.portal.prometheus import install_metrics
 from harness.portal.pulse import Pulses
 from harness.portal.site import Site
 from harness.portal.walls import Walls
+from harness.results.store import access_rows
+from harness.results.store.jobs import moment_text
 
 STATIC = Path(__file__).with_name("static")
 STATIC_SECONDS = 3600
+FORGET_DAYS = 30  # after its end a link, token or session is forgotten
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -91,8 +96,11 @@ class CachedFiles(StaticFiles):
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    site: Site = app.state.site
+    old = moment_text(site.now() - timedelta(days=FORGET_DAYS))
+    await run_in_threadpool(site.store.write, lambda connection: access_rows.forget(connection, before=old))
     yield
-    app.state.site.close()
+    site.close()
 
 
 def _add_errors(app: FastAPI) -> None:

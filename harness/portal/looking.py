@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.contest.board.published import PARTS_SHOWN
 from harness.contest.rules import team_actor
 from harness.contest.rules.commands import Refusal, Submit
 from harness.contest.rules.decide import decide
@@ -144,7 +145,10 @@ def board_answer(site: Site, contest: Contest, row: BoardRow | None, set_name: s
             )
             for one in found.rows
         ],
-        parts=[BoardPart(name=one.name, videos=one.videos, scores=list(one.scores)) for one in found.parts],
+        parts=[
+            BoardPart(name=one.name, videos=one.videos, scores=list(one.scores[:PARTS_SHOWN]))
+            for one in found.parts
+        ],
     )
 
 

@@ -216,6 +216,14 @@ class ScoreAnswer(_Answer):
     place: int | None
 
 
+class PartAnswer(_Answer):
+    """A log loss on the public videos of one perturbation."""
+
+    name: str
+    videos: int
+    log_loss: float
+
+
 class EntryAnswer(_Answer):
     """One entry as its own team may see it."""
 
@@ -237,6 +245,7 @@ class EntryAnswer(_Answer):
     final: bool
     disqualified: str | None
     logs: bool
+    parts: list[PartAnswer] = Field(description="of the entry that stands for its team; if asked for alone")
 
 
 class EntriesAnswer(_Answer):

@@ -21,6 +21,7 @@ from harness.contest.rules import Actor, Command, Refusal
 from harness.contest.shard_ledger import by_run
 from harness.contest.state import State
 from harness.core.challenge import Challenge, load_challenge
+from harness.core.errors import ConfigError
 from harness.portal.config import PortalConfig
 from harness.portal.problems import not_found, refused
 from harness.results.store import Store, event_log, jobs
@@ -156,8 +157,11 @@ class Contest:
 
     @property
     def title(self) -> str:
-        """Its title for people."""
-        return self.challenge.title or self.name
+        """Its title for people; its name if its challenge.toml cannot be read any more."""
+        try:
+            return self.challenge.title or self.name
+        except ConfigError:
+            return self.name
 
     def ask(self, command: Command, *, by: Actor, also: Also | None = None) -> Accepted:
         """Ask for something, and return what it came to.
