@@ -24,6 +24,7 @@ from harness.core.challenge import Challenge
 from harness.core.contest import ShownRule
 from harness.core.errors import ConfigError
 from harness.core.types import SetName
+from harness.results.run_folder import RunFolder
 from harness.results.run_row import RunRow
 from harness.scoring.slices import SUBGROUP_MIN
 from harness.videos.ready_set import ReadySet
@@ -186,6 +187,7 @@ def _statistics(
         replace(row, team=one.team.team, submitted=one.entry.submitted.isoformat())
         for one in chosen
         if (row := rows.get(one.entry.run_id or "")) is not None
+        and RunFolder(path=runs / row.run_id).journal(ready.name).is_file()
     )
     if not standing:
         return None, ()
