@@ -27,7 +27,7 @@ from harness.contest.rules.commands import RecordFailure, RecordScore, Start, Vo
 
 MakePackage = Callable[..., Path]
 DEAD = "http://127.0.0.1:9"
-HARNESS = Path(sys.executable).with_name("harness")
+PROGRAM = Path(sys.executable).with_name("harness")
 
 
 class Said(NamedTuple):
@@ -134,7 +134,7 @@ def test_an_interrupted_submit_says_so_and_keeps_what_arrived(
     package = large(make_package("return 0.5"), 12)
     with BrokenLine(portal.address, sent_bytes=9_000_000) as line:
         environment = os.environ | {"HARNESS_PORTAL": line.url}
-        command = [str(HARNESS), "remote", "submit", str(package), "--no-external-data"]
+        command = [str(PROGRAM), "remote", "submit", str(package), "--no-external-data"]
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as client:
             assert client.stderr is not None
             while "trying again" not in client.stderr.readline():
