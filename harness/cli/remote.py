@@ -18,7 +18,7 @@ from harness.cli.exit_codes import NOT_WELL, OK, OUR_FAULT
 from harness.cli.options import JsonOption
 from harness.cli.remote_progress import RemoteProgress
 from harness.cli.terminal import printer
-from harness.cli.views.remote import board_table, entry_lines, entry_table, team_lines
+from harness.cli.views.remote import board_table, entry_lines, entry_table, refusal_lines, team_lines
 from harness.core.errors import ConfigError
 from harness.portal.client.connection import Portal
 from harness.portal.client.follow import follow
@@ -304,8 +304,6 @@ def _refuse(answer: Refused, *, as_json: bool, hint: str = "") -> NoReturn:
     if as_json:
         _print_json(answer.document)
     else:
-        from harness.cli.views.remote import refusal_lines  # noqa: PLC0415
-
         for line in refusal_lines(answer):
             _err.print(line)
         if hint:
