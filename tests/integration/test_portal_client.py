@@ -300,7 +300,7 @@ def test_the_board_is_a_table_csv_or_json(portal: Kit, remote: Remote) -> None:
     )
     portal.publish((row,))
     assert "The red team" in remote("board").out
-    assert "0.4000 to 0.4500" in remote("board").out
+    assert "0.4000-0.4500" in remote("board").out
     assert json.loads(remote("board", "--json").out)["rows"][0]["score"] == 0.4242
     assert "0.4242" in remote("board", "--csv").out
     private = remote("board", "--private")
