@@ -33,7 +33,7 @@ MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-submission check pack image doctor audit contest-demo test-engines self-check test torture unit coverage lint format types docs benchmark baselines train clean clean-images
+.PHONY: help setup run-submission check pack image doctor audit contest-demo portal test-engines self-check test torture unit coverage lint format types docs benchmark baselines train clean clean-images
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,10 @@ audit: $(RUN_STAMP) ## Ask whether anything but the picture predicts the labels 
 contest-demo: $(STAMP) ## Run a small made contest on two Ray nodes, one of which is killed on the way
 	@$(BIN)/harness image
 	@$(BIN)/python -m tests.contest_kit.demo $(ARGS)
+
+portal: $(STAMP) ## Serve the sample challenge as a contest on port 8000, with a worker; prints two links
+	@$(BIN)/harness image
+	@$(BIN)/harness serve --demo $(ARGS)
 
 test-engines: $(STAMP) ## Run the contract and hostile suites on Podman and gVisor, as far as this machine can
 	@$(if $(ENGINE_PACKAGES),$(if $(MAY_INSTALL),echo "Installing: $(ENGINE_PACKAGES)" && \

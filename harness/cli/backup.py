@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from harness.cli.documents import print_document
 from harness.cli.open_store import open_store
 from harness.cli.options import DEFAULT_RUNS, DEFAULT_STORE, JsonOption, StoreOption
 from harness.cli.progress import ConsoleObserver
@@ -60,7 +61,9 @@ def make(
     """Make a backup; contests go on meanwhile. What the last one has is not copied again."""
     for path in _areas(runs, packages).values():
         if _inside(folder, path):
-            raise ConfigError(f"is inside {path}, of which it is a backup", place=folder)
+            raise ConfigError(
+                f"is inside {path}, of which it is a backup", place=folder, remedy="Name a folder outside."
+            )
     opened = open_store(store)
     try:
         with ConsoleObserver(_err) as observer:
@@ -79,7 +82,9 @@ def make(
     for skipped in report.skipped:
         _err.print(Text(f"left out, for it is not a file: {skipped}", "yellow"))
     if as_json:
-        sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
+        from harness.cli.documents.portal import BackupMakeDocument  # noqa: PLC0415  (types take time to load)
+
+        print_document(BackupMakeDocument.model_validate(asdict(report)))
         return
     _out.print(
         f"{folder / report.name}: {sum(report.rows.values())} rows, {report.files} files of "
@@ -91,13 +96,24 @@ def make(
 
 
 @app.command("list")
-def list_backups(folder: FolderArgument) -> None:
+def list_backups(folder: FolderArgument, *, as_json: JsonOption = False) -> None:
     """List the whole backups of a folder, the oldest first."""
+    if as_json:
+        from harness.cli.documents.portal import BackupListDocument  # noqa: PLC0415
+
+        print_document(BackupListDocument(backups=tuple(backups(folder))))
+        return
     sys.stdout.write("".join(f"{name}\n" for name in backups(folder)))
 
 
 @app.command()
-def verify(folder: FolderArgument, *, name: NameOption = None, blobs: BlobsOption = None) -> None:
+def verify(
+    folder: FolderArgument,
+    *,
+    name: NameOption = None,
+    blobs: BlobsOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Read a whole backup again; exit code 0 only if everything is as it was written."""
     chosen = _chosen(folder, name)
     with ConsoleObserver(_err) as observer:
@@ -109,7 +125,12 @@ def verify(folder: FolderArgument, *, name: NameOption = None, blobs: BlobsOptio
         )
     for text in wrong:
         _err.print(Text(text, "red"))
-    _out.print(f"{chosen}: {'damaged' if wrong else 'as it was written'}", markup=False, highlight=False)
+    if as_json:
+        from harness.cli.documents.portal import BackupVerifyDocument  # noqa: PLC0415
+
+        print_document(BackupVerifyDocument(ok=not wrong, backup=chosen, damage=tuple(wrong)))
+    else:
+        _out.print(f"{chosen}: {'damaged' if wrong else 'as it was written'}", markup=False, highlight=False)
     raise typer.Exit(1 if wrong else 0)
 
 
@@ -131,7 +152,7 @@ def restore(
     chosen = _chosen(folder, name)
     was, equals, now = (moved or "").partition("=")
     if moved is not None and not (was and equals and now):
-        raise ConfigError("is not OLD=NEW", place=f"--moved {moved}")
+        raise ConfigError("is not OLD=NEW", place=f"--moved {moved}", remedy="For example /srv/old=/srv/new.")
     opened = open_store(store)
     try:
         with ConsoleObserver(_err) as observer:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.cli.contest_sources import PackagesOption
+from harness.cli.documents import print_document
 from harness.cli.options import (
     DEFAULT_PACKAGES,
     DEFAULT_RUNS,
     DEFAULT_STORE,
     SAMPLE_CHALLENGE,
     ChallengeOption,
+    JsonOption,
     StoreOption,
 )
 from harness.cli.terminal import printer
@@ -148,7 +150,7 @@ def team(
 
 
 @access_app.command(name="list")
-def list_all(*, store: StoreOption = DEFAULT_STORE) -> None:
+def list_all(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """List what is good for entering. Secrets are kept nowhere, so none is shown."""
     needs_portal()
     from harness.cli.open_store import open_store  # noqa: PLC0415
@@ -160,6 +162,24 @@ def list_all(*, store: StoreOption = DEFAULT_STORE) -> None:
             rows = access_rows.listed(connection)
     finally:
         opened.close()
+    if as_json:
+        from harness.cli.documents.portal import AccessLine, AccessListDocument  # noqa: PLC0415
+
+        lines = (
+            AccessLine(
+                access=row.access,
+                kind=row.kind,
+                challenge=row.challenge,
+                role=row.role,
+                team=row.team,
+                label=row.label,
+                expires=row.expires,
+            )
+            for row in rows
+            if row.revoked is None
+        )
+        print_document(AccessListDocument(accesses=tuple(lines)))
+        return
     for row in rows:
         if row.revoked is None:
             whose = row.team or row.role

@@ -99,7 +99,7 @@ def logout(*, portal: PortalOption = None) -> None:
     """Forget the token for a portal on this machine. It stays valid until it is revoked."""
     gone = forget(logins_file(), url=None if portal is None else portal_url(portal, insecure=True))
     if gone is None:
-        raise ConfigError("there is no token for it", place=portal or "this user")
+        raise ConfigError("there is no token for it", place=portal or "this user", remedy="Nothing to do.")
     _out.print(f"forgot the token for {gone}", soft_wrap=True, markup=False)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -27,9 +29,12 @@ from harness.portal.prometheus import install_metrics
 from harness.portal.pulse import Pulses
 from harness.portal.site import Site
 from harness.portal.walls import Walls
+from harness.results.store import access_rows
+from harness.results.store.jobs import moment_text
 
 STATIC = Path(__file__).with_name("static")
 STATIC_SECONDS = 3600
+FORGET_DAYS = 30  # after its end a link, token or session is forgotten
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -54,10 +59,8 @@ def create_app(config: PortalConfig, *, site: Site | None = None) -> FastAPI:
     )
     app.state.site = here
     app.state.pulses = Pulses()
-    for module in (open_routes, team_routes, upload_routes, live_routes):
-        app.include_router(module.router, prefix=ROOT)
-    for router in pages.routers():
-        app.include_router(router)
+    for prefix, router in routers():
+        app.include_router(router, prefix=prefix)
     app.add_route("/static/base.css", _base_style)
     app.mount("/static", CachedFiles(directory=STATIC), name="static")
     _add_errors(app)
@@ -65,6 +68,12 @@ def create_app(config: PortalConfig, *, site: Site | None = None) -> FastAPI:
     install_metrics(app, here)  # around the walls: what they keep out is counted and logged, too
     install_logs(app)
     return app
+
+
+def routers() -> tuple[tuple[str, APIRouter], ...]:
+    """Return every router of the portal with its prefix: all that it answers but its own static files."""
+    api = (open_routes, team_routes, upload_routes, live_routes)
+    return (*((ROOT, module.router) for module in api), *(("", router) for router in pages.routers()))
 
 
 async def _base_style(request: Request) -> Response:
@@ -87,8 +96,11 @@ class CachedFiles(StaticFiles):
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    site: Site = app.state.site
+    old = moment_text(site.now() - timedelta(days=FORGET_DAYS))
+    await run_in_threadpool(site.store.write, lambda connection: access_rows.forget(connection, before=old))
     yield
-    app.state.site.close()
+    site.close()
 
 
 def _add_errors(app: FastAPI) -> None:

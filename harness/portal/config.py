@@ -23,6 +23,7 @@ class PortalConfig:
         address: As readers reach it, e.g. https://contest.example; links are made of it.
         hosts: Names by which it may be called; any if empty.
         requests_per_minute: By one client; a flood is answered 429.
+        links_per_minute: That one client may look at or follow.
         price_per_hour: Of one place for a shard, for the cost so far.
     """
 
@@ -34,6 +35,7 @@ class PortalConfig:
     address: str = "http://127.0.0.1:8000"
     hosts: tuple[str, ...] = ()
     requests_per_minute: int = 3000
+    links_per_minute: int = 30
     price_per_hour: float = 0.0
     chunk_bytes: int = CHUNK_BYTES
     uploads_per_team: int = 3

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from harness.contest.board.keeper import read_board
-from harness.contest.board.published import PublishedBoard
-from harness.contest.queue import queue_of
+from harness.contest.board.published import PARTS_SHOWN
 from harness.contest.rules import team_actor
 from harness.contest.rules.commands import Refusal, Submit
 from harness.contest.rules.decide import decide
@@ -12,7 +10,6 @@ from harness.contest.rules.finals import final_entries
 from harness.contest.rules.phases import due, moment_of
 from harness.contest.rules.quotas import allowance
 from harness.contest.rules.teams import scores_are_shown
-from harness.contest.shard_ledger import by_run
 from harness.contest.state import PHASES, EntryStatus, State
 from harness.core.contest import ContestRules, ShownRule
 from harness.core.limits import limits_table
@@ -33,7 +30,7 @@ from harness.portal.schemas import (
 )
 from harness.portal.site import Contest, Site
 from harness.portal.visible import Seen, entry_answer
-from harness.results.store import access_rows, board_rows, jobs, runs
+from harness.results.store import access_rows, board_rows, runs
 from harness.results.store.access_rows import AccessKind, AccessRow
 from harness.results.store.board_rows import BoardRow
 from harness.results.store.jobs import moment_text
@@ -110,7 +107,7 @@ def board_row(site: Site, contest: Contest, set_name: str) -> BoardRow | None:
         return board_rows.get(connection, contest.name, set_name)
 
 
-def board_answer(contest: Contest, row: BoardRow | None, set_name: str) -> BoardAnswer:
+def board_answer(site: Site, contest: Contest, row: BoardRow | None, set_name: str) -> BoardAnswer:
     """Return a board as everybody may see it; an empty one if none was worked out yet."""
     if row is None:
         rule = rules_of(contest.state).public_scores.rule.value
@@ -124,7 +121,7 @@ def board_answer(contest: Contest, row: BoardRow | None, set_name: str) -> Board
             rows=[],
             parts=[],
         )
-    found = read_board(row.document)
+    found = site.board(row)
     return BoardAnswer(
         challenge=found.challenge,
         set=found.set,
@@ -148,7 +145,10 @@ def board_answer(contest: Contest, row: BoardRow | None, set_name: str) -> Board
             )
             for one in found.rows
         ],
-        parts=[BoardPart(name=one.name, videos=one.videos, scores=list(one.scores)) for one in found.parts],
+        parts=[
+            BoardPart(name=one.name, videos=one.videos, scores=list(one.scores[:PARTS_SHOWN]))
+            for one in found.parts
+        ],
     )
 
 
@@ -156,18 +156,17 @@ def seen_of(site: Site, contest: Contest, team: str) -> Seen:
     """Read everything that a team's entries are shown by."""
     state = contest.state
     ids = tuple(one.run_id for one in state.entries_of(team) if one.run_id is not None)
+    work = site.work(contest)
     with site.store.read() as connection:
-        listed = jobs.listed(connection, challenge=contest.name)
         rows = {row.run_id: row for row in runs.all_runs(connection, run_ids=ids)}
         board = board_rows.get(connection, contest.name, SetName.PUBLIC.value)
-    by_label = {own[0].entry or "": own for own in by_run(listed).values()}
     return Seen(
         state=state,
         now=site.now(),
-        queue=queue_of(state, listed),
-        jobs=by_label,
+        queue=work.queue,
+        jobs=work.by_label,
         rows=rows,
-        board=_read(board),
+        board=None if board is None else site.board(board),
         finals=frozenset(state.teams[team].finals),
         runs=site.config.runs,
     )
@@ -262,7 +261,3 @@ def _merged_into(state: State, team: str) -> str:
 def _is_good(row: AccessRow, now: str) -> bool:
     used_up = row.kind is AccessKind.LINK and row.used is not None
     return row.revoked is None and row.expires > now and not used_up
-
-
-def _read(row: BoardRow | None) -> PublishedBoard | None:
-    return None if row is None else read_board(row.document)

@@ -9,15 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field
 Name = Annotated[str, Field(max_length=200)]
 
 
-class _Asked(BaseModel):
+class Asked(BaseModel):
+    """What is asked: unknown keys are refused."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What is answered."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ErrorFacts(_Answer):
+class ErrorFacts(Answer):
     """What is wrong."""
 
     code: str = Field(description="for programs")
@@ -37,13 +41,13 @@ class ErrorAnswer(BaseModel):
     check: CheckAnswer | None = None
 
 
-class Health(_Answer):
+class Health(Answer):
     """The portal answers."""
 
     status: Literal["ok"]
 
 
-class Me(_Answer):
+class Me(Answer):
     """Whom the token or session stands for."""
 
     role: str
@@ -54,7 +58,7 @@ class Me(_Answer):
     scopes: list[str]
 
 
-class ChallengeLine(_Answer):
+class ChallengeLine(Answer):
     """One contest."""
 
     challenge: str
@@ -62,13 +66,13 @@ class ChallengeLine(_Answer):
     phase: str
 
 
-class Challenges(_Answer):
+class Challenges(Answer):
     """Every contest."""
 
     challenges: list[ChallengeLine]
 
 
-class PhaseLine(_Answer):
+class PhaseLine(Answer):
     """One phase; `begins` is None if no date is set."""
 
     phase: str
@@ -76,7 +80,7 @@ class PhaseLine(_Answer):
     begun: bool
 
 
-class RulesAnswer(_Answer):
+class RulesAnswer(Answer):
     """What a team may do."""
 
     valid_per_day: int
@@ -90,7 +94,7 @@ class RulesAnswer(_Answer):
     merge_until: str | None
 
 
-class LimitLine(_Answer):
+class LimitLine(Answer):
     """One limit that packages are held to."""
 
     key: str
@@ -99,7 +103,7 @@ class LimitLine(_Answer):
     meaning: str
 
 
-class ChallengeAnswer(_Answer):
+class ChallengeAnswer(Answer):
     """One contest and its rules."""
 
     challenge: str
@@ -113,7 +117,7 @@ class ChallengeAnswer(_Answer):
     failure_rule: str
 
 
-class BoardLine(_Answer):
+class BoardLine(Answer):
     """One team's line. What is None is not known, or not shown by the contest's rules."""
 
     place: int
@@ -129,7 +133,7 @@ class BoardLine(_Answer):
     public_place: int | None
 
 
-class BoardPart(_Answer):
+class BoardPart(Answer):
     """Scores of the first teams on the videos of one perturbation."""
 
     name: str
@@ -137,7 +141,7 @@ class BoardPart(_Answer):
     scores: list[float]
 
 
-class BoardAnswer(_Answer):
+class BoardAnswer(Answer):
     """A board."""
 
     challenge: str
@@ -150,7 +154,7 @@ class BoardAnswer(_Answer):
     parts: list[BoardPart]
 
 
-class AllowanceAnswer(_Answer):
+class AllowanceAnswer(Answer):
     """What a team's quota still allows today, in the contest's time zone."""
 
     day: str
@@ -164,7 +168,7 @@ class AllowanceAnswer(_Answer):
     again: str | None
 
 
-class MemberLine(_Answer):
+class MemberLine(Answer):
     """Somebody, or a program, that may act for the team."""
 
     access: str
@@ -175,7 +179,7 @@ class MemberLine(_Answer):
     expires: str
 
 
-class TeamAnswer(_Answer):
+class TeamAnswer(Answer):
     """One's own team."""
 
     team: str
@@ -188,7 +192,7 @@ class TeamAnswer(_Answer):
     disqualified: str | None
 
 
-class QueueAnswer(_Answer):
+class QueueAnswer(Answer):
     """Place 0 runs, place 1 is the next."""
 
     place: int
@@ -197,7 +201,7 @@ class QueueAnswer(_Answer):
     error_seconds: int | None
 
 
-class ProgressAnswer(_Answer):
+class ProgressAnswer(Answer):
     """How far a run is. Of the private set there is no count: its pace could carry what it holds."""
 
     public_done: int
@@ -205,7 +209,7 @@ class ProgressAnswer(_Answer):
     private: Literal["waiting", "running", "done"]
 
 
-class ScoreAnswer(_Answer):
+class ScoreAnswer(Answer):
     """The public score as the rules show it."""
 
     shown: float
@@ -216,7 +220,15 @@ class ScoreAnswer(_Answer):
     place: int | None
 
 
-class EntryAnswer(_Answer):
+class PartAnswer(Answer):
+    """A log loss on the public videos of one perturbation."""
+
+    name: str
+    videos: int
+    log_loss: float
+
+
+class EntryAnswer(Answer):
     """One entry as its own team may see it."""
 
     entry: str
@@ -237,57 +249,32 @@ class EntryAnswer(_Answer):
     final: bool
     disqualified: str | None
     logs: bool
+    parts: list[PartAnswer] = Field(description="of the entry that stands for its team; if asked for alone")
 
 
-class EntriesAnswer(_Answer):
+class EntriesAnswer(Answer):
     """A team's entries, the newest first."""
 
     entries: list[EntryAnswer]
 
 
-class FinalsAsked(_Asked):
+class FinalsAsked(Asked):
     """The entries to be judged by; if none is named, the best by public score."""
 
     entries: Annotated[list[Name], Field(max_length=100)]
 
 
-class FinalsAnswer(_Answer):
+class FinalsAnswer(Answer):
     """The entries that were chosen."""
 
     finals: list[str]
 
 
-class NothingAsked(_Asked):
+class NothingAsked(Asked):
     """An empty object."""
 
 
-class UploadAsked(_Asked):
-    """A file that is about to come."""
-
-    name: Name
-    size_bytes: Annotated[int, Field(ge=1, le=1 << 50)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class UploadAnswer(_Answer):
-    """How far an upload is."""
-
-    upload: str
-    name: str
-    size_bytes: int
-    sha256: str
-    offset: int
-    chunk_bytes: int
-    expires: str
-
-
-class FinishAsked(_Asked):
-    """The upload is complete: check it and hand it in."""
-
-    no_external_data: bool = Field(default=False, description="it was trained on no further data")
-
-
-class FindingAnswer(_Answer):
+class FindingAnswer(Answer):
     """One thing that the static check found."""
 
     code: str
@@ -298,7 +285,7 @@ class FindingAnswer(_Answer):
     reached: bool
 
 
-class CheckAnswer(_Answer):
+class CheckAnswer(Answer):
     """What the static check found."""
 
     ok: bool
@@ -307,13 +294,6 @@ class CheckAnswer(_Answer):
     size_bytes: int
     file_count: int
     findings: list[FindingAnswer]
-
-
-class FinishAnswer(_Answer):
-    """The entry that was taken."""
-
-    entry: EntryAnswer
-    check: CheckAnswer
 
 
 ErrorAnswer.model_rebuild()

@@ -7,18 +7,37 @@ from events and can be folded again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.contest.board.keeper import read_board
+from harness.contest.board.published import PublishedBoard
 from harness.contest.ledger import Accepted, Also, Ledger
+from harness.contest.queue import Queued, queue_of
 from harness.contest.rules import Actor, Command, Refusal
+from harness.contest.shard_ledger import by_run
 from harness.contest.state import State
 from harness.core.challenge import Challenge, load_challenge
+from harness.core.errors import ConfigError
 from harness.portal.config import PortalConfig
 from harness.portal.problems import not_found, refused
-from harness.results.store import Store, event_log
+from harness.results.store import Store, event_log, jobs
+from harness.results.store.board_rows import BoardRow
 from harness.results.store.event_log import ContestRow
+from harness.results.store.jobs import Job
+
+FRESH_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is to be done of a contest, and who is next."""
+
+    by_label: Mapping[str, tuple[Job, ...]]  # an entry's attempt, as its jobs are called
+    queue: Mapping[str, Queued]  # by entry
 
 
 class Site:
@@ -40,7 +59,10 @@ class Site:
         self.store = Store(config.store)
         self._ledgers: dict[str, Ledger] = {}
         self._challenges: dict[str, tuple[float, Challenge]] = {}
+        self._work: dict[str, tuple[float, int, Work]] = {}
+        self._boards: dict[tuple[str, str], tuple[str, PublishedBoard]] = {}
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
 
     def close(self) -> None:
         """Give back every connection."""
@@ -79,6 +101,31 @@ class Site:
             self._challenges[row.challenge] = (changed, loaded)
         return loaded
 
+    def work(self, contest: Contest) -> Work:
+        """Return the jobs of a contest and who is next: at most half a second old, and read once for all."""
+        with self._looking:
+            kept = self._work.get(contest.name)
+            fresh = kept is not None and time.monotonic() - kept[0] < FRESH_SECONDS
+            if kept is not None and fresh and kept[1] == contest.state.events:
+                return kept[2]
+            with self.store.read() as connection:
+                listed = jobs.listed(connection, challenge=contest.name)
+            by_label = {own[0].entry or "": tuple(own) for own in by_run(listed).values()}
+            found = Work(by_label=by_label, queue=queue_of(contest.state, listed))
+            self._work[contest.name] = (time.monotonic(), contest.state.events, found)
+            return found
+
+    def board(self, row: BoardRow) -> PublishedBoard:
+        """Return a board as it was kept; read once for each version."""
+        key = (row.challenge, row.set_name)
+        with self._lock:
+            kept = self._boards.get(key)
+        if kept is None or kept[0] != row.version:
+            kept = (row.version, read_board(row.document))
+            with self._lock:
+                self._boards[key] = kept
+        return kept[1]
+
     def _ledger(self, name: str) -> Ledger:
         with self._lock:
             if name not in self._ledgers:
@@ -110,8 +157,11 @@ class Contest:
 
     @property
     def title(self) -> str:
-        """Its title for people."""
-        return self.challenge.title or self.name
+        """Its title for people; its name if its challenge.toml cannot be read any more."""
+        try:
+            return self.challenge.title or self.name
+        except ConfigError:
+            return self.name
 
     def ask(self, command: Command, *, by: Actor, also: Also | None = None) -> Accepted:
         """Ask for something, and return what it came to.

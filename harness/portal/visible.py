@@ -22,7 +22,7 @@ from harness.contest.state import Entry, EntryStatus, State
 from harness.core.contest import ShownRule
 from harness.core.errors import ResultError
 from harness.core.types import SetName, Verdict
-from harness.portal.schemas import EntryAnswer, ProgressAnswer, QueueAnswer, ScoreAnswer
+from harness.portal.schemas import EntryAnswer, PartAnswer, ProgressAnswer, QueueAnswer, ScoreAnswer
 from harness.report.contestant import AUC_DECIMALS
 from harness.report.words import VERDICT_WORDS
 from harness.results.result import SetResult, read_result
@@ -86,6 +86,7 @@ def entry_answer(seen: Seen, one: Entry, *, closely: bool = False) -> EntryAnswe
         final=one.entry in seen.finals,
         disqualified=one.disqualified,
         logs=log_path(seen.runs, one) is not None,
+        parts=_parts(seen, one) if closely else [],
     )
 
 
@@ -149,7 +150,7 @@ def _words(one: Entry, public: str | None) -> str:
     if one.status is EntryStatus.RUNNING:
         return "It runs."
     if one.status is EntryStatus.VOIDED:
-        return "Our own fault kept it from a score. It cost nothing, and will be run again."
+        return "Our own fault kept it from a score. It cost nothing; the organiser can have it run again."
     if one.status is EntryStatus.CANCELLED:
         return "It was cancelled. It cost nothing."
     if one.status is EntryStatus.FAILED and public == Verdict.OK:
@@ -177,6 +178,20 @@ def _score(seen: Seen, one: Entry, *, closely: bool) -> ScoreAnswer | None:
         group=line.group if line else None,
         place=line.place if line else None,
     )
+
+
+def _parts(seen: Seen, one: Entry) -> list[PartAnswer]:
+    """Return an entry's scores by perturbation, if it is the one that stands for its team on the board."""
+    board = seen.board
+    places = [row.entry for row in board.rows] if board else []
+    if board is None or one.shown is None or one.entry not in places:
+        return []
+    place = places.index(one.entry)
+    return [
+        PartAnswer(name=part.name, videos=part.videos, log_loss=part.scores[place])
+        for part in board.parts
+        if place < len(part.scores)
+    ]
 
 
 def _from_result(seen: Seen, one: Entry) -> tuple[float | None, float | None, float | None]:

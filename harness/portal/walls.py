@@ -23,7 +23,6 @@ from harness.portal.visitor import SAFE_METHODS
 
 BODY_SECONDS = 30.0  # without a byte of a body that is still to come
 CLIENTS_MAX = 20_000  # whose rates are remembered
-SECRETS_PER_MINUTE = 30  # links that one client may try to follow
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -69,7 +68,7 @@ class Walls:
         self._app = app
         self._config = config
         self._all = Rates(per_minute=config.requests_per_minute)
-        self._secrets = Rates(per_minute=SECRETS_PER_MINUTE)
+        self._links = Rates(per_minute=config.links_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -82,10 +81,20 @@ class Walls:
             await _answer(self._headed(send), problem)
             return
         body = _Body(receive, limit)
+        headed = self._headed(send)
+
+        async def unless_of_the_body(message: Message) -> None:
+            """Leave out the answer of whoever read a body that was refused: they call it unreadable."""
+            if body.problem is None:
+                await headed(message)
+
         try:
-            await self._app(scope, body.receive, self._headed(send))
-        except Problem as problem:  # of the body, read where nobody else turns it into an answer
-            await _answer(self._headed(send), problem)
+            await self._app(scope, body.receive, unless_of_the_body)
+        except Problem:
+            if body.problem is None:
+                raise
+        if body.problem is not None:
+            await _answer(headed, body.problem)
 
     def _admit(self, scope: Scope) -> int:
         """Return how large the body may be.
@@ -110,7 +119,7 @@ class Walls:
         client, now = (scope.get("client") or ("", 0))[0], time.monotonic()
         wait = self._all.take(client, now)
         if not wait and path.startswith("/enter/"):
-            wait = self._secrets.take(client, now)
+            wait = self._links.take(client, now)
         if wait:
             seconds = int(wait) + 1
             raise Problem(429, "rate_limited", f"too many requests: wait {seconds} s", wait_seconds=seconds)
@@ -134,6 +143,7 @@ class _Body:
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit = receive, limit
         self._seen, self._over = 0, False
+        self.problem: Problem | None = None  # what was wrong with it
 
     async def receive(self) -> Message:
         if self._over:
@@ -141,11 +151,13 @@ class _Body:
         try:
             message = await asyncio.wait_for(self._receive(), BODY_SECONDS)
         except TimeoutError as error:
-            raise Problem(408, "invalid", f"nothing came for {BODY_SECONDS:.0f} s") from error
+            self.problem = Problem(408, "invalid", f"nothing came for {BODY_SECONDS:.0f} s")
+            raise self.problem from error
         self._seen += len(message.get("body", b""))
         self._over = not message.get("more_body", False)
         if self._seen > self._limit:
-            raise too_large(self._limit)
+            self.problem = too_large(self._limit)
+            raise self.problem
         return message
 
 

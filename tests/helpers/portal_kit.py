@@ -211,12 +211,13 @@ class Kit:
 
 
 @contextmanager
-def portal(folder: Path, *, rules: str = "", **settings: Any) -> Iterator[Kit]:
+def portal(folder: Path, *, rules: str = "", fill: bool = True, **settings: Any) -> Iterator[Kit]:
     """Serve a portal over a fresh contest.
 
     Args:
         folder: For everything that it keeps.
         rules: Further lines of the [contest] table.
+        fill: Make the contest; otherwise it is in the store already.
         settings: Of `PortalConfig`, other than the kit's own.
     """
     toml = write_challenge(folder / "challenge", public=6, private=6)
@@ -235,13 +236,15 @@ def portal(folder: Path, *, rules: str = "", **settings: Any) -> Iterator[Kit]:
             "uploads": folder / "uploads",
             "address": f"http://127.0.0.1:{listener.getsockname()[1]}",
             "requests_per_minute": 100_000,
+            "links_per_minute": 100_000,
         }
         config = PortalConfig(**own | settings)
         site = Site(config)
         kit = Kit(
             folder=folder, config=config, site=site, challenge=challenge, toml=toml, address=config.address
         )
-        _fill(kit)
+        if fill:
+            _fill(kit)
         server = uvicorn.Server(
             uvicorn.Config(create_app(config), log_level="warning", timeout_graceful_shutdown=1)
         )

@@ -31,8 +31,12 @@ class Document(BaseModel):
 _ROOM = "harness.cli.documents."
 # By command. A command that prints another document with an option has a row for that, too.
 DOCUMENTS: Mapping[str, str] = {
+    "access list": f"{_ROOM}portal:AccessListDocument",
     "audit": f"{_ROOM}videos:AuditDocument",
     "audit --labels": f"{_ROOM}videos:LabelsDocument",
+    "backup list": f"{_ROOM}portal:BackupListDocument",
+    "backup make": f"{_ROOM}portal:BackupMakeDocument",
+    "backup verify": f"{_ROOM}portal:BackupVerifyDocument",
     "board": f"{_ROOM}board:BoardDocument",
     "calibrate": f"{_ROOM}machine:CalibrateDocument",
     "check": f"{_ROOM}package:CheckDocument",
@@ -58,6 +62,9 @@ DOCUMENTS: Mapping[str, str] = {
     "self-check": f"{_ROOM}machine:SelfCheckDocument",
     "verify": f"{_ROOM}results:VerifyDocument",
 }
+
+# These print an answer of the portal's API as it is: the portal's own /api/v1/openapi.json has the schema.
+OF_THE_API = frozenset(f"remote {name}" for name in ("board", "cancel", "select", "status", "submit"))
 
 
 def document_type(command: str) -> type[Document]:

@@ -24,11 +24,13 @@ from harness.core.challenge import Challenge
 from harness.core.contest import ShownRule
 from harness.core.errors import ConfigError
 from harness.core.types import SetName
+from harness.results.run_folder import RunFolder
 from harness.results.run_row import RunRow
 from harness.scoring.slices import SUBGROUP_MIN
 from harness.videos.ready_set import ReadySet
 
-PARTS_SHOWN = 10  # entries whose scores by perturbation are published
+PARTS_KEPT = 200  # teams whose scores by perturbation are worked out
+PARTS_SHOWN = 10  # on the board; a further team sees its own
 PART_DECIMALS = 2
 
 
@@ -52,7 +54,7 @@ class PublishedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedPart:
-    """The first teams' scores on the videos of one perturbation, in their order on the board."""
+    """Teams' scores on the videos of one perturbation, in their order on the board."""
 
     name: str
     videos: int
@@ -185,6 +187,7 @@ def _statistics(
         replace(row, team=one.team.team, submitted=one.entry.submitted.isoformat())
         for one in chosen
         if (row := rows.get(one.entry.run_id or "")) is not None
+        and RunFolder(path=runs / row.run_id).journal(ready.name).is_file()
     )
     if not standing:
         return None, ()
@@ -193,8 +196,8 @@ def _statistics(
     except ConfigError:
         return None, ()  # scores stay as they were recorded; what cannot be read again has no interval
     board = board_of(given)
-    shown = board.standings[:PARTS_SHOWN]
-    return board, profiles_of(given, [one.column for one in shown]).cuts
+    kept = board.standings[:PARTS_KEPT]
+    return board, profiles_of(given, [one.column for one in kept]).cuts
 
 
 def _row(
@@ -221,15 +224,18 @@ def _row(
 
 def _parts(board: Board | None, cuts: Sequence[Cut], chosen: Sequence[Chosen]) -> tuple[PublishedPart, ...]:
     """Return scores by perturbation, coarse and only of parts that are large enough to hide single videos."""
-    if board is None or [one.entry.run_id for one in board.standings[:PARTS_SHOWN]] != [
-        one.entry.run_id for one in chosen[:PARTS_SHOWN]
-    ]:
+    if board is None:
         return ()
+    column = {one.entry.run_id: place for place, one in enumerate(board.standings[:PARTS_KEPT])}
+    order = [column.get(one.entry.run_id or "") for one in chosen[:PARTS_KEPT]]
+    known = [place for place in order if place is not None]
+    if len(known) != len(order):
+        return ()  # an entry whose answers cannot be read again would shift the others
     return tuple(
         PublishedPart(
             name=cut.name,
             videos=cut.videos,
-            scores=tuple(round(float(loss), PART_DECIMALS) for loss in cut.log_loss),
+            scores=tuple(round(float(cut.log_loss[place]), PART_DECIMALS) for place in known),
         )
         for cut in cuts
         if cut.column == PERTURBATION and cut.severity is None and cut.videos >= SUBGROUP_MIN

@@ -80,7 +80,7 @@ def board(
     """Return a board; empty until the first score. Its version changes if anything else does."""
     row = board_row(site, contest, which)
     response.headers["etag"] = f'"{row.version if row else ""}"'
-    return board_answer(contest, row, which)
+    return board_answer(site, contest, row, which)
 
 
 @router.get(
@@ -95,7 +95,7 @@ def board_table(site: SiteHere, contest: ContestHere, which: SetChoice = "public
 
 def csv_of(site: Site, contest: Contest, which: str) -> str:
     """Return a board as CSV; no cell is taken for a formula by a spreadsheet."""
-    found = board_answer(contest, board_row(site, contest, which), which)
+    found = board_answer(site, contest, board_row(site, contest, which), which)
     stream = io.StringIO()
     names = list(BoardLine.model_fields)
     writer = csv.DictWriter(stream, names, lineterminator="\n")

@@ -16,8 +16,9 @@ from harness.portal.api.route_parts import ContestHere, UploadName, failures
 from harness.portal.api.team_routes import SubmittingTeam, close_up
 from harness.portal.looking import would_refuse
 from harness.portal.problems import Problem, moment, refused
-from harness.portal.schemas import CheckAnswer, FinishAnswer, FinishAsked, UploadAnswer, UploadAsked
+from harness.portal.schemas import CheckAnswer
 from harness.portal.site import Contest, Site
+from harness.portal.upload_schemas import FinishAnswer, FinishAsked, UploadAnswer, UploadAsked
 from harness.portal.uploads import Upload, Uploads, remove
 from harness.portal.visitor import SiteHere, site_of
 

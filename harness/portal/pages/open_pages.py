@@ -14,6 +14,7 @@ from harness.portal.api.open_routes import csv_of
 from harness.portal.api.route_parts import ROOT, ContestHere
 from harness.portal.looking import board_answer, board_row, challenge_answer, phase_now
 from harness.portal.pages.charts import shake_of
+from harness.portal.pages.rendering import board_table as table_of_board
 from harness.portal.pages.rendering import frame_of, page
 from harness.portal.schemas import ChallengeLine
 from harness.portal.site import Site
@@ -21,6 +22,7 @@ from harness.portal.visitor import PageVisitor, PostedForm, SiteHere, cookie_nam
 from harness.results.store.access_rows import AccessKind, AccessRow
 
 router = APIRouter(include_in_schema=False)
+LINES_SHOWN = 300  # of a board, unless all are asked for: watchers load it again at every change
 PHASE_WORDS = {
     "announced": "Teams may register.",
     "open": "Entries are taken, public scores shown.",
@@ -50,7 +52,9 @@ def board(request: Request, site: SiteHere, contest: ContestHere, visitor: PageV
     """Show a board: the private one once scores are released."""
     released = scores_are_shown(contest.state, site.now())
     which = request.query_params.get("set") or ("private" if released else "public")
-    found = board_answer(contest, board_row(site, contest, which), which)
+    row = board_row(site, contest, which)
+    found = board_answer(site, contest, row, which)
+    most = len(found.rows) if request.query_params.get("all") else LINES_SHOWN
     frame = frame_of(
         visitor,
         contest,
@@ -65,6 +69,10 @@ def board(request: Request, site: SiteHere, contest: ContestHere, visitor: PageV
         released=released,
         phase=phase_now(site, contest),
         picture=shake_of(found, frame.team),
+        table="" if row is None else table_of_board(site.board(row), most, frame.team),
+        more=len(found.rows) > most,
+        shown=most,
+        own=next((line for line in found.rows if line.team == frame.team), None),
     )
 
 

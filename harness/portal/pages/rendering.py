@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 
 import jinja2
 from fastapi import Request
@@ -12,6 +12,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from harness import __version__
+from harness.contest.board.published import PublishedBoard
 from harness.contest.rules.commands import Role
 from harness.core.limits import bytes_in_words, seconds_in_words
 from harness.portal.problems import Problem
@@ -77,6 +78,21 @@ def page(name: str, frame: Frame, *, status: int = 200, **values: object) -> HTM
     """Render a page."""
     text = _environment().get_template(name).render(frame=frame, release=__version__, **values)
     return HTMLResponse(text, status_code=status)
+
+
+@lru_cache(maxsize=64)
+def _board_lines(board: PublishedBoard, most: int) -> Markup:
+    text = _environment().get_template("board_table.html").render(board=board, rows=board.rows[:most])
+    return Markup(text)  # noqa: S704  (rendered by a template that escapes)
+
+
+def board_table(board: PublishedBoard, most: int, own: str | None) -> Markup:
+    """Render a board's first lines: once for all readers of a version, with the reader's own team marked."""
+    lines = _board_lines(board, most)
+    if own is None:
+        return lines
+    mark = Markup('<tr data-team="{}">').format(own)
+    return Markup(lines.replace(mark, Markup('<tr class="own" data-team="{}">').format(own)))  # noqa: S704
 
 
 def problem_page(error: Problem) -> HTMLResponse:

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from harness.cli.app import app, run_command
-from harness.cli.documents import DOCUMENTS, document_type, print_document, schema_name, schema_of
+from harness.cli.documents import DOCUMENTS, OF_THE_API, document_type, print_document, schema_name, schema_of
 from harness.cli.documents.contest import ContestShowDocument
 from harness.cli.documents.package import PackDocument
 from harness.contest.state import State
@@ -33,25 +33,22 @@ NOTHING_TO_LIST = {
     "contest node": "becomes another program",
     "perturb preview": "draws a picture",
     "perturb table": "prints Markdown for a page: `perturb list --json` has the same",
+    "serve": "serves until it is stopped",
+    "remote logs": "prints a package's own words as they are",
 } | dict.fromkeys(
-    f"contest {name}"
-    for name in (
+    (
+        *("access organiser", "access team", "access revoke", "backup restore"),
+        *("remote login", "remote logout"),
+        *(f"contest {name}" for name in ("amend", "cancel", "cancel-run", "disqualify", "drain", "finals")),
         *(
-            "amend",
-            "cancel",
-            "cancel-run",
-            "disqualify",
-            "drain",
-            "finals",
-            "grant",
-            "init",
-            "pause",
-            "phase",
+            f"contest {name}"
+            for name in ("grant", "init", "pause", "phase", "rebuild", "record", "reinstate")
         ),
-        *("pause", "phase", "rebuild", "record", "reinstate", "requeue", "requeue-run", "resume", "submit"),
-        *("team add", "team merge"),
-    )
-)  # each decides one thing: `contest show --json` has what came of it
+        *(f"contest {name}" for name in ("requeue", "requeue-run", "resume", "submit")),
+        *("contest team add", "contest team merge"),
+    ),
+    "decides or changes one thing, and says so in a line",
+)
 
 
 def commands_of(group: TyperGroup, above: str = "") -> dict[str, Any]:
@@ -72,8 +69,8 @@ COMMANDS = commands_of(root_command)
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_a_command_that_lists_or_reports_prints_json(name: str) -> None:
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
-    assert ("--json" in options) is (name in DOCUMENTS)
-    assert (name in DOCUMENTS) is not (name in NOTHING_TO_LIST), (
+    assert ("--json" in options) is (name in {*DOCUMENTS, *OF_THE_API})
+    assert (name in {*DOCUMENTS, *OF_THE_API}) is not (name in NOTHING_TO_LIST), (
         f"give {name} --json and a row in harness.cli.documents.DOCUMENTS, or say here why it lists nothing"
     )
 
@@ -117,6 +114,9 @@ def held_to(command: str, printed: str) -> dict[str, Any]:
         ("plan --pilot {tmp}/answers.csv --pilot {tmp}/others.csv --labels {tmp}/labels.csv", 0),
         ("contest show --store sqlite:///{tmp}/index.db -c sample_videos/challenge.toml", 0),
         ("contest status sample_videos/challenge.toml --store sqlite:///{tmp}/index.db", 0),
+        ("access list --store sqlite:///{tmp}/index.db", 0),
+        ("backup make {tmp}/kept --store sqlite:///{tmp}/index.db --runs {tmp}/e --packages {tmp}/p", 0),
+        ("backup list {tmp}", 0),
         ("contest plan sample_videos/challenge.toml --entries {tmp}/e --store sqlite:///{tmp}/index.db", 0),
     ],
 )

@@ -1,0 +1,137 @@
+"""The board that everybody sees: what stands for a team, and what must not be in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from harness.contest.board.published import PublishedBoard, publish
+from harness.contest.events import ContestPhase, Purse
+from harness.contest.state import Entry, EntryStatus, State, Team
+from harness.core.challenge import Challenge, load_challenge
+from harness.core.contest import ContestRules, PublicScores, ShownRule
+from harness.core.types import SetName
+from harness.results.run_row import RunRow
+from harness.videos.labels import read_labels
+from harness.videos.ready_set import ReadySet
+from tests.contest_kit import write_challenge
+
+MOMENT = datetime(2026, 11, 27, tzinfo=UTC)
+RULES = ContestRules(timezone="UTC", opens=MOMENT, closes=datetime(2027, 1, 1, tzinfo=UTC))
+LADDER = RULES.model_copy(update={"public_scores": PublicScores(rule=ShownRule.LADDER)})
+
+
+@pytest.fixture(scope="module")
+def challenge(tmp_path_factory: pytest.TempPathFactory) -> Challenge:
+    return load_challenge(write_challenge(tmp_path_factory.mktemp("made"), public=2, private=2))
+
+
+def entry(number: int, team: str, shown: float | None, **changed: object) -> Entry:
+    made = Entry(
+        entry=f"e{number}",
+        team=team,
+        package_sha256="0" * 64,
+        submitted=MOMENT.replace(hour=number),
+        day=date(2026, 11, 27),
+        phase=ContestPhase.OPEN,
+        paid_by=Purse.QUOTA,
+        number=number,
+        status=EntryStatus.SCORED,
+        run_id=f"run{number}",
+        shown=shown,
+        public_loss=0.123456789,
+    )
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+def contest(*entries: Entry, rules: ContestRules = LADDER, **teams: dict[str, object]) -> State:
+    names = sorted({one.team for one in entries} | set(teams))
+    return State(
+        challenge="made",
+        rules=rules,
+        phase=ContestPhase.OPEN,
+        entries={one.entry: one for one in entries},
+        teams={
+            name: replace(
+                Team(
+                    team=name,
+                    name=f"The {name}",
+                    registered=MOMENT,
+                    entries=tuple(one.entry for one in entries if one.team == name),
+                ),
+                **teams.get(name, {}),  # type: ignore[arg-type]
+            )
+            for name in names
+        },
+    )
+
+
+def board(state: State, challenge: Challenge, name: SetName = SetName.PUBLIC) -> PublishedBoard:
+    labels = read_labels(challenge.sets[name].labels)
+    ready = ReadySet(name=name, videos=(), labels=labels, sha256="", manifest_path=Path())
+    rows = {
+        one.run_id or "": RunRow(
+            run_id=one.run_id or "", created="", challenge="made", challenge_sha256="", package="p",
+            package_sha256="", image_digest="", isolation="docker", public_verdict="OK", private_verdict="OK",
+            public_log_loss=0.1, private_log_loss=0.9 - one.number / 100, eligible=True,
+        )
+        for one in state.entries.values()
+    }  # fmt: skip
+    return publish(state, challenge, ready, rows, Path("nowhere"))
+
+
+def test_a_teams_best_shown_score_stands_and_equal_ones_share_a_place(challenge: Challenge) -> None:
+    found = board(
+        contest(entry(1, "a", 0.6), entry(2, "a", 0.5), entry(3, "b", 0.5), entry(4, "c", 0.7)), challenge
+    )
+    assert [(one.place, one.team, one.score, one.entry) for one in found.rows] == [
+        (1, "a", 0.5, "e2"),
+        (1, "b", 0.5, "e3"),
+        (3, "c", 0.7, "e4"),
+    ]
+    assert found.rows[0].entries == 2
+    assert found.rows[0].last.startswith("2026-11-27T02")
+
+
+def test_under_the_ladder_there_is_nothing_that_was_worked_out_from_exact_answers(
+    challenge: Challenge,
+) -> None:
+    found = board(contest(entry(1, "a", 0.6), entry(2, "b", 0.5)), challenge)
+    for row in found.rows:
+        assert (row.low, row.high, row.group, row.best_percent) == (None, None, None, None)
+    assert found.parts == ()
+    assert "0.1234" not in found.to_json()
+
+
+def test_hidden_failed_disqualified_and_merged_ones_are_not_on_it(challenge: Challenge) -> None:
+    state = contest(
+        entry(1, "a", 0.6),
+        entry(2, "a", None, phase=ContestPhase.BLIND),
+        entry(3, "a", 0.1, disqualified="copied"),
+        entry(4, "b", 0.2),
+        entry(5, "c", 0.3),
+        entry(6, "d", None, status=EntryStatus.FAILED),
+        b={"disqualified": "shared answers"},
+        c={"merged_into": "a"},
+    )
+    assert [(one.team, one.score) for one in board(state, challenge).rows] == [("a", 0.6)]
+
+
+def test_the_private_board_is_by_final_entries_and_only_after_release(challenge: Challenge) -> None:
+    state = contest(entry(1, "a", 0.6), entry(2, "a", 0.5), entry(3, "a", 0.7), a={"finals": ("e1", "e2")})
+    with pytest.raises(ValueError, match="not released"):
+        board(state, challenge, SetName.PRIVATE)
+    released = replace(state, phase=ContestPhase.RELEASED)
+    found = board(released, challenge, SetName.PRIVATE)
+    assert [(one.entry, one.score) for one in found.rows] == [("e2", 0.88)]  # e3 is better, and no final
+
+
+def test_the_version_changes_with_what_is_shown_and_with_nothing_else(challenge: Challenge) -> None:
+    state = contest(entry(1, "a", 0.6))
+    same = replace(state, events=9)
+    other = contest(entry(1, "a", 0.61))
+    assert board(state, challenge).version == board(same, challenge).version
+    assert board(state, challenge).version != board(other, challenge).version
