@@ -18,7 +18,7 @@ from harness.cli.exit_codes import NOT_WELL, OK, OUR_FAULT
 from harness.cli.options import JsonOption
 from harness.cli.remote_progress import RemoteProgress
 from harness.cli.terminal import printer
-from harness.cli.views.remote import board_table, entry_lines, entry_table, team_lines
+from harness.cli.views.remote import board_table, entry_lines, entry_table, refusal_lines, team_lines
 from harness.core.errors import ConfigError
 from harness.portal.client.connection import Portal
 from harness.portal.client.follow import follow
@@ -36,6 +36,7 @@ from harness.portal.client.replies import SCORED, VOIDED, EntryView, JsonObject,
 from harness.portal.client.upload import entries_of
 
 PATIENCE_SECONDS = 20.0
+NO_DATA_HINT = "  If it was trained on no further data, say so: --no-external-data."
 LONG_PATIENCE_SECONDS = 600.0  # of what takes long anyway: a portal that is started again costs nothing
 
 _out = printer()
@@ -132,7 +133,8 @@ def submit(
                 progress=told.uploading,
             )
         if isinstance(answer, Refused):
-            _refuse(answer, as_json=as_json)
+            hint = "" if no_external_data else NO_DATA_HINT
+            _refuse(answer, as_json=as_json, hint=hint if "external data" in answer.rule else "")
         entry = answer.entry
         told.line(f"entry {entry.entry} is {entry.status}")
         if wait:
@@ -145,7 +147,7 @@ def submit(
                 soft_wrap=True,
                 markup=False,
             )
-    _end(entry, wait=wait, as_json=as_json)
+    _end(entry, wait=wait, as_json=as_json, shown=False)
 
 
 @app.command()
@@ -281,11 +283,11 @@ def _asked_token() -> str:
     return sys.stdin.readline().strip()
 
 
-def _end(entry: EntryView, *, wait: bool, as_json: bool) -> None:
+def _end(entry: EntryView, *, wait: bool, as_json: bool, shown: bool = True) -> None:
     """Show an entry, and end with the verdict's exit code if it was waited for."""
     if as_json:
         _print_json(entry.document)
-    elif wait or entry.over:
+    elif shown or wait or entry.over:
         for line in entry_lines(entry.document):
             _out.print(line, soft_wrap=True)
     if not wait or entry.status == SCORED:
@@ -293,7 +295,7 @@ def _end(entry: EntryView, *, wait: bool, as_json: bool) -> None:
     raise typer.Exit(OUR_FAULT if entry.status == VOIDED else NOT_WELL)
 
 
-def _refuse(answer: Refused, *, as_json: bool) -> NoReturn:
+def _refuse(answer: Refused, *, as_json: bool, hint: str = "") -> NoReturn:
     """Say why something was not done, and end.
 
     Raises:
@@ -302,10 +304,10 @@ def _refuse(answer: Refused, *, as_json: bool) -> NoReturn:
     if as_json:
         _print_json(answer.document)
     else:
-        from harness.cli.views.remote import refusal_lines  # noqa: PLC0415
-
         for line in refusal_lines(answer):
             _err.print(line)
+        if hint:
+            _err.print(hint, markup=False, highlight=False)
     raise typer.Exit(NOT_WELL)
 
 

@@ -48,7 +48,7 @@ def install_metrics(app: FastAPI, site: Site) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
-    registry.register(_Contests(site))
+    registry.register(ContestMetrics(site))
     app.add_middleware(_Counted, counts=_Counts(registry))
 
     @app.get("/metrics", include_in_schema=False)
@@ -117,7 +117,7 @@ class _Counted:
                 self._counts.seconds.labels(method, route).observe(time.monotonic() - began)
 
 
-class _Contests(Collector):
+class ContestMetrics(Collector):
     """Reads the database when Prometheus asks; if it does not answer, that is what is said."""
 
     def __init__(self, site: Site) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +27,7 @@ from harness.contest.rules.commands import RecordFailure, RecordScore, Start, Vo
 
 MakePackage = Callable[..., Path]
 DEAD = "http://127.0.0.1:9"
+PROGRAM = Path(sys.executable).with_name("harness")
 
 
 class Said(NamedTuple):
@@ -56,7 +61,7 @@ def remote(
         ("COLUMNS", "150"),
     ):
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("harness.cli.remote.PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr("harness.cli.remote.PATIENCE_SECONDS", 1.0)
     monkeypatch.setattr("harness.cli.remote.LONG_PATIENCE_SECONDS", 60.0)
 
     def typed(*arguments: object) -> Said:
@@ -123,6 +128,26 @@ def test_what_is_no_portal_is_said(remote: Remote, monkeypatch: pytest.MonkeyPat
     assert "open line" in remote("status").err
 
 
+def test_an_interrupted_submit_says_so_and_keeps_what_arrived(
+    portal: Kit, remote: Remote, make_package: MakePackage, tmp_path: Path
+) -> None:
+    package = large(make_package("return 0.5"), 12)
+    with BrokenLine(portal.address, sent_bytes=9_000_000) as line:
+        environment = os.environ | {"HARNESS_PORTAL": line.url}
+        command = [str(PROGRAM), "remote", "submit", str(package), "--no-external-data"]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as client:
+            assert client.stderr is not None
+            while "trying again" not in client.stderr.readline():
+                assert client.poll() is None
+            client.send_signal(signal.SIGINT)
+            said = client.communicate(timeout=60)[1]
+    assert client.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not list((tmp_path / "cache").rglob("*.zip")), "the zip that was made of the folder is gone"
+    assert "sent 0%" not in remote("submit", package, "--no-external-data").err
+
+
 # --- handing in --------------------------------------------------------------------------------------------
 
 
@@ -130,10 +155,10 @@ def test_a_package_is_sent_over_a_line_that_breaks_and_is_whole(
     portal: Kit, remote: Remote, make_package: MakePackage
 ) -> None:
     package = large(make_package("return 0.5"), 9)
-    with BrokenLine(portal.address, sent_bytes=1_500_000, breaks=8) as line:
+    with BrokenLine(portal.address, sent_bytes=1_500_000, breaks=4) as line:
         said = remote("submit", package, "--no-external-data", "--portal", line.url)
     assert said.code == 0, said.err
-    assert line.broken == 8
+    assert line.broken == 4
     (entry,) = entries(portal)
     assert f"entry {entry}; " in said.out
     assert "sent 100%" in said.err
@@ -189,7 +214,7 @@ def test_a_quota_that_is_used_up_is_said_with_the_hour(
         portal.hand_in("red")
     said = remote("submit", make_package("return 0.9"), "--no-external-data")
     assert said.code == 1
-    assert said.err.splitlines()[-2].startswith("refused:")
+    assert "refused: " in said.err
     assert "Possible again from" in said.err
     assert "nothing is taken now" in remote("status").out
 
@@ -221,12 +246,12 @@ def test_the_exit_code_is_the_verdict_s(
         while not (there := entries(portal)) and time.monotonic() < deadline:
             time.sleep(0.05)
         tell(portal, Start(entry=there[0], attempt=1))
-        time.sleep(1.0)
+        time.sleep(0.3)
         tell(portal, ending(there[0]))
 
     working = threading.Thread(target=worker)
     working.start()
-    with BrokenLine(portal.address, received_bytes=2500, breaks=2) as line:
+    with BrokenLine(portal.address, received_bytes=2500, breaks=1 if code == 0 else 0) as line:
         said = remote("submit", package, "--no-external-data", "--wait", "--portal", line.url)
     working.join()
     assert said.code == code, said.err
@@ -275,7 +300,7 @@ def test_the_board_is_a_table_csv_or_json(portal: Kit, remote: Remote) -> None:
     )
     portal.publish((row,))
     assert "The red team" in remote("board").out
-    assert "0.4000 to 0.4500" in remote("board").out
+    assert "0.4000-0.4500" in remote("board").out
     assert json.loads(remote("board", "--json").out)["rows"][0]["score"] == 0.4242
     assert "0.4242" in remote("board", "--csv").out
     private = remote("board", "--private")

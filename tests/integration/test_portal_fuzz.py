@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("PORTAL_FUZZ_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("PORTAL_FUZZ_EXAMPLES", "4"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

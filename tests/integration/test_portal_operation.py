@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from harness.portal.logs import LOGGER, JsonLines
 
 SECRET = "b" * 43
+HARNESS = Path(sys.executable).with_name("harness")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +127,35 @@ def test_each_request_is_a_line_and_no_line_opens_a_door(kit: Kit, log: Kept, tm
     assert cookies
     for secret in (SECRET, *kit.tokens.values(), *cookies, *(one.rsplit("_", 1)[-1] for one in cookies)):
         assert secret not in whole
+
+
+def test_the_server_s_log_is_json_on_standard_error(kit: Kit) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [
+        str(HARNESS),
+        "serve",
+        "--store",
+        kit.config.store,
+        "--port",
+        str(port),
+        "--log-format",
+        "json",
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        assert str(port) in server.stderr.readline()
+        answer = None
+        while answer is None:
+            assert server.poll() is None
+            with contextlib.suppress(requests.ConnectionError):
+                answer = requests.get(f"http://127.0.0.1:{port}/api/v1/health?token={SECRET}", timeout=10)
+        server.terminate()
+        said = server.communicate(timeout=60)[1]
+    (line,) = [json.loads(one) for one in said.splitlines()]
+    assert (line["route"], line["status"]) == ("/api/v1/health", 200)
+    assert line["request"] == answer.headers["x-request-id"]
+    assert SECRET not in said
 
 
 def test_an_exception_is_named_without_its_words(log: Kept) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from harness.core.limits import seconds_in_words
 from harness.core.text import printable
-from harness.portal.client.replies import RUNNING, Refused, moment
+from harness.portal.client.replies import RUNNING, UNDER_WAY, Refused, moment
 
 _STATUS_STYLES = {"scored": "green", "failed": "red", "voided": "yellow", "cancelled": "dim"}
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -45,7 +46,10 @@ def entry_in_a_line(entry: Document) -> str:
 def entry_lines(entry: Document) -> Iterable[Text]:
     """Return an entry in full: what it came to, in words."""
     yield Text.assemble((str(entry["entry"]), "bold"), f"  handed in {local(entry.get('submitted'))}")
-    yield Text.assemble("  ", _status(entry), _verdict(entry))
+    if entry["status"] in UNDER_WAY:
+        yield Text(f"  {entry_in_a_line(entry).removeprefix(str(entry['entry'])).strip()}")
+    else:
+        yield Text.assemble("  ", _status(entry), _verdict(entry))
     if entry.get("words"):
         yield Text(f"  {printable(str(entry['words']))}")
     score = _part(entry, "score")
@@ -65,18 +69,17 @@ def entry_table(entries: Sequence[Document]) -> Table | Text:
     """Return the team's entries."""
     if not entries:
         return Text("no entry yet: `harness remote submit PACKAGE`")
-    table = Table()
-    for heading in ("entry", "handed in", "status", "verdict", "public score", "95%", "final"):
-        table.add_column(heading)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for heading in ("entry", "handed in", "status", "public", "95%", "final"):
+        table.add_column(heading, no_wrap=heading != "status", overflow="fold")  # ids are copied from here
     for one in entries:
         score = _part(one, "score")
         table.add_row(
             Text(str(one["entry"])),
-            local(one.get("submitted")),
-            _status(one),
-            Text(str(one.get("verdict") or "")),
+            local(one.get("submitted"), short=True),
+            _came_to(one),
             Text("hidden" if one.get("hidden") else str(score.get("shown", ""))),
-            Text(_interval(score).strip(" ()")),
+            Text(_ends(score)),
             "yes" if one.get("final") else "",
         )
     return table
@@ -108,21 +111,23 @@ def team_lines(team: Document) -> Iterable[Text]:
 def board_table(board: Document) -> Table:
     """Return a board; entries of one group cannot be told from the group's first."""
     decimals = int(board.get("decimals") or 4)
-    title = f"{printable(str(board.get('challenge', '')))}, {board.get('set', '')} set"
-    table = Table(title=title, title_justify="left")
-    for heading in ("place", "team", "score", "95%", "group", "P(best)", "entries", "last"):
-        table.add_column(heading, justify="left" if heading in {"team", "last"} else "right")
+    title = Text(f"{printable(str(board.get('challenge', '')))}, {board.get('set', '')} set")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for heading in ("", "team", "score", "95%", "group", "P(best)", "entries"):
+        right = heading not in {"team", "95%"}
+        table.add_column(
+            heading, justify="right" if right else "left", no_wrap=heading != "team", overflow="fold"
+        )
     for one in board.get("rows", ()):
         low, high, best = one.get("low"), one.get("high"), one.get("best_percent")
         table.add_row(
             str(one.get("place", "")),
             Text(printable(str(one.get("name") or one.get("team") or ""), cap=60)),
             _number(one.get("score"), decimals),
-            "" if low is None or high is None else f"{low:.{decimals}f} to {high:.{decimals}f}",
+            "" if low is None or high is None else f"{low:.{decimals}f}-{high:.{decimals}f}",
             "" if one.get("group") is None else str(one["group"]),
             "" if best is None else f"{best}%",
             str(one.get("entries", "")),
-            local(one.get("last")),
         )
     return table
 
@@ -146,12 +151,12 @@ def refusal_lines(refused: Refused) -> Iterable[Text]:
         yield line
 
 
-def local(text: object) -> str:
-    """Return a time as the reader's clock shows it; empty if there is none."""
+def local(text: object, *, short: bool = False) -> str:
+    """Return a time as the reader's clock shows it, without the year if short; empty if there is none."""
     if not text:
         return ""
     found: datetime = moment(text)
-    return f"{found.astimezone():%Y-%m-%d %H:%M}"
+    return f"{found.astimezone():{'%m-%d %H:%M' if short else '%Y-%m-%d %H:%M'}}"
 
 
 def _status(entry: Document) -> Text:
@@ -163,9 +168,22 @@ def _verdict(entry: Document) -> str:
     return f", public set {entry['verdict']}" if entry.get("verdict") else ""
 
 
+def _came_to(entry: Document) -> Text:
+    """Return the status, and the verdict where it says more."""
+    found = _status(entry)
+    if entry.get("verdict") and entry["verdict"] != "OK":
+        found.append(f", {entry['verdict']}")
+    return found
+
+
 def _interval(score: Document) -> str:
+    ends = _ends(score)
+    return f" (95%: {ends})" if ends else ""
+
+
+def _ends(score: Document) -> str:
     low, high = score.get("low"), score.get("high")
-    return "" if low is None or high is None else f" (95%: {low} to {high})"
+    return "" if low is None or high is None else f"{low} to {high}"
 
 
 def _number(value: object, decimals: int) -> str:

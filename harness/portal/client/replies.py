@@ -22,6 +22,7 @@ class Refused:
 
     code: str
     message: str
+    rule: str = ""  # of the contest, if one refuses it
     remedy: str | None = None
     again: datetime | None = None  # when it will be possible
     offset: int | None = None  # of an upload: where to go on
@@ -74,6 +75,7 @@ def refused_of(document: JsonObject) -> Refused:
     return Refused(
         code=str(_of(error, "code")),
         message=str(_of(error, "message")),
+        rule=str(error.get("rule") or ""),
         remedy=error.get("remedy"),
         again=None if again is None else moment(again),
         offset=error.get("offset"),
