@@ -99,7 +99,7 @@ def test_every_route_that_is_not_for_everybody_refuses_nobody_and_the_wrong_ones
             continue
         place = path.format(challenge=kit.name, entry=theirs, upload="0" * 24, text="x")
         page = not path.startswith("/api")
-        body = (
+        body: dict[str, Any] = (
             {"data": {"csrf": ""}} if page and method == "POST" else {"json": {}} if method == "POST" else {}
         )
         nobody = kit.call(method, place, **body)
