@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +16,7 @@ from harness.contest.admission import AdmittedEntry
 from harness.contest.progress import HOUR_SECONDS, ContestProgress, progress_of
 from harness.contest.shard_job import ShardDone
 from harness.contest.shard_ledger import ShardLedger
+from harness.contest.shards import ShardingEffect
 from harness.core.limits import seconds_in_words
 from harness.core.types import SetName
 from harness.results.result import read_result
@@ -94,7 +97,17 @@ def _outcome(entry: AdmittedEntry) -> str:
     result = read_result(entry.folder.result)
     public = result.sets[SetName.PUBLIC]
     loss = public.score.log_loss
-    return f"{public.verdict}" + ("" if loss is None else f", public log loss {loss:.4f}")
+    score = "" if loss is None else f", public log loss {loss:.4f}"
+    return f"{public.verdict}{score}" + "".join(f"; {text}" for text in _sharding(entry))
+
+
+def _sharding(entry: AdmittedEntry) -> Iterator[str]:
+    """Say of each set that was also run whole whether its shards changed an answer."""
+    for name in SetName:
+        place = entry.folder.sharding(name)
+        if place.is_file():
+            effect = TypeAdapter(ShardingEffect).validate_json(place.read_bytes())
+            yield f"{name}: {effect.in_words()}"
 
 
 def _left(progress: ContestProgress) -> str:
