@@ -23,6 +23,8 @@ from harness.results.result import read_result
 from harness.results.store.drivers import DriverRow
 from harness.results.store.jobs import Job
 
+REST_SHARE = 20.0  # summing up a contest takes a twentieth of a thread at most
+
 
 class Lines:
     """Prints one line for each entry that finishes, with what is left and what it cost so far."""
@@ -32,7 +34,8 @@ class Lines:
         self._ledger = ledger
         self._places = places
         self._price = price_per_hour
-        self._began = time.monotonic()
+        self._due = 0.0
+        self._last: ContestProgress | None = None
 
     def say(self, text: str) -> None:
         """Something that a person may want to know."""
@@ -50,12 +53,21 @@ class Lines:
 
     def finished(self, entry: AdmittedEntry) -> None:
         """One line for an entry."""
-        progress = progress_of(self._ledger.listed(), places=self._places)
+        progress = self._progress()
         over = sum(run.state in {"done", "stopped", "failed", "cancelled"} for run in progress.runs)
         self.say(
             f"{entry.waiting.team}/{entry.waiting.name}: {_outcome(entry)} · {over} of "
             f"{len(progress.runs)} runs · {_left(progress)} · {_cost(progress, self._price)}"
         )
+
+    def _progress(self) -> ContestProgress:
+        """Sum up the contest; of a large one not at every entry, so that nobody waits for it."""
+        began = time.monotonic()
+        if self._last is None or began >= self._due:
+            self._last = progress_of(self._ledger.listed(), places=self._places)
+            ended = time.monotonic()
+            self._due = ended + (ended - began) * REST_SHARE
+        return self._last
 
 
 def status_table(
