@@ -8,6 +8,7 @@ import socket
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -125,7 +126,11 @@ def test_two_portals_over_one_postgresql_are_one(tmp_path: Path) -> None:
     """Begun at one, gone on at the other; entered at one, known at the other, and revoked for both."""
     server = Postgres()
     with closing(server), portal(tmp_path / "one", store=server.url) as one:
-        shared = {"store": server.url, "uploads": one.config.uploads, "packages": one.config.packages}
+        shared: dict[str, Any] = {
+            "store": server.url,
+            "uploads": one.config.uploads,
+            "packages": one.config.packages,
+        }
         with portal(tmp_path / "two", fill=False, **shared) as two:
             two.tokens = one.tokens
             data = write_package(tmp_path / "both.zip").read_bytes()

@@ -13,7 +13,8 @@ import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import requests
@@ -54,7 +55,7 @@ def routes(kit: Kit) -> list[tuple[str, str]]:
         for prefix, router in routers()
         for one in router.routes
         if isinstance(one, APIRoute)
-        for method in one.methods
+        for method in one.methods or ()
     ]
     assert len(found) > 50
     return sorted(found)
@@ -98,7 +99,7 @@ def test_every_route_that_is_not_for_everybody_refuses_nobody_and_the_wrong_ones
             continue
         place = path.format(challenge=kit.name, entry=theirs, upload="0" * 24, text="x")
         page = not path.startswith("/api")
-        body = (
+        body: dict[str, Any] = (
             {"data": {"csrf": ""}} if page and method == "POST" else {"json": {}} if method == "POST" else {}
         )
         nobody = kit.call(method, place, **body)
@@ -132,7 +133,7 @@ def test_another_teams_things_answer_like_what_does_not_exist(filled: tuple[Kit,
             for value in (foreign, "does-not-exist" if name == "{entry}" else own):
                 place = path.format(challenge=kit.name, entry=value, upload=value)
                 if path.startswith("/api"):
-                    body = {"data": b"x"} if method == "PATCH" else {"json": {}}
+                    body: dict[str, Any] = {"data": b"x"} if method == "PATCH" else {"json": {}}
                     headers = {"upload-offset": "0"} | (
                         {"content-type": "application/octet-stream"} if method == "PATCH" else {}
                     )
@@ -410,7 +411,7 @@ def crawled(session: requests.Session, kit: Kit) -> Iterator[tuple[str, str]]:
         if "text/html" not in answer.headers["content-type"]:
             continue
         for link in re.findall(r'(?:href|src|data-live)="([^"]+)"', answer.text):
-            target = requests.compat.urljoin(url, html.unescape(link))  # type: ignore[attr-defined]
+            target = urljoin(url, html.unescape(link))
             if target.startswith(kit.address) and not target.endswith("events"):
                 todo.append(target.partition("#")[0])
 
