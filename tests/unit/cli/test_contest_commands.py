@@ -338,12 +338,9 @@ def test_a_plan_says_what_the_entries_at_hand_will_cost_and_of_nothing_that_ther
     for team in ("red", "blue"):
         shutil.copytree(make_package(), handed_in / team / "entry")
     prices = tmp_path / "prices.toml"
-    prices.write_text(
-        'currency = "EUR"\n[[nodes]]\nname = "small"\ncount = 2\nplaces = 1\nprice_per_hour = 3.0\n'
-    )
-    said = harness(
-        "contest", "plan", made / "challenge.toml", "--entries", handed_in, "--prices", prices, "--json"
-    )
+    prices.write_text('[[nodes]]\nname = "small"\ncount = 2\nplaces = 1\nprice_per_hour = 3.0\n')
+    asked = ("contest", "plan", made / "challenge.toml", "--prices", prices, "--entries")
+    said = harness(*asked, handed_in, "--json")
     assert said.code == 0, said.err
     found = json.loads(said.out)["plan"]
     assert (found["entries"], found["unknown"], found["currency"]) == (2, 2, "EUR")
