@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.contest.shard_ledger import ShardLedger
+from harness.core.errors import StoreError
 from harness.core.types import SetName
 from harness.results.run_folder import RunFolder
+from harness.results.store import jobs
 from harness.results.store.jobs import Job, JobKey
 
 
@@ -39,7 +41,16 @@ class LiveCounts:
             done = read_count(place)
             if done is not None and self._known.get((job.key, job.token)) != done:
                 self._known[job.key, job.token] = done
-                self.ledger.note_videos(job, done)
+                self._note(job, done)
+
+    def _note(self, job: Job, done: int) -> None:
+        """Write a count down; a database that is away is not waited for: the next count will do."""
+        with suppress(StoreError):
+            self.ledger.store.write(
+                lambda connection: jobs.note_videos(
+                    connection, job.key, attempt=job.attempt, token=job.token, videos=done
+                )
+            )
 
 
 def write_count(place: Path, done: int) -> None:

@@ -204,14 +204,6 @@ class ShardLedger:
             )
         )
 
-    def note_videos(self, job: Job, videos: int) -> bool:
-        """Write down how many videos of a claimed shard are done."""
-        return self._patiently(
-            lambda connection: jobs.note_videos(
-                connection, job.key, attempt=job.attempt, token=job.token, videos=videos
-            )
-        )
-
     def give_back(self, job: Job, why: str, *, for_good: bool = False) -> JobState | None:
         """Give a shard back for another attempt, or give it up; None if it was not this attempt's."""
         return self._patiently(

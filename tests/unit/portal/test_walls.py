@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -411,7 +411,7 @@ def crawled(session: requests.Session, kit: Kit) -> Iterator[tuple[str, str]]:
         if "text/html" not in answer.headers["content-type"]:
             continue
         for link in re.findall(r'(?:href|src|data-live)="([^"]+)"', answer.text):
-            target = urljoin(url, html.unescape(link))
+            target = requests.compat.urljoin(url, html.unescape(link))
             if target.startswith(kit.address) and not target.endswith("events"):
                 todo.append(target.partition("#")[0])
 
