@@ -102,6 +102,10 @@ def run(
         int, typer.Option(min=1, help="Attempts at a shard before it is given up as our own fault.")
     ] = ATTEMPTS_MAX,
     price_per_hour: PriceOption = 0.0,
+    repeat: Annotated[
+        bool,
+        typer.Option("--repeat", help="Run every set that is cut once more whole, and compare the answers."),
+    ] = False,
     reports: Annotated[bool, typer.Option(help="Write both reports of every run.")] = True,
     sandbox: Annotated[
         SandboxKind, typer.Option("--sandbox", help="docker, or process: no isolation, to try the machinery.")
@@ -151,6 +155,7 @@ def run(
                 shard_videos=shard_videos,
                 gpus=gpus,
                 reports=reports,
+                repeat=repeat,
             ),
             source=source,
             backend=ProcessOnNode()

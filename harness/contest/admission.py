@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.contest.shards import Shard, cut, shards_of
@@ -40,6 +40,7 @@ class Prepared:
     shard_videos: int | None = None
     gpus: tuple[str, ...] = ()  # their names
     reports: bool = True  # both of every run
+    repeat: bool = False  # a set that is cut is also run whole, to compare the answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +118,20 @@ def shards(common: Prepared, entry: AdmittedEntry) -> Mapping[SetName, tuple[Sha
     }
 
 
+def parts_of(common: Prepared, entry: AdmittedEntry) -> Mapping[SetName, tuple[Shard, ...]]:
+    """Return every part that may be run: the shards, and behind them each set that is cut once more whole."""
+    seed, found = entry.folder.seed(), dict(shards(common, entry))
+    for ready in common.sets:
+        parts = found[ready.name]
+        if len(parts) > 1:
+            (whole,) = cut(ready.name, ready.videos, shards=1, order_seed=seed)
+            found[ready.name] = (*parts, replace(whole, number=len(parts)))
+    return found
+
+
 def jobs_of(common: Prepared, entry: AdmittedEntry) -> tuple[NewJob, ...]:
-    """Return the jobs of an entry: one for each shard of each set."""
+    """Return the jobs of an entry: one for each shard of each set, and for each whole one to compare with."""
+    found = parts_of(common, entry) if common.repeat else shards(common, entry)
     return tuple(
         NewJob(
             key=JobKey(run_id=entry.run_id, set_name=name.value, shard=shard.number),
@@ -128,7 +141,7 @@ def jobs_of(common: Prepared, entry: AdmittedEntry) -> tuple[NewJob, ...]:
             turn=entry.turn,
             videos=len(shard.videos),
         )
-        for name, parts in shards(common, entry).items()
+        for name, parts in found.items()
         for shard in parts
     )
 

@@ -17,7 +17,7 @@ from harness.contest.admission import AdmittedEntry, Prepared, shards
 from harness.contest.disturbance import Disturbance, worst_of
 from harness.contest.shard_job import ShardDone
 from harness.contest.shard_ledger import AcceptedShard
-from harness.contest.shards import together
+from harness.contest.shards import comparison, together
 from harness.core.errors import ResultError
 from harness.core.files import write_text
 from harness.core.types import Outcome, OutcomeKind, SetName, Verdict
@@ -28,6 +28,7 @@ from harness.results.run_folder import RunFolder
 from harness.results.seal import Key
 from harness.results.store.jobs import Job, JobState
 from harness.run.conclude import Ran, finish
+from harness.scoring.repeatability import TOLERANCE
 from harness.videos.ready_set import ReadySet
 
 _DONE = TypeAdapter(ShardDone)
@@ -129,7 +130,11 @@ def _whole(asked: Conclusion, name: SetName) -> SetRun:
     common, entry, folder = asked.common, asked.entry, asked.entry.folder
     parts = shards(common, entry)[name]
     done = {job.shard: accepted_of(folder, job) for job in asked.jobs if job.set_name == name.value}
+    whole = done.pop(len(parts), None)  # behind the shards: the set once more, to compare with
     run = together({number: one.run for number, one in done.items()}, parts, terms=common.challenge.terms)
+    if whole is not None:
+        compared = comparison(run.outcomes, whole.run.outcomes, tolerance=TOLERANCE)
+        write_text(folder.sharding(name), json.dumps(asdict(compared), indent=1) + "\n")
     _write_journal(common, folder, name, done)
     write_text(folder.set_run(name), _SET_RUN.dump_json(run, indent=1).decode() + "\n")
     if run.log_tail:

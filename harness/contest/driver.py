@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, shards
+from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, parts_of
 from harness.contest.concluder import Concluder
 from harness.contest.conclusion import Conclusion, keep
 from harness.contest.hand import Feed, Hand
@@ -221,7 +221,7 @@ class Driver:
 
     def _shard_job(self, job: Job, entry: AdmittedEntry) -> ShardJob:
         name, common = SetName(job.set_name), self._contest.common
-        shard = shards(common, entry)[name][job.shard]
+        shard = parts_of(common, entry)[name][job.shard]
         stop = entry.folder.stop(name, job.shard)
         stop.parent.mkdir(parents=True, exist_ok=True)
         stop.unlink(missing_ok=True)

@@ -127,6 +127,40 @@ def _worn_out(whole: SetRun, terms: Terms) -> SetRun:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShardingEffect:
+    """Whether a set's answers in shards are those of the set run whole."""
+
+    compared: int  # videos that both runs reached
+    differing: tuple[str, ...]  # videos that were answered otherwise, or that failed in one run only
+    largest_difference: float | None  # between two answers to one video; None if none has two
+    tolerance: float
+
+    def in_words(self) -> str:
+        """Say it in one line."""
+        if not self.differing:
+            return f"sharding changes none of {self.compared} answers"
+        named = ", ".join(self.differing[:5]) + (" …" if len(self.differing) > 5 else "")
+        return f"sharding changes {len(self.differing)} of {self.compared} answers: {named}"
+
+
+def comparison(shards: Sequence[Outcome], whole: Sequence[Outcome], *, tolerance: float) -> ShardingEffect:
+    """Compare the outcomes of a set's shards with those of the set run whole."""
+    reached = {one.video_id: one for one in whole if one.kind is not OutcomeKind.NOT_REACHED}
+    both = [one for one in shards if one.kind is not OutcomeKind.NOT_REACHED and one.video_id in reached]
+    apart = [
+        abs(one.probability - other)
+        for one in both
+        if one.probability is not None and (other := reached[one.video_id].probability) is not None
+    ]
+    return ShardingEffect(
+        compared=len(both),
+        differing=differing(both, list(reached.values()), tolerance=tolerance),
+        largest_difference=max(apart, default=None),
+        tolerance=tolerance,
+    )
+
+
 def differing(one: Sequence[Outcome], other: Sequence[Outcome], *, tolerance: float) -> tuple[str, ...]:
     """Name the videos that two runs of the same package answered otherwise, by more than a tolerance.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from harness.contest.admission import AdmittedEntry, Prepared
+from harness.contest.admission import AdmittedEntry, Prepared, shards
 from harness.contest.conclusion import accepted_of
 from harness.contest.early_stopping import Bound, bound_by, hopeless, seconds_saved
 from harness.contest.shard_ledger import STOPPED, AcceptedShard
@@ -46,10 +46,13 @@ class Stopper:
 
     def reason_to_stop(self, entry: AdmittedEntry, jobs: Sequence[Job]) -> str:
         """Say why an entry is to be stopped; empty if it is not. Looks only once its public set is done."""
-        private = [job for job in jobs if job.set_name == SetName.PRIVATE.value]
+        if self.rule is None:
+            return ""
+        count = len(shards(self.common, entry).get(SetName.PRIVATE, ()))  # behind them may be the whole set
+        private = [job for job in jobs if job.set_name == SetName.PRIVATE.value and job.shard < count]
         public = [job for job in jobs if job.set_name == SetName.PUBLIC.value]
         done = [job for job in private if job.state is JobState.DONE]
-        if self.rule is None or not done or len(done) == len(private):
+        if not done or len(done) == len(private):
             return ""
         if any(job.state is not JobState.DONE for job in public):
             return ""

@@ -117,6 +117,10 @@ class RunFolder:
         """Return the file of what disturbed a set's run on its cores, if it ran beside others."""
         return self.path / "sets" / name.value / "disturbance.json"
 
+    def sharding(self, name: SetName) -> Path:
+        """Return the file that says whether a set's answers in shards are those of the whole set."""
+        return self.path / "sets" / name.value / "sharding.json"
+
     def seed(self) -> int:
         """Return the seed of the order in which videos are fed.
 

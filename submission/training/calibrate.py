@@ -162,7 +162,7 @@ def fit(sets: Sequence[Judged], rows: Sequence[NDArray[np.bool_]]) -> Calibratio
 
 def balanced(weights: Floats, fakes: NDArray[np.str_]) -> Floats:
     """Weights of which half is the real clips' (where `fakes` is empty), the rest dealt out by SHARES."""
-    out = weights / weights[fakes == ""].sum() / 2
+    out: Floats = weights / weights[fakes == ""].sum() / 2
     there = {name: share for name, share in SHARES.items() if (fakes == name).any()}
     for name, share in there.items():
         mine = fakes == name
@@ -177,7 +177,9 @@ def answers(judged: Judged, calibration: Calibration) -> Floats:
     out = []
     for clip, frames in enumerate(judged.logits[0]):
         log_odds = calibration.evidence.log_odds({kind: float(row[clip]) for kind, row in found.items()})
-        out.append(pooling.clip(float(sigmoid(np.float64(log_odds)))) if len(frames) else 0.5)
+        out.append(
+            pooling.clip(float(sigmoid(np.asarray(log_odds, dtype=np.float64)))) if len(frames) else 0.5
+        )
     return np.array(out)
 
 
@@ -252,8 +254,8 @@ def describe(p: Floats, judged: Judged) -> dict[str, object]:
     names = np.array(judged.generators)
     by_generator = {}
     for name in sorted(set(names[judged.labels == 1])):
-        folds = set(judged.folds[names == name].tolist())
-        real = (judged.labels == 0) & np.isin(judged.folds, list(folds))
+        own = sorted(set(judged.folds[names == name].tolist()))
+        real = (judged.labels == 0) & np.isin(judged.folds, own)
         by_generator[str(name)] = auc(p[real], p[names == name])
     folds = sorted(set(judged.folds.tolist()))
     rest = but_the_largest(judged)

@@ -1,9 +1,11 @@
-"""`make test-engines`: the contract and the hostile suite on Podman (as root) and on gVisor.
+"""`make test-engines`: the contract and the hostile suite on other engines than Docker with runc.
 
-    python -m tests.engines [podman] [gvisor] [--contract]
+    python -m tests.engines [podman] [podman-rootless] [gvisor] [--contract]
 
 Each engine is started here, with storage and a socket of its own, and ended afterwards; the machine's own
-Docker is left alone. Prints a line for each engine and suite; what cannot be started says why, and fails.
+Docker is left alone. Prints a line for each engine and suite, and what a start and an answer cost there. What
+cannot be started says why, and fails. A rootless engine on control groups of version 1 can hold a package to
+no limit: there the one right thing is that the harness refuses it, and that is what is tried.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -20,11 +23,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import docker
+
+from harness.core.errors import SandboxError
+from harness.sandbox.docker.engine_facts import facts_of
+from tests.engines.costs import light_image, measure
+
 SUITES = {
     "contract": ["tests/contract/test_sandbox.py", "-k", "docker"],
     "hostile": ["tests/integration/test_hostile.py", "-k", "comes_to_what"],
 }
 READY_SECONDS = 120.0
+USER = "harness-rootless"  # made if it is missing: a rootless engine needs a user with subordinate ids
 # Where the highest allowed limits may not be raised, Podman's own defaults are above them.
 PODMAN = """
 [containers]
@@ -38,22 +48,22 @@ cgroup_manager = "cgroupfs"
 @contextlib.contextmanager
 def podman(folder: Path) -> Iterator[str]:
     """Podman's service for Docker's API, as root, on runc: crun refuses both kinds of cgroups at once."""
-    init = shutil.which("catatonit") or "/usr/libexec/podman/catatonit"
-    (folder / "containers.conf").write_text(PODMAN.format(init=init))
-    command = [
-        *("podman", "--root", str(folder / "storage"), "--runroot", str(folder / "run")),
-        *(
-            "--storage-driver",
-            "vfs",
-            "--cgroup-manager",
-            "cgroupfs",
-            "--runtime",
-            shutil.which("runc") or "runc",
-        ),
-        *("system", "service", "--time", "0", f"unix://{folder / 'sock'}"),
-    ]
-    environment = os.environ | {"CONTAINERS_CONF": str(folder / "containers.conf")}
-    with started(command, folder, environment) as url:
+    with started(_podman(folder, "overlay"), folder, _conf(folder)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def podman_rootless(folder: Path) -> Iterator[str]:
+    """The same as a user who is not root."""
+    try:
+        user = pwd.getpwnam(USER)
+    except KeyError:
+        subprocess.run(["useradd", "--create-home", USER], check=True, capture_output=True)
+        user = pwd.getpwnam(USER)
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    home = {"HOME": user.pw_dir, "XDG_RUNTIME_DIR": str(folder)}
+    command = ["setpriv", "--reuid", USER, "--regid", USER, "--init-groups", *_podman(folder, "vfs")]
+    with started(command, folder, _conf(folder) | home) as url:
         yield url
 
 
@@ -62,22 +72,37 @@ def gvisor(folder: Path) -> Iterator[str]:
     """A Docker engine of its own whose containers are gVisor's."""
     runtimes = {"runsc": {"path": shutil.which("runsc") or "runsc", "runtimeArgs": ["--network=none"]}}
     (folder / "daemon.json").write_text(json.dumps({"default-runtime": "runsc", "runtimes": runtimes}))
+    names = ("--containerd-namespace", f"test-{os.getpid()}")
+    plugins = ("--containerd-plugins-namespace", f"plugins-{os.getpid()}")
     command = [
         *("dockerd", "--config-file", str(folder / "daemon.json"), "--data-root", str(folder / "data")),
         *("--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")),
         *("--host", f"unix://{folder / 'sock'}", "--bridge", "none", "--iptables=false", "--ip6tables=false"),
-        *(
-            "--containerd-namespace",
-            f"test-{os.getpid()}",
-            "--containerd-plugins-namespace",
-            f"plugins-{os.getpid()}",
-        ),
+        *(*names, *plugins),
     ]
     with started(command, folder, dict(os.environ)) as url:
         yield url
 
 
-ENGINES: dict[str, Callable[[Path], AbstractContextManager[str]]] = {"podman": podman, "gvisor": gvisor}
+ENGINES: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
+    "podman": podman,
+    "podman-rootless": podman_rootless,
+    "gvisor": gvisor,
+}
+
+
+def _podman(folder: Path, driver: str) -> list[str]:
+    places = ("--root", str(folder / "storage"), "--runroot", str(folder / "run"))
+    how = ("--storage-driver", driver, "--cgroup-manager", "cgroupfs")
+    runtime = ("--runtime", shutil.which("runc") or "runc")
+    service = ("system", "service", "--time", "0", f"unix://{folder / 'sock'}")
+    return ["podman", *places, *how, *runtime, *service]
+
+
+def _conf(folder: Path) -> dict[str, str]:
+    init = shutil.which("catatonit") or "/usr/libexec/podman/catatonit"
+    (folder / "containers.conf").write_text(PODMAN.format(init=init))
+    return os.environ | {"CONTAINERS_CONF": str(folder / "containers.conf")}
 
 
 @contextlib.contextmanager
@@ -113,13 +138,47 @@ def bring_images(url: str) -> None:
         text=True,
         check=True,
     ).stdout.split()
-    wanted = [
-        name
-        for name in listed
-        if name.startswith(("blackbox-video-harness/base", "blackbox-video-harness/test"))
-    ]
+    parts = ("blackbox-video-harness/base", "blackbox-video-harness/test")
+    wanted = [name for name in listed if name.startswith(parts)]
     with subprocess.Popen(["docker", "save", *wanted], stdout=subprocess.PIPE) as save:
         subprocess.run(["docker", "-H", url, "load"], stdin=save.stdout, capture_output=True, check=True)
+
+
+def refuses(client: docker.DockerClient, why: str) -> str:
+    """Say that the harness refuses an engine without limits.
+
+    Raises:
+        RuntimeError: it does not.
+    """
+    try:
+        measure(client, "none")
+    except SandboxError as error:
+        if why in error.message:
+            return f"refused, as it must be: {error.message}"
+        raise
+    raise RuntimeError("an engine that can hold a package to no limit was used")
+
+
+def try_on(name: str, url: str, suites: list[str]) -> bool:
+    """Run the suites on an engine; tells whether all passed."""
+    client = docker.DockerClient(base_url=url, timeout=300)
+    why = facts_of(client.version(), client.info()).no_limits
+    if why:
+        print(f"{name}: {refuses(client, why)}")
+        return True
+    bring_images(url)
+    well = True
+    for suite in suites:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITES[suite]]
+        environment = os.environ | {"DOCKER_HOST": url}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        lines = done.stdout.strip().splitlines()
+        broken = [line for line in lines if line.startswith("FAILED")]
+        said = lines[-1] if lines else done.stderr[-300:]
+        print(f"{name}, {suite}: {said}", *broken, sep="\n  ", flush=True)
+        well = well and done.returncode == 0
+    print(f"{name}, costs: {json.dumps(measure(client, light_image(client)))}", flush=True)
+    return well
 
 
 def main() -> int:
@@ -130,32 +189,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix=f"engine-{name}-", ignore_cleanup_errors=True) as folder:
             try:
                 with ENGINES[name](Path(folder)) as url:
-                    bring_images(url)
-                    for suite in suites:
-                        command = [
-                            sys.executable,
-                            "-m",
-                            "pytest",
-                            "-q",
-                            "-p",
-                            "no:cacheprovider",
-                            *SUITES[suite],
-                        ]
-                        done = subprocess.run(
-                            command,
-                            env=os.environ | {"DOCKER_HOST": url},
-                            capture_output=True,
-                            text=True,
-                            check=False,
-                        )
-                        lines = done.stdout.strip().splitlines()
-                        broken = [line for line in lines if line.startswith("FAILED")]
-                        print(
-                            f"{name}, {suite}: {lines[-1] if lines else done.stderr[-300:]}",
-                            *broken,
-                            sep="\n  ",
-                        )
-                        failed = failed or done.returncode != 0
+                    failed = not try_on(name, url, suites) or failed
             except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
                 print(f"{name}: {error}")
                 failed = True

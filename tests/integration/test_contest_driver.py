@@ -5,7 +5,9 @@ Packages run as plain processes: it is the driver that is tried here, and the sa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,14 @@ from harness.videos.ready_set import ready_set
 from tests.contest_kit import RAISES, write_challenge, write_entry
 from tests.contest_kit.chaos import outcomes
 
+COUNTS = """
+class Predictor:
+    def __init__(self, package):
+        self.seen = 0
+    def predict(self, video):
+        self.seen += 1
+        return self.seen / 100
+"""
 IMAGE = ImageFacts(label="no image: the host's own Python", digest="none", variant="cpu")
 
 
@@ -148,6 +158,26 @@ def test_shards_come_to_what_a_run_without_shards_comes_to(tmp_path: Path, chall
     for name in challenge.sets:
         assert one.sets[name].score.log_loss == other.sets[name].score.log_loss
         assert one.sets[name].clocks.budget_seconds == pytest.approx(other.sets[name].clocks.budget_seconds)
+
+
+def test_a_set_that_is_cut_is_run_whole_too_and_the_answers_are_compared(
+    tmp_path: Path, challenge: Challenge
+) -> None:
+    write_entry(tmp_path / "entries", team="steady")
+    write_entry(tmp_path / "entries", team="counts", module=COUNTS)
+    bench = Bench(tmp_path, challenge, shard_videos=4)
+    bench.common = replace(bench.common, repeat=True)
+    assert bench.drive(Watcher())
+    found = {
+        key: [json.loads(folder.sharding(name).read_text()) for name in challenge.sets]
+        for key, folder in bench.runs().items()
+    }
+    assert [one["differing"] for one in found["steady/entry"]] == [[], []]
+    assert [one["compared"] for one in found["steady/entry"]] == [6, 8]
+    assert all(one["differing"] for one in found["counts/entry"])
+    for folder in bench.runs().values():  # the whole set is compared with, and counts for nothing else
+        assert len(outcomes(folder, SetName.PUBLIC)) == 6
+        assert read_result(folder.result).sets[SetName.PUBLIC].videos == 6
 
 
 def test_drain_ends_after_what_runs_and_the_next_driver_goes_on(tmp_path: Path, challenge: Challenge) -> None:

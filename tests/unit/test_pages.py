@@ -48,6 +48,7 @@ PARSED_ONLY = {
     "regrade": "needs finished runs; in test_regrade",
     "contest record": "needs a finished run; in test_rules",
     "contest run": "starts containers; in test_contest_driver",
+    "contest plan": "needs packages that teams handed in; in test_contest_commands",
     "contest node": "becomes a node of Ray; in test_ray_engine",
     "backup": "needs a portal's database; in test_portal_operation",
     "remote": "needs a portal; in test_portal_client",

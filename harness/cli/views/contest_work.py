@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
+from pydantic import TypeAdapter
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
@@ -12,11 +14,14 @@ from harness.contest.admission import AdmittedEntry
 from harness.contest.progress import HOUR_SECONDS, ContestProgress, progress_of
 from harness.contest.shard_job import ShardDone
 from harness.contest.shard_ledger import ShardLedger
+from harness.contest.shards import ShardingEffect
 from harness.core.limits import seconds_in_words
 from harness.core.types import SetName
 from harness.results.result import read_result
 from harness.results.store.drivers import DriverRow
 from harness.results.store.jobs import Job
+
+REST_SHARE = 20.0  # summing up a contest takes a twentieth of a thread at most
 
 
 class Lines:
@@ -27,7 +32,8 @@ class Lines:
         self._ledger = ledger
         self._places = places
         self._price = price_per_hour
-        self._began = time.monotonic()
+        self._due = 0.0
+        self._last: ContestProgress | None = None
 
     def say(self, text: str) -> None:
         """Something that a person may want to know."""
@@ -45,12 +51,21 @@ class Lines:
 
     def finished(self, entry: AdmittedEntry) -> None:
         """One line for an entry."""
-        progress = progress_of(self._ledger.listed(), places=self._places)
+        progress = self._progress()
         over = sum(run.state in {"done", "stopped", "failed", "cancelled"} for run in progress.runs)
         self.say(
             f"{entry.waiting.team}/{entry.waiting.name}: {_outcome(entry)} · {over} of "
             f"{len(progress.runs)} runs · {_left(progress)} · {_cost(progress, self._price)}"
         )
+
+    def _progress(self) -> ContestProgress:
+        """Sum up the contest; of a large one not at every entry, so that nobody waits for it."""
+        began = time.monotonic()
+        if self._last is None or began >= self._due:
+            self._last = progress_of(self._ledger.listed(), places=self._places)
+            ended = time.monotonic()
+            self._due = ended + (ended - began) * REST_SHARE
+        return self._last
 
 
 def status_table(progress: ContestProgress, driver: DriverRow | None, price_per_hour: float) -> Table:
@@ -84,7 +99,17 @@ def _outcome(entry: AdmittedEntry) -> str:
     result = read_result(entry.folder.result)
     public = result.sets[SetName.PUBLIC]
     loss = public.score.log_loss
-    return f"{public.verdict}" + ("" if loss is None else f", public log loss {loss:.4f}")
+    score = "" if loss is None else f", public log loss {loss:.4f}"
+    return f"{public.verdict}{score}" + "".join(f"; {text}" for text in _sharding(entry))
+
+
+def _sharding(entry: AdmittedEntry) -> Iterator[str]:
+    """Say of each set that was also run whole whether its shards changed an answer."""
+    for name in SetName:
+        place = entry.folder.sharding(name)
+        if place.is_file():
+            effect = TypeAdapter(ShardingEffect).validate_json(place.read_bytes())
+            yield f"{name}: {effect.in_words()}"
 
 
 def _left(progress: ContestProgress) -> str:

@@ -22,6 +22,7 @@ from harness.sandbox.inbox import Inbox, frame_cap
 from harness.sandbox.meters.cgroup import CgroupMeter, EngineMeter, Sampler, StealMeter
 from harness.sandbox.meters.gpu import Lease
 from harness.sandbox.meters.gpu_meter import GpuFacts, GpuMeter
+from harness.sandbox.meters.kernel_log import killed_for_memory
 from harness.sandbox.protocol import frame
 
 SEND_SECONDS = 5.0
@@ -174,7 +175,8 @@ class ContainerProcess:
         try:
             self._api.kill(self._id)
         except docker.errors.APIError as error:
-            if error.status_code not in {404, 409}:  # gone, or not running
+            not_running = "state improper" in str(error)  # Podman's word for it, with status 500
+            if error.status_code not in {404, 409} and not not_running:  # gone, or not running
                 raise
             return False
         return True
@@ -216,7 +218,7 @@ class ContainerProcess:
                 )
 
     def _knows_of_oom(self) -> bool:
-        return self._knows_of("oom")
+        return self._knows_of("oom") or killed_for_memory(self._id)  # Podman 4.3 on cgroup v1 never says it
 
     def _knows_of(self, event: str) -> bool:
         # From the beginning of time: the wall clock may have been set back since the container was started.

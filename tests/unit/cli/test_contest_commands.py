@@ -329,3 +329,24 @@ def test_the_log_is_exported_verified_and_brings_a_contest_back(organiser: Organ
     forged = organiser("log")
     assert forged.code == 1
     assert "the log was changed" in forged.err
+
+
+def test_a_plan_says_what_the_entries_at_hand_will_cost_and_of_nothing_that_there_is_nothing(
+    harness: Harness, made: Path, tmp_path: Path, make_package: MakePackage
+) -> None:
+    handed_in = tmp_path / "handed_in"
+    for team in ("red", "blue"):
+        shutil.copytree(make_package(), handed_in / team / "entry")
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[nodes]]\nname = "small"\ncount = 2\nplaces = 1\nprice_per_hour = 3.0\n')
+    asked = ("contest", "plan", made / "challenge.toml", "--prices", prices, "--entries")
+    said = harness(*asked, handed_in, "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)["plan"]
+    assert (found["entries"], found["unknown"], found["currency"]) == (2, 2, "EUR")
+    assert found["money"] == pytest.approx(found["machine_hours"] * 3.0)
+    # 2 entries × 2 sets × 40 videos, whose pace nobody knows yet: each may take the budget of 8.1 s.
+    assert found["place_hours"] * 3600 >= 2 * 2 * 40 * 8.1
+    missing = harness(*asked, tmp_path / "nowhere")
+    assert missing.code == 2
+    assert "nowhere: is not a folder" in missing.err

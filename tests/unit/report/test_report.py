@@ -27,6 +27,7 @@ from harness.report.organiser import organiser_page
 from harness.results.result import Result, eligibility, read_result
 from harness.scoring.intervals import Interval
 
+pytestmark = pytest.mark.slow  # every page draws its plots
 PAYLOADS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

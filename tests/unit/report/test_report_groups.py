@@ -21,6 +21,7 @@ from harness.scoring.slices import slices_of
 from harness.videos.labels import Label
 
 FinishedRun = tuple[Path, Result, dict[SetName, SetData]]
+pytestmark = pytest.mark.slow  # every page draws its plots
 SITES = ("studio", "street", "phone")
 
 

@@ -10,7 +10,7 @@ import pytest
 import training  # noqa: F401  (lets timm be imported beside a CPU build of torch)
 from detector import evidence, models
 from predictor import Predictor
-from training.ablate import PACKAGE, RECORDED, lay_out, markdown, variants
+from training.ablate import RECORDED, lay_out, markdown, variants
 from training.calibrate import (
     SHARES,
     Judged,
@@ -26,6 +26,7 @@ from training.calibrate import (
 )
 from training.judge import FORGED
 from training.members import SHIPPED
+from training.places import PACKAGE
 
 EVERY = np.ones(200, bool)
 SAMPLE = next((PACKAGE.parent / "sample_videos" / "public").glob("*.mp4"))
