@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from harness.portal.problems import Problem, forbidden
 from harness.portal.visitor import SAFE_METHODS
 
 BODY_SECONDS = 30.0  # without a byte of a body that is still to come
+REFUSED_SECONDS = 2.0  # for the body of a request that is refused
 CLIENTS_MAX = 20_000  # whose rates are remembered
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -78,6 +80,7 @@ class Walls:
         try:
             limit = self._admit(scope)
         except Problem as problem:
+            await _let_arrive(scope, receive)
             await _answer(self._headed(send), problem)
             return
         body = _Body(receive, limit)
@@ -174,6 +177,17 @@ def _check_origin(headers: Headers) -> None:
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
         raise forbidden("this was sent by a page of another site")
+
+
+async def _let_arrive(scope: Scope, receive: Receive) -> None:
+    """Take in a small body that is refused: closed on while it sends, a client never reads why."""
+    length = Headers(scope=scope).get("content-length", "0")
+    if not length.isdecimal() or not 0 < int(length) <= BODY_BYTES:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REFUSED_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
 
 
 async def _answer(send: Send, problem: Problem) -> None:

@@ -67,7 +67,7 @@ from harness.videos.probe import VideoInfo, probe
 SEVERITY = 3
 THREE = ("gaussian_blur", "brighter", "noise")
 COMBINED, CONTROL = "three", "control"
-ANCHOR_EVERY = 4  # kinds between two runs of the bare transcode and of the control
+ANCHOR_EVERY = 8  # kinds between two runs of the bare transcode and of the control
 NOT_AFTER_SECONDS = 45.0  # kept free at the end of --minutes: what one kind may take
 HARDER_FROM = 1.07  # our encoder's cost against the control's: from here on, the picture has become harder
 Costs = dict[str, float]

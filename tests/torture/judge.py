@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -86,7 +87,9 @@ def decode(path: Path, folder: Path, *, filters: str = "", sound: bool = True, f
     width, height = sizes[0]
     kind = np.dtype("<u2" if fine else "u1")
     count = len(done.stdout) // (width * height * 3 * kind.itemsize)
-    pictures = np.frombuffer(done.stdout, kind, count * width * height * 3).reshape(count, height, width, 3)
+    pictures: Any = np.frombuffer(done.stdout, kind, count * width * height * 3).reshape(
+        count, height, width, 3
+    )
     readings = tuple(read(picture / 257 if fine else picture) for picture in pictures)
     wave = np.fromfile(heard, np.float32) if heard.exists() else np.zeros(0, np.float32)
     return Decoded(times=tuple(times), readings=readings, size=(width, height), tones=tuple(tones(wave)))

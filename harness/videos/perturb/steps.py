@@ -17,6 +17,16 @@ EditFrame = Callable[[Planes, int], None]
 """Edits one picture in place, given its index from 0 after all earlier steps."""
 
 
+@dataclass(frozen=True)
+class Redraw:
+    """Draws one picture anew: from the first planes, which must not be written to, into all of the second.
+
+    For what touches every sample anyway: the copy that is made before a picture is edited is saved.
+    """
+
+    draw: Callable[[Planes, Planes, int], None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
     """The picture and sound as a step finds them: upright, square pixels, even sizes, 8-bit 4:2:0."""
@@ -58,7 +68,7 @@ class FrameOperation(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditFrame | Redraw:
         """Prepare for one video of this size."""
         ...
 

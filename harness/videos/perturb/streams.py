@@ -19,9 +19,9 @@ from av.video.codeccontext import VideoCodecContext
 from harness.videos.colour_spaces import FULL, LIMITED, TONE_MAP, Colour, conversion
 from harness.videos.orientation import Orientation
 from harness.videos.perturb.drawing.planes import Planes
-from harness.videos.perturb.lookup import applier, is_table
+from harness.videos.perturb.lookup import drawer, is_table
 from harness.videos.perturb.registry import frame_generator
-from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Step
+from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Redraw, Step
 from harness.videos.probe import VideoInfo, frame_colour
 from harness.videos.tone import tone_map
 
@@ -54,12 +54,9 @@ def filtered(frames: Frames, filters: tuple[str, ...]) -> Frames:
 
 
 def _looked_up(frames: Frames, filters: tuple[str, ...]) -> Frames:
-    steps = [applier(text) for text in filters]
-    for frame in frames:
-        planes = Planes.of(frame)
-        for step in steps:
-            step(planes)
-        yield frame
+    redraw = drawer(filters)
+    for index, frame in enumerate(frames):
+        yield _redrawn(frame, redraw, index)
 
 
 def _graphed(frames: Frames, filters: tuple[str, ...]) -> Frames:
@@ -114,11 +111,29 @@ def _pulled(graph: Graph) -> Frames:
 
 
 def operated(frames: Frames, operation: FrameOperation, canvas: Canvas) -> Frames:
-    """Edit each picture's planes in place."""
+    """Edit each picture's planes in place, or draw it anew."""
     edit = operation.start(canvas)
     for index, frame in enumerate(frames):
-        edit(Planes.of(frame), index)
-        yield frame
+        if isinstance(edit, Redraw):
+            yield _redrawn(frame, edit, index)
+            continue
+        # Half of what libav's own copy of a frame takes that the decoder still refers to, as it mostly does.
+        own = _redrawn(frame, COPY, index)
+        edit(Planes.of(own), index)
+        yield own
+
+
+COPY = Redraw(lambda source, target, _: target.assign(source))
+
+
+def _redrawn(frame: av.VideoFrame, redraw: Redraw, index: int) -> av.VideoFrame:
+    """Return a new picture with the old one's time and colours."""
+    new = av.VideoFrame(frame.width, frame.height, "yuv420p")
+    redraw.draw(Planes.reading(frame), Planes.of(new), index)
+    new.pts, new.time_base, new.duration = frame.pts, frame.time_base, frame.duration
+    new.color_range, new.colorspace = frame.color_range, frame.colorspace
+    new.color_primaries, new.color_trc = frame.color_primaries, frame.color_trc
+    return new
 
 
 def upright(frames: Frames, canvas: Canvas, info: VideoInfo, place: Path) -> Frames:

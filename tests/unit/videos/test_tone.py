@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -22,7 +23,7 @@ TRANSFERS = {"sdr": 14, "pq": 16, "hlg": 18}
 def mapped(codes: NDArray[np.uint16], primaries: int, transfer: int) -> NDArray[np.float64]:
     """(h, w, 3) codes of 12 bits as BT.709 shows them, 0..255."""
     height, width = codes.shape[:2]
-    frame = av.VideoFrame(width, height, "gbrp12le")
+    frame: Any = av.VideoFrame(width, height, "gbrp12le")
     for plane, channel in zip(frame.planes, (1, 2, 0), strict=True):
         rows = np.zeros((height, plane.line_size // 2), np.uint16)
         rows[:, :width] = codes[..., channel]
@@ -50,6 +51,7 @@ def test_colours_at_the_rim_of_bt709_follow_the_standards(name: str) -> None:
     codes = rng.integers(0, CODE_MAX + 1, (8, 64, 3)).astype(np.uint16)
     codes[..., 1] = codes[..., 0] // rng.integers(2, 9, (8, 64))
     found = mapped(codes, 9, TRANSFERS[name]).reshape(-1, 3)
-    wanted = [as_bt709(tuple(code), name) for code in (codes.reshape(-1, 3) / CODE_MAX * 255).tolist()]
+    coded = (codes.reshape(-1, 3) / CODE_MAX * 255).tolist()
+    wanted = [as_bt709((red, green, blue), name) for red, green, blue in coded]
     # The reference has the matrix of BT.2087, which is rounded to four digits.
     assert np.abs(found - np.array(wanted)).max() < 2

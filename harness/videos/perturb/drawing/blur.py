@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from harness.videos.perturb.drawing.planes import Plane, Planes
-from harness.videos.perturb.steps import Canvas, EditFrame
+from harness.videos.perturb.steps import Canvas, Redraw
 
 # Averaging blocks of k pixels and enlarging in straight lines blur by themselves: variances, pixels squared.
 OWN_VARIANCE = {k: (k * k - 1) / 12 + k * k / 6 for k in (2, 4, 8)}
@@ -45,11 +45,11 @@ class SoftBlur:
 
     sigma: float  # pixels
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Colour has half the resolution, so half the blur."""
 
-        def edit(planes: Planes, index: int) -> None:
-            for plane, sigma in zip(planes.all, (self.sigma, self.sigma / 2, self.sigma / 2), strict=True):
-                blurred(plane, sigma, into=plane)
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            for before, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
+                blurred(before, self.sigma / step, into=after)
 
-        return edit
+        return Redraw(draw)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.planes import Plane, Planes
-from harness.videos.perturb.steps import Canvas, EditFrame
+from harness.videos.perturb.steps import Canvas, Redraw
 
-Mover = Callable[[Plane, int], cv2.typing.MatLike]
+Mover = Callable[[Plane, Plane, int], None]
 
 FILL = (16, 128, 128)  # what comes in from outside: black
 
@@ -27,17 +27,11 @@ class Warp:
 
     matrix: tuple[float, ...]
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Prepare one mover per size of plane."""
         inverse = np.array(self.matrix, np.float64).reshape(3, 3)
         blank = Planes.blank(canvas.width, canvas.height)
-        movers = [_mapper(inverse, plane.shape) for plane in (blank.y, blank.u)]
-
-        def edit(planes: Planes, index: int) -> None:
-            for plane, which, fill in zip(planes.all, (0, 1, 1), FILL, strict=True):
-                plane[:] = movers[which](plane, fill)
-
-        return edit
+        return _moving([_mapper(inverse, plane.shape) for plane in (blank.y, blank.u)])
 
 
 def _mapper(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Mover:
@@ -54,12 +48,28 @@ def _remapper(x: NDArray[np.float64], y: NDArray[np.float64]) -> Mover:
     """From the place of the source's sample for each sample of the result."""
     coarse, fine = cv2.convertMaps(x.astype(np.float32), y.astype(np.float32), cv2.CV_16SC2)
 
-    def move(plane: Plane, fill: int) -> cv2.typing.MatLike:
-        return cv2.remap(
-            plane, coarse, fine, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(fill,)
+    def move(plane: Plane, into: Plane, fill: int) -> None:
+        cv2.remap(
+            plane,
+            coarse,
+            fine,
+            cv2.INTER_LINEAR,
+            dst=into,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(fill,),
         )
 
     return move
+
+
+def _moving(movers: Sequence[Mover]) -> Redraw:
+    """Luma by the first, colour by the second."""
+
+    def draw(source: Planes, target: Planes, index: int) -> None:
+        for before, after, which, fill in zip(source.all, target.all, (0, 1, 1), FILL, strict=True):
+            movers[which](before, after, fill)
+
+    return Redraw(draw)
 
 
 def rotated(degrees: float) -> Warp:
@@ -95,16 +105,10 @@ class Lens:
 
     strength: float
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """One fixed-point map per size of plane."""
         blank = Planes.blank(canvas.width, canvas.height)
-        movers = [self._mover(plane.shape) for plane in (blank.y, blank.u)]
-
-        def edit(planes: Planes, index: int) -> None:
-            for plane, which, fill in zip(planes.all, (0, 1, 1), FILL, strict=True):
-                plane[:] = movers[which](plane, fill)
-
-        return edit
+        return _moving([self._mover(plane.shape) for plane in (blank.y, blank.u)])
 
     def _mover(self, shape: tuple[int, ...]) -> Mover:
         height, width = shape
@@ -122,13 +126,15 @@ class MirrorFrom:
     first_frame: int
     upside_down: bool = False
 
-    def start(self, canvas: Canvas) -> EditFrame:
-        """Mirror in place."""
+    def start(self, canvas: Canvas) -> Redraw:
+        """Mirror, or copy what comes before."""
         code = 0 if self.upside_down else 1
 
-        def edit(planes: Planes, index: int) -> None:
-            if index >= self.first_frame:
-                for plane in planes.all:
-                    cv2.flip(plane, code, dst=plane)
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            for before, after in zip(source.all, target.all, strict=True):
+                if index >= self.first_frame:
+                    cv2.flip(before, code, dst=after)
+                else:
+                    after[:] = before
 
-        return edit
+        return Redraw(draw)

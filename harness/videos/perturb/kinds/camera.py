@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.videos.perturb.drawing.planes import Planes, scalar
 from harness.videos.perturb.drawing.warp import Lens
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Step
+from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2  # the catalogue's version: recipes that ask for "all" kinds of an earlier one do not draw these
@@ -27,22 +27,21 @@ class ExposurePump:
     seconds: float  # of the faster wave
     phase: float
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """One table per frame: light is linear at about the square of luma."""
         levels = np.clip((np.arange(256) - 16) / 219, 0, 1)
         offset = np.arange(256) - 128.0
 
-        def edit(planes: Planes, index: int) -> None:
+        def draw(source: Planes, target: Planes, index: int) -> None:
             turn = 2 * np.pi * index / canvas.frames_per_second / self.seconds + self.phase
             wave = 0.7 * np.sin(turn) + 0.3 * np.sin(turn * 0.37 + 1)
             gain = 2 ** (self.stops * wave / 2)
             luma = np.round(16 + 219 * np.clip(levels * gain, 0, 1)).astype(np.uint8)
             chroma = np.round(np.clip(128 + offset * min(1.3, gain), 16, 240)).astype(np.uint8)
-            cv2.LUT(planes.y, luma, dst=planes.y)
-            for plane in (planes.u, planes.v):
-                cv2.LUT(plane, chroma, dst=plane)
+            for before, after, table in zip(source.all, target.all, (luma, chroma, chroma), strict=True):
+                cv2.LUT(before, table, dst=after)
 
-        return edit
+        return Redraw(draw)
 
 
 @perturbation(
@@ -175,23 +174,23 @@ class SteadyCrop:
     margin: float  # share of each side that is given up
     seed: int
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Slow drift and a small tremble that the stabiliser left; whole pixels, then one enlargement."""
         free = np.array([canvas.width, canvas.height]) * self.margin
         first, second = frame_generator(self.seed, 0).uniform(2.0, 5.0, 2)
 
-        def edit(planes: Planes, index: int) -> None:
+        def draw(source: Planes, target: Planes, index: int) -> None:
             seconds = index / canvas.frames_per_second
             drift = np.array([np.sin(2 * np.pi * seconds / first), np.cos(2 * np.pi * seconds / second)])
             tremble = frame_generator(self.seed, index + 1).uniform(-1, 1, 2)
             left, top = (free * np.clip(0.5 + 0.4 * drift + 0.05 * tremble, 0, 1)).astype(int).tolist()
             width, height = (np.array([canvas.width, canvas.height]) - free).astype(int).tolist()
-            for plane, step in zip(planes.all, (1, 2, 2), strict=True):
+            for plane, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
                 part = plane[top // step : (top + height) // step, left // step : (left + width) // step]
                 size = (plane.shape[1], plane.shape[0])
-                cv2.resize(part.copy(), size, dst=plane, interpolation=cv2.INTER_LINEAR)
+                cv2.resize(part, size, dst=after, interpolation=cv2.INTER_LINEAR)
 
-        return edit
+        return Redraw(draw)
 
 
 @perturbation(

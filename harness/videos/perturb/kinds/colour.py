@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.planes import Plane, Planes
 from harness.videos.perturb.registry import Family, LifeStage, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Step
+from harness.videos.perturb.steps import Canvas, Redraw, Step
 
 AUGMENTER = Family.AUGMENTER
 
@@ -96,18 +96,18 @@ class Vignette:
 
     strength: float  # share of light lost in the corners
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Map 8-bit values: value × gain + what keeps black black and grey grey."""
         blank = Planes.blank(canvas.width, canvas.height)
         luma, chroma = self._gain(blank.y), self._gain(blank.u)
         parts = [(luma, _rest(luma, 16)), (chroma, _rest(chroma, 128)), (chroma, _rest(chroma, 128))]
 
-        def edit(planes: Planes, index: int) -> None:
-            for plane, (gain, rest) in zip(planes.all, parts, strict=True):
-                cv2.multiply(plane, gain, dst=plane, scale=1 / 255)
-                cv2.add(plane, rest, dst=plane)
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            for before, after, (gain, rest) in zip(source.all, target.all, parts, strict=True):
+                cv2.multiply(before, gain, dst=after, scale=1 / 255)
+                cv2.add(after, rest, dst=after)
 
-        return edit
+        return Redraw(draw)
 
     def _gain(self, plane: Plane) -> Plane:
         height, width = plane.shape

@@ -14,7 +14,7 @@ from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite
 from harness.videos.perturb.generations import motion_jpeg
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Step, even
+from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step, even
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2
@@ -164,12 +164,12 @@ class Smear:
     shrink: float
     hold: float  # weight of the picture before
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Keep one small picture for each plane."""
         past: list[Plane] = []
 
-        def edit(planes: Planes, index: int) -> None:
-            for number, (plane, step) in enumerate(zip(planes.all, (1, 2, 2), strict=True)):
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            for number, (plane, step) in enumerate(zip(source.all, (1, 2, 2), strict=True)):
                 height, width = plane.shape
                 shrink = max(1.0, self.shrink / step)
                 size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
@@ -179,9 +179,10 @@ class Smear:
                     past.append(np.asarray(small, np.uint8))
                 else:
                     past[number] = _held(past[number], np.asarray(small, np.uint8), self.hold)
-                cv2.resize(past[number], (width, height), dst=plane, interpolation=cv2.INTER_LINEAR)
+                after = target.all[number]
+                cv2.resize(past[number], (width, height), dst=after, interpolation=cv2.INTER_LINEAR)
 
-        return edit
+        return Redraw(draw)
 
 
 def _held(old: NDArray[np.uint8], new: NDArray[np.uint8], hold: float) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from harness.videos.perturb.drawing.blur import blurred, halved
 from harness.videos.perturb.drawing.planes import BLACK, MID, WHITE, Plane, Planes
 from harness.videos.perturb.generations import motion_jpeg
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Step
+from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
 
 AUGMENTER = Family.AUGMENTER
 BANK_MARGIN = 64  # grain is one picture of noise, laid on at a new place in every frame
@@ -27,14 +27,15 @@ class Sharpen:
     amount: float
     sigma: float  # pixels
 
-    def start(self, canvas: Canvas) -> EditFrame:
-        """Blur and combine in place."""
+    def start(self, canvas: Canvas) -> Redraw:
+        """Blur and combine."""
 
-        def edit(planes: Planes, index: int) -> None:
-            soft = blurred(planes.y, self.sigma)
-            cv2.addWeighted(planes.y, 1 + self.amount, soft, -self.amount, 0, dst=planes.y)
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            soft = blurred(source.y, self.sigma)
+            cv2.addWeighted(source.y, 1 + self.amount, soft, -self.amount, 0, dst=target.y)
+            target.u[:], target.v[:] = source.u, source.v
 
-        return edit
+        return Redraw(draw)
 
 
 @perturbation(
@@ -57,17 +58,15 @@ class StraightBlur:
     pixels: int
     upright: bool
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Box filters; colour at half length."""
 
-        def edit(planes: Planes, index: int) -> None:
-            for plane, pixels in zip(
-                planes.all, (self.pixels, self.pixels // 2, self.pixels // 2), strict=True
-            ):
-                length = max(1, pixels | 1)
-                cv2.blur(plane, (1, length) if self.upright else (length, 1), dst=plane)
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            for before, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
+                length = max(1, self.pixels // step | 1)
+                cv2.blur(before, (1, length) if self.upright else (length, 1), dst=after)
 
-        return edit
+        return Redraw(draw)
 
 
 @perturbation(
@@ -91,21 +90,21 @@ class Defocus:
 
     radius: float  # pixels
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Apply a disc of about three pixels at the scale where it is that small."""
 
-        def convolve(plane: Plane, radius: float) -> None:
+        def convolve(plane: Plane, into: Plane, radius: float) -> None:
             height, width = plane.shape
             shrink = 1 << max(0, math.ceil(math.log2(radius / 3)))  # halves: OpenCV averages them fastest
             small = halved(plane, shrink)
             soft = cv2.filter2D(small, -1, _disc(radius / shrink), borderType=cv2.BORDER_REFLECT)
-            cv2.resize(soft, (width, height), dst=plane, interpolation=cv2.INTER_LINEAR)
+            cv2.resize(soft, (width, height), dst=into, interpolation=cv2.INTER_LINEAR)
 
-        def edit(planes: Planes, index: int) -> None:
-            for plane, step in zip(planes.all, (1, 2, 2), strict=True):
-                convolve(plane, self.radius / step)
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            for before, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
+                convolve(before, after, self.radius / step)
 
-        return edit
+        return Redraw(draw)
 
 
 def _disc(radius: float) -> NDArray[np.float32]:
@@ -135,11 +134,12 @@ class Pixelate:
 
     block: int  # pixels, even
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Shrink and enlarge again."""
 
-        def edit(planes: Planes, index: int) -> None:
-            for plane, block in zip(planes.all, (self.block, self.block // 2, self.block // 2), strict=True):
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            for plane, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
+                block = self.block // step
                 height, width = plane.shape
                 size = (-(-width // block), -(-height // block))
                 # Padded to whole blocks, so that blocks lie on a grid of whole pixels.
@@ -150,9 +150,9 @@ class Pixelate:
                 half = halved(np.asarray(padded, np.uint8), 2) if block % 2 == 0 else padded
                 small = np.asarray(cv2.resize(half, size, interpolation=cv2.INTER_AREA), np.uint8)
                 # A tenth of the time of OpenCV's enlargement without smoothing.
-                plane[:] = small.repeat(block, 1)[:, :width].repeat(block, 0)[:height]
+                after[:] = small.repeat(block, 1)[:, :width].repeat(block, 0)[:height]
 
-        return edit
+        return Redraw(draw)
 
 
 @perturbation(
