@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.portal.schemas import BoardAnswer, EntryAnswer
 
-WIDTH, HEIGHT, LEFT, MARGIN = 640, 190, 54, 16
+WIDTH, HEIGHT, LEFT, MARGIN = 640, 190, 66, 16
 SHAKE_LINES = 24
 LINE_HEIGHT = 18
 
