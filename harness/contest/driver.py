@@ -30,10 +30,11 @@ from harness.contest.stopper import Stopper
 from harness.contest.waiting_entries import Waiting, in_turn
 from harness.core.engines import Engine, JobResult
 from harness.core.types import SetName
+from harness.results.job_key import JobKey
 from harness.results.result import read_result
 from harness.results.seal import Key
 from harness.results.store.drivers import Wish
-from harness.results.store.jobs import Job, JobKey, JobState
+from harness.results.store.jobs import Job, JobState
 
 AHEAD = 8  # entries that are opened and checked before there is a place for their shards
 PAUSED_SECONDS = 1.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.plan import Pace
-from harness.contest.shard_ledger import AcceptedShard
 from harness.contest.waiting_entries import Waiting
 from harness.results.store.jobs import Job
 
