@@ -94,8 +94,7 @@ class Driver:
         self._looked = 0.0
         self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
-        rules = contest.common.challenge.contest
-        self._stopper = Stopper(common=contest.common, rule=rules.early_stopping if rules else None)
+        self._stopper = Stopper.of(contest.common)
 
     def run(self) -> bool:
         """Work until every entry has its result, or the organiser wishes otherwise.

@@ -7,6 +7,7 @@ set is counted. From when each private video was done a package could tell its t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 

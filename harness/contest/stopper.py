@@ -35,6 +35,12 @@ class Stopper:
     saved_seconds: float = 0.0
     _best: dict[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, common: Prepared) -> Stopper:
+        """Return one that goes by the rule which the contest announced, if any."""
+        rules = common.challenge.contest
+        return cls(common=common, rule=rules.early_stopping if rules else None)
+
     def finished(self, entry: AdmittedEntry, result: Result) -> None:
         """Take note of a finished entry's private score."""
         score = result.sets[SetName.PRIVATE].score.log_loss if SetName.PRIVATE in result.sets else None
