@@ -22,7 +22,7 @@ from harness.cli.options import (
     cache_folder,
 )
 from harness.cli.terminal import printer
-from harness.contest.paces import paces_of
+from harness.contest.paces import known_paces, paces_of
 from harness.contest.plan import Asked, CostPlan, NodeKind, PriceTable, load_prices
 from harness.contest.plan import plan as plan_of
 from harness.core.challenge import load_challenge
@@ -57,14 +57,15 @@ def plan(
     try:
         waiting = waiting_in(entries, index, challenge=loaded, packages=packages)
         with index.read() as connection:
-            known = paces_of(waiting, jobs.listed(connection))
+            listed = jobs.listed(connection)
     finally:
         index.close()
     asked = Asked(
-        entries=known,
+        entries=paces_of(waiting, listed),
         set_videos=[len(read_video_set(spec.videos, spec.labels).videos) for spec in loaded.sets.values()],
         shard_videos=shard_videos,
         budget_video_seconds=loaded.limits.mean_video_seconds,
+        others=known_paces(listed),
     )
     found = plan_of(asked, table)
     if as_json:

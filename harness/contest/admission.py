@@ -19,9 +19,10 @@ from harness.package.check import check_package
 from harness.package.findings import Severity
 from harness.package.opened import Package, open_package, remove_package
 from harness.package.pack import pack
+from harness.results.job_key import JobKey
 from harness.results.result import PackageFacts
 from harness.results.run_folder import RunFolder, RunIdentity, new_run
-from harness.results.store.jobs import JobKey, NewJob
+from harness.results.store.jobs import NewJob
 from harness.videos.ready_set import ReadySet
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.admission import AdmittedEntry, Prepared, shards
 from harness.contest.disturbance import Disturbance, worst_of
 from harness.contest.shard_job import ShardDone
-from harness.contest.shard_ledger import AcceptedShard
 from harness.contest.shards import comparison, together
 from harness.core.errors import ResultError
 from harness.core.files import write_text

@@ -30,10 +30,11 @@ from harness.contest.stopper import Stopper
 from harness.contest.waiting_entries import Waiting, in_turn
 from harness.core.engines import Engine, JobResult
 from harness.core.types import SetName
+from harness.results.job_key import JobKey
 from harness.results.result import read_result
 from harness.results.seal import Key
 from harness.results.store.drivers import Wish
-from harness.results.store.jobs import Job, JobKey, JobState
+from harness.results.store.jobs import Job, JobState
 
 AHEAD = 8  # entries that are opened and checked before there is a place for their shards
 PAUSED_SECONDS = 1.0
@@ -93,8 +94,7 @@ class Driver:
         self._looked = 0.0
         self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
-        rules = contest.common.challenge.contest
-        self._stopper = Stopper(common=contest.common, rule=rules.early_stopping if rules else None)
+        self._stopper = Stopper.of(contest.common)
 
     def run(self) -> bool:
         """Work until every entry has its result, or the organiser wishes otherwise.

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from harness.contest.shard_job import ShardJob
 from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
 from harness.core.errors import HarnessError
+from harness.results.job_key import JobKey
 from harness.results.store.drivers import Wish
-from harness.results.store.jobs import Job, JobKey
+from harness.results.store.jobs import Job
 
 LOOK_SECONDS = 1.0
 

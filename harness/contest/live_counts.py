@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.contest.shard_ledger import ShardLedger
+from harness.contest.video_count import read_count
 from harness.core.errors import StoreError
 from harness.core.types import SetName
+from harness.results.job_key import JobKey
 from harness.results.run_folder import RunFolder
 from harness.results.store import jobs
-from harness.results.store.jobs import Job, JobKey
+from harness.results.store.jobs import Job
 
 
 @dataclass(kw_only=True)
@@ -51,17 +53,3 @@ class LiveCounts:
                     connection, job.key, attempt=job.attempt, token=job.token, videos=done
                 )
             )
-
-
-def write_count(place: Path, done: int) -> None:
-    """Write how many are done; on a node that does not have the run's folder, nothing happens."""
-    with suppress(OSError):
-        place.write_text(f"{done}\n", encoding="ascii")
-
-
-def read_count(place: Path) -> int | None:
-    """Read how many are done; None if nobody has said so yet, or is just about to."""
-    try:
-        return int(place.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.plan import Pace
-from harness.contest.shard_ledger import AcceptedShard
 from harness.contest.waiting_entries import Waiting
 from harness.results.store.jobs import Job
 
@@ -15,14 +15,24 @@ def paces_of(waiting: Iterable[Waiting], listed: Iterable[Job]) -> Mapping[str, 
 
     An entry is known by its team and its package's name.
     """
-    accepted: dict[tuple[str, str], list[AcceptedShard]] = {}
-    for job in listed:
-        found = AcceptedShard.of(job)
-        if found is not None:
-            accepted.setdefault((job.team or "", job.entry or ""), []).append(found)
+    accepted = _accepted(listed)
     return {
         f"{one.team}/{one.name}": _pace(accepted.get((one.team[:64], one.name[:64]), [])) for one in waiting
     }
+
+
+def known_paces(listed: Iterable[Job]) -> tuple[Pace, ...]:
+    """Return the pace of every entry that any accepted shard is known of, whether it waits or not."""
+    return tuple(pace for shards in _accepted(listed).values() if (pace := _pace(shards)) is not None)
+
+
+def _accepted(listed: Iterable[Job]) -> dict[tuple[str, str], list[AcceptedShard]]:
+    found: dict[tuple[str, str], list[AcceptedShard]] = {}
+    for job in listed:
+        one = AcceptedShard.of(job)
+        if one is not None:
+            found.setdefault((job.team or "", job.entry or ""), []).append(one)
+    return found
 
 
 def _pace(shards: list[AcceptedShard]) -> Pace | None:

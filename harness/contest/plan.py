@@ -67,6 +67,7 @@ class Asked:
     set_videos: Sequence[int]  # of each set
     shard_videos: int | None
     budget_video_seconds: float  # what an unknown entry may take
+    others: Sequence[Pace] = ()  # of entries that are not to be run: stand in where none of these is known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +143,7 @@ def plan(asked: Asked, prices: PriceTable) -> CostPlan:
 def tasks_of(asked: Asked) -> list[float]:
     """Return the seconds of one place that each shard takes, in the order in which they are given out."""
     known = [pace for pace in asked.entries.values() if pace is not None]
-    usual = _usual(known, asked.budget_video_seconds)
+    usual = _usual(known or asked.others, asked.budget_video_seconds)
     tasks = []
     for pace in asked.entries.values():
         one = pace or usual

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.contest.shard_ledger import STOPPED, AcceptedShard, by_run
+from harness.contest.accepted_shard import AcceptedShard
+from harness.contest.shard_ledger import STOPPED, by_run
 from harness.results.store.jobs import Job, JobState
 
 HOUR_SECONDS = 3600.0

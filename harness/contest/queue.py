@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.contest.shard_ledger import AcceptedShard
+from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.state import UNFINISHED, Entry, EntryStatus, State
 from harness.results.store.jobs import Job, JobState
 

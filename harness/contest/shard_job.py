@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.contest.disturbance import Disturbance, DisturbanceListener
-from harness.contest.live_counts import write_count
+from harness.contest.video_count import write_count
 from harness.core.blobs import Blob, BlobStore
 from harness.core.errors import InfrastructureError
 from harness.core.locks import exclusive
@@ -28,7 +28,7 @@ from harness.gateway.run_package import run_package
 from harness.gateway.set_run import SetProgress, SetRun
 from harness.gateway.staging import STAGE_PREFIX, claim
 from harness.package.opened import Package, open_package, remove_package
-from harness.results.store.jobs import JobKey
+from harness.results.job_key import JobKey
 from harness.sandbox import Backend
 
 JOURNAL_DAYS = 7  # a shard's journal is kept on its node for a later attempt, and not for ever

@@ -6,22 +6,22 @@ once it is back.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import sqlalchemy as sa
 
+from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.patience import PATIENCE_SECONDS, patiently
 from harness.core.errors import ConfigError
+from harness.results.job_key import JobKey
 from harness.results.run_folder import RunFolder
 from harness.results.run_row import enter
 from harness.results.store import Store, drivers, jobs, runs
 from harness.results.store.drivers import DriverRow, Wish
-from harness.results.store.jobs import Job, JobKey, JobState, NewJob
+from harness.results.store.jobs import Job, JobState, NewJob
 from harness.sandbox.docker.owner import Owner
 
 LEASE_SECONDS = 120.0  # a job whose driver was silent for so long is given out again
@@ -36,30 +36,6 @@ Say = Callable[[str], None]
 
 class FollowedError(ConfigError):
     """Another driver has taken over: this one must end."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AcceptedShard:
-    """What the database keeps of an accepted shard, as JSON."""
-
-    file: str  # in the run's folder
-    sha256: str  # of that file
-    videos: int
-    seconds: float  # of its worker
-    billed_seconds: float  # of the package
-    startup_seconds: float
-    fetch_seconds: float
-    node: str
-    disturbed: str = ""  # in words
-
-    def to_json(self) -> str:
-        """Write it."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def of(cls, job: Job) -> AcceptedShard | None:
-        """Read what was accepted of a job; None if nothing was."""
-        return None if job.outcome is None else cls(**json.loads(job.outcome))
 
 
 class ShardLedger:

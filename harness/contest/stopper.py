@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.admission import AdmittedEntry, Prepared, shards
 from harness.contest.conclusion import accepted_of
 from harness.contest.early_stopping import Bound, bound_by, hopeless, seconds_saved
-from harness.contest.shard_ledger import STOPPED, AcceptedShard
+from harness.contest.shard_ledger import STOPPED
 from harness.core.contest import EarlyStopping
 from harness.core.files import write_text
 from harness.core.types import SetName
@@ -33,6 +34,12 @@ class Stopper:
     rule: EarlyStopping | None
     saved_seconds: float = 0.0
     _best: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, common: Prepared) -> Stopper:
+        """Return one that goes by the rule which the contest announced, if any."""
+        rules = common.challenge.contest
+        return cls(common=common, rule=rules.early_stopping if rules else None)
 
     def finished(self, entry: AdmittedEntry, result: Result) -> None:
         """Take note of a finished entry's private score."""

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.events import ContestPhase, Regraded, from_json
 from harness.contest.progress import progress_of
 from harness.contest.rules.finals import final_entries
 from harness.contest.rules.quotas import Allowance, allowance
-from harness.contest.shard_ledger import SILENT_SECONDS, AcceptedShard
+from harness.contest.shard_ledger import SILENT_SECONDS
 from harness.contest.state import PHASE_RANK, PHASES, Entry, EntryStatus, State, Team, fold
 from harness.portal.looking import phase_now
 from harness.portal.site import Contest, Site

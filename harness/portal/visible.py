@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.board.published import PublishedBoard
 from harness.contest.events import ContestPhase
 from harness.contest.queue import Queued, label_of
 from harness.contest.rules.phases import phase_at
-from harness.contest.shard_ledger import AcceptedShard
 from harness.contest.state import Entry, EntryStatus, State
 from harness.core.contest import ShownRule
 from harness.core.errors import ResultError

@@ -33,6 +33,8 @@ SUITES = {
     "contract": ["tests/contract/test_sandbox.py", "-k", "docker"],
     "hostile": ["tests/integration/test_hostile.py", "-k", "comes_to_what"],
 }
+# What an engine cannot do, as the table in SECURITY.md says: left out here, and said each time.
+KNOWN = {"podman": {"hostile": " and not tmpfs_inodes"}}
 READY_SECONDS = 120.0
 USER = "harness-rootless"  # made if it is missing: a rootless engine needs a user with subordinate ids
 # Where the highest allowed limits may not be raised, Podman's own defaults are above them.
@@ -169,13 +171,15 @@ def try_on(name: str, url: str, suites: list[str]) -> bool:
     bring_images(url)
     well = True
     for suite in suites:
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITES[suite]]
+        known = KNOWN.get(name, {}).get(suite, "")
+        *words, chosen = SUITES[suite]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, chosen + known]
         environment = os.environ | {"DOCKER_HOST": url}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         lines = done.stdout.strip().splitlines()
         broken = [line for line in lines if line.startswith("FAILED")]
         said = lines[-1] if lines else done.stderr[-300:]
-        print(f"{name}, {suite}: {said}", *broken, sep="\n  ", flush=True)
+        print(f"{name}, {suite}{known}: {said}", *broken, sep="\n  ", flush=True)
         well = well and done.returncode == 0
     print(f"{name}, costs: {json.dumps(measure(client, light_image(client)))}", flush=True)
     return well

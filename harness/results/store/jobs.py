@@ -18,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from harness.results.job_key import JobKey
 from harness.results.store.tables import JOBS
 
 
@@ -32,15 +33,6 @@ class JobState(StrEnum):
 
 
 OVER = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobKey:
-    """Which job."""
-
-    run_id: str
-    set_name: str
-    shard: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.results.job_key import JobKey
 from harness.results.store import Store, drivers, jobs
-from harness.results.store.jobs import Job, JobKey, JobState, NewJob
+from harness.results.store.jobs import Job, JobState, NewJob
 from harness.results.store.tables import DRIVERS, JOBS
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.events import ContestPhase, Purse
 from harness.contest.queue import queue_of
-from harness.contest.shard_ledger import AcceptedShard
 from harness.contest.state import Entry, EntryStatus, State
 from harness.results.store.jobs import Job, JobState
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,9 @@ def test_answers_that_sharding_changed_are_named() -> None:
     one = [answer("a", 0.1), answer("b", 0.2), answer("c", None), answer("d", None), answer("e", 0.5)]
     other = [answer("a", 0.1 + 1e-9), answer("b", 0.3), answer("c", None), answer("d", 0.4)]
     assert differing(one, other, tolerance=1e-6) == ("b", "d")
+
+
+def test_a_worker_loads_no_database() -> None:
+    """Every worker of every node imports this before its first shard; SQLAlchemy was half of that time."""
+    code = "import sys, harness.contest.shard_job; sys.exit('sqlalchemy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -20,10 +20,11 @@ from harness.contest.rules import Refusal, Rule
 from harness.contest.rules import commands as cm
 from harness.core.contest import ContestRules
 from harness.core.errors import ConfigError, ResultError
+from harness.results.job_key import JobKey
 from harness.results.store import Store, event_log, jobs
 from harness.results.store.chain import GENESIS, Record, digest_of, link, verify
 from harness.results.store.event_log import OthersWereFaster
-from harness.results.store.jobs import JobKey, JobState, NewJob
+from harness.results.store.jobs import JobState, NewJob
 from harness.results.store.migrate import NEWEST, VERSION_TABLE
 from harness.results.store.tables import METADATA
 
