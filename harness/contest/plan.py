@@ -67,7 +67,7 @@ class Asked:
     set_videos: Sequence[int]  # of each set
     shard_videos: int | None
     budget_video_seconds: float  # what an unknown entry may take
-    others: Sequence[Pace] = ()  # of entries that are not to be run: stand in where none of these is known
+    others: Sequence[Pace] = ()  # of entries that are not to be run: stand in if none of these is known
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -150,7 +150,7 @@ def _words(one: Entry, public: str | None) -> str:
     if one.status is EntryStatus.RUNNING:
         return "It runs."
     if one.status is EntryStatus.VOIDED:
-        return "Our own fault kept it from a score. It cost nothing; the organiser can have it run again."
+        return "Our own fault kept it from a score. It cost nothing, and can be run again."
     if one.status is EntryStatus.CANCELLED:
         return "It was cancelled. It cost nothing."
     if one.status is EntryStatus.FAILED and public == Verdict.OK:

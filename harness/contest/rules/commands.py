@@ -198,7 +198,7 @@ class CancelEntry(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class RequeueEntry(Command):
-    """Run an entry again that our fault had spoiled."""
+    """Run an entry again that our fault had spoiled; its team may ask for that itself, a few times."""
 
     entry: str
     reason: str
@@ -250,5 +250,5 @@ class RecordRegrade(Command):
     results: Mapping[str, str]  # entry → sha256 of the result that holds now
 
 
-TEAMS_MAY = (Submit, CancelEntry, SelectFinals, Tick)  # on what is their own
+TEAMS_MAY = (Submit, CancelEntry, RequeueEntry, SelectFinals, Tick)  # on what is their own
 HARNESS_MAY = (Start, RecordScore, RecordFailure, VoidAttempt, RequeueEntry, Tick)

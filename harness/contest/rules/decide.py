@@ -19,6 +19,7 @@ from harness.contest.rules.commands import (
     Command,
     CreateContest,
     Refusal,
+    RequeueEntry,
     Role,
     Rule,
     SelectFinals,
@@ -78,7 +79,7 @@ def _may(asking: Asking, command: Command) -> Refusal | None:
     if role is Role.TEAM and isinstance(command, TEAMS_MAY):
         if isinstance(command, Submit | SelectFinals):
             owner = command.team
-        elif isinstance(command, CancelEntry):
+        elif isinstance(command, CancelEntry | RequeueEntry):
             entry = asking.state.entries.get(command.entry)
             owner = asking.by.name if entry is None else entry.team
         else:

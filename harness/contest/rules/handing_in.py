@@ -23,6 +23,7 @@ from harness.contest.rules.commands import (
     RecordScore,
     Refusal,
     RequeueEntry,
+    Role,
     Rule,
     Start,
     Submit,
@@ -37,6 +38,7 @@ from harness.core.types import Verdict
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _OWN_DOING = frozenset(set(Verdict) - {Verdict.HARNESS_ERROR})
+TEAM_ATTEMPTS = 3  # of one entry, at its team's own word
 _TAKING = frozenset({ContestPhase.OPEN, ContestPhase.BLIND})
 
 
@@ -166,7 +168,8 @@ def requeue(asking: Asking, command: RequeueEntry) -> Decided:
     """Run again what our fault spoiled, until scores are released.
 
     The refund is taken back if the quota of that day still has room, or else a granted try; if the team
-    has used both meanwhile, the organiser pays.
+    has used both meanwhile, the organiser pays. A team may ask for it until an entry has had `TEAM_ATTEMPTS`:
+    what is spoiled each time may not be our fault alone, and somebody should look.
     """
     state = asking.state
     found = state.entries.get(command.entry)
@@ -179,7 +182,7 @@ def requeue(asking: Asking, command: RequeueEntry) -> Decided:
         )
     if state.phase is ContestPhase.RELEASED:
         return Refusal(rule=Rule.PHASE, message="scores are released: no entry is run again")
-    refused = no_text(a_reason=command.reason)
+    refused = no_text(a_reason=command.reason) or _spoiled_too_often(asking, found)
     if refused is not None:
         return refused
     others = tuple(one for one in state.entries_of(found.team) if one.entry != found.entry)
@@ -195,6 +198,20 @@ def requeue(asking: Asking, command: RequeueEntry) -> Decided:
             paid_by=purse,
             reason=command.reason,
         ),
+    )
+
+
+def _spoiled_too_often(asking: Asking, found: Entry) -> Refusal | None:
+    if asking.by.role is not Role.TEAM:
+        return None
+    refused = unfit(asking.state, found.team)
+    if refused is not None or found.attempt < TEAM_ATTEMPTS:
+        return refused
+    return Refusal(
+        rule=Rule.ENTRY,
+        message=f"{found.entry} was spoiled {found.attempt} times: the organiser has to look at it first",
+        count=found.attempt,
+        limit=TEAM_ATTEMPTS,
     )
 
 

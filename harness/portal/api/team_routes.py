@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse, Response
 
 from harness.contest.rules import team_actor
-from harness.contest.rules.commands import CancelEntry, SelectFinals
+from harness.contest.rules.commands import CancelEntry, RequeueEntry, SelectFinals
 from harness.contest.state import Entry
 from harness.core.text import safe_text
 from harness.portal.access import Scope
@@ -85,6 +85,16 @@ def cancel(
     return close_up(site, contest, own, entry)
 
 
+@router.post("/challenges/{challenge}/entries/{entry}/requeue", responses=failures(401, 403, 404, 409))
+def requeue(
+    site: SiteHere, contest: ContestHere, own: SubmittingTeam, entry: EntryName, asked: NothingAsked
+) -> EntryAnswer:
+    """Run an entry again that our own fault spoiled."""
+    del asked
+    requeue_entry(contest, own, entry)
+    return close_up(site, contest, own, entry)
+
+
 @router.put("/challenges/{challenge}/finals", responses=failures(401, 403, 404, 409))
 def finals(contest: ContestHere, own: SubmittingTeam, asked: FinalsAsked) -> FinalsAnswer:
     """Choose the entries that the team is judged by; if none is named, its best by public score."""
@@ -123,6 +133,16 @@ def cancel_entry(contest: Contest, team: str, entry: str) -> None:
     own_entry(contest, team, entry)
     asked = CancelEntry(entry=entry, reason="cancelled by its team")
     contest.ask(asked, by=team_actor(team))
+
+
+def requeue_entry(contest: Contest, team: str, entry: str) -> None:
+    """Have an entry run again that our own fault spoiled.
+
+    Raises:
+        Problem: it is not the team's, was not spoiled, or was spoiled too often.
+    """
+    own_entry(contest, team, entry)
+    contest.ask(RequeueEntry(entry=entry, reason="asked for by its team"), by=team_actor(team))
 
 
 def choose_finals(contest: Contest, team: str, entries: tuple[str, ...]) -> list[str]:

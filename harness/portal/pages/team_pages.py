@@ -9,7 +9,14 @@ from harness.contest.rules.commands import Role
 from harness.contest.rules.teams import scores_are_shown
 from harness.portal.access import TEAM_SCOPES, Holder, Made, Scope, make_link, make_token, revoke
 from harness.portal.api.route_parts import ROOT, ContestHere, EntryName
-from harness.portal.api.team_routes import cancel_entry, choose_finals, close_up, log_text, own_entry
+from harness.portal.api.team_routes import (
+    cancel_entry,
+    choose_finals,
+    close_up,
+    log_text,
+    own_entry,
+    requeue_entry,
+)
 from harness.portal.looking import entries_answer, members_of, rules_of, team_answer
 from harness.portal.pages.charts import history_of
 from harness.portal.pages.rendering import frame_of, page, said_of
@@ -92,6 +99,13 @@ def cancel(contest: ContestHere, form: PostedForm, entry: EntryName) -> Response
     """Withdraw an entry."""
     cancel_entry(contest, own_team(form.visitor, contest, Scope.SUBMIT), entry)
     return RedirectResponse(f"/c/{contest.name}/entries/{entry}?said=cancelled", status_code=303)
+
+
+@router.post("/entries/{entry}/requeue")
+def requeue(contest: ContestHere, form: PostedForm, entry: EntryName) -> Response:
+    """Run an entry again that our own fault spoiled."""
+    requeue_entry(contest, own_team(form.visitor, contest, Scope.SUBMIT), entry)
+    return RedirectResponse(f"/c/{contest.name}/entries/{entry}?said=requeued", status_code=303)
 
 
 @router.get("/team")

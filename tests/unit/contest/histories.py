@@ -143,8 +143,10 @@ class Maker:
         owner = self.state.entries[entry].team if entry in self.state.entries else team
         return cm.CancelEntry(entry=entry), team_actor(owner if self.rng.random() < 0.9 else team)
 
-    def _requeue(self, _team: str, entry: str, _attempt: int) -> tuple[Command, Actor]:
-        return cm.RequeueEntry(entry=entry, reason="again"), HARNESS
+    def _requeue(self, team: str, entry: str, _attempt: int) -> tuple[Command, Actor]:
+        owner = self.state.entries[entry].team if entry in self.state.entries else team
+        actor = team_actor(owner if self.rng.random() < 0.9 else team) if self.rng.random() < 0.5 else HARNESS
+        return cm.RequeueEntry(entry=entry, reason="again"), actor
 
     def _grant(self, team: str, _entry: str, _attempt: int) -> tuple[Command, Actor]:
         return cm.GrantTries(team=team, tries=self.rng.randrange(0, 3), reason="sorry"), ORGANISER

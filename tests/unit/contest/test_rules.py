@@ -167,6 +167,21 @@ def test_what_we_spoiled_runs_again_and_takes_its_refund_back_if_it_is_left() ->
         contest.now += timedelta(days=1)
 
 
+def test_a_team_has_its_own_spoiled_entry_run_again_until_somebody_should_look() -> None:
+    contest = Contest()
+    contest.submit("e1")
+    assert contest.refused(cm.RequeueEntry(entry="e1", reason="slow"), team_actor("us")).rule is Rule.ENTRY
+    for attempt in (1, 2, 3):
+        contest.done(cm.VoidAttempt(entry="e1", attempt=attempt, reason="disk"))
+        assert contest.refused(cm.RequeueEntry(entry="e1", reason="x"), team_actor("them")).rule is Rule.ROLE
+        if attempt < 3:
+            contest.done(cm.RequeueEntry(entry="e1", reason="again"), team_actor("us"))
+    refused = contest.refused(cm.RequeueEntry(entry="e1", reason="again"), team_actor("us"))
+    assert (refused.rule, refused.count, refused.limit) == (Rule.ENTRY, 3, 3)
+    contest.done(cm.RequeueEntry(entry="e1", reason="I have looked"))
+    assert contest.state.entries["e1"].attempt == 4
+
+
 def test_no_package_is_taken_without_a_declaration() -> None:
     silent = cm.Submit(entry="e1", team="us", package_sha256=SHA)
     assert Contest().refused(silent).rule is Rule.EXTERNAL_DATA

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ import pytest
 import requests
 from portal_kit import Kit, portal, write_package
 
+from harness.contest.rules import HARNESS
+from harness.contest.rules.commands import VoidAttempt
 from tests.contest_kit.servers import Postgres
 
 pytestmark = pytest.mark.slow  # starts a server
@@ -120,6 +123,18 @@ def test_a_cancelled_entry_costs_nothing_and_only_once(kit: Kit) -> None:
     assert kit.call("GET", "team", "blue").json()["allowance"]["valid_left"] == left + 1
     again = kit.call("POST", f"entries/{entry}/cancel", "blue", json={})
     assert (again.status_code, again.json()["error"]["rule"]) == (409, "entry")
+
+
+def test_what_our_fault_spoiled_is_run_again_at_its_team_s_word(kit: Kit) -> None:
+    entry = kit.hand_in("blue", answer="0.34")
+    assert kit.call("POST", f"entries/{entry}/requeue", "blue", json={}).status_code == 409  # it waits
+    kit.ledger.ask(VoidAttempt(entry=entry, attempt=1, reason="a disk"), now=datetime.now(UTC), by=HARNESS)
+    page = kit.browser("blue").get(f"{kit.address}/c/{kit.name}/entries/{entry}", timeout=60).text
+    assert f"/entries/{entry}/requeue" in page
+    assert kit.call("POST", f"entries/{entry}/requeue", "red", json={}).status_code == 404
+    done = kit.call("POST", f"entries/{entry}/requeue", "blue", json={})
+    assert done.json()["status"] == "waiting"
+    kit.call("POST", f"entries/{entry}/cancel", "blue", json={})
 
 
 def test_two_portals_over_one_postgresql_are_one(tmp_path: Path) -> None:
