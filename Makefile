@@ -4,8 +4,8 @@ SUBMISSION ?= submission
 CHALLENGE ?= sample_videos/challenge.toml
 ARGS ?=
 PYTHON ?= python3
-# Test processes. Tests that start containers share the cores with them: more than one per core only waits.
-WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+# Test processes: two for each core, since half of their time they wait for containers, servers and browsers.
+WORKERS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -255,7 +255,7 @@ class OwnEngine:
         assert program is not None, "an engine to kill: dockerd is not installed"
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program, *arguments],
+                ["unshare", "--net", program, *arguments],  # it would remove the bridge of the first
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

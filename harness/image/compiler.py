@@ -39,7 +39,10 @@ def add_compiler(client: docker.DockerClient, base_id: str, *, say: Callable[[st
     say("Adding a C++ compiler to the base image, for torch.compile.")
     dockerfile = io.BytesIO(_DOCKERFILE.format(base=base_id).encode())
     try:
-        client.images.build(fileobj=dockerfile, tag=tag, rm=True, forcerm=True, timeout=_SECONDS)
+        # The host's own network: an engine need not have a bridge.
+        client.images.build(
+            fileobj=dockerfile, tag=tag, rm=True, forcerm=True, network_mode="host", timeout=_SECONDS
+        )
     except (APIError, BuildError) as error:
         client.images.get(base_id).tag(tag)
         say(

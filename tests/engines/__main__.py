@@ -77,7 +77,15 @@ def gvisor(folder: Path) -> Iterator[str]:
     names = ("--containerd-namespace", f"test-{os.getpid()}")
     plugins = ("--containerd-plugins-namespace", f"plugins-{os.getpid()}")
     command = [
-        *("dockerd", "--config-file", str(folder / "daemon.json"), "--data-root", str(folder / "data")),
+        *(
+            "unshare",
+            "--net",
+            "dockerd",
+            "--config-file",
+            str(folder / "daemon.json"),
+            "--data-root",
+            str(folder / "data"),
+        ),
         *("--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")),
         *("--host", f"unix://{folder / 'sock'}", "--bridge", "none", "--iptables=false", "--ip6tables=false"),
         *(*names, *plugins),

@@ -31,7 +31,9 @@ def build(docker_client: docker.DockerClient) -> Iterator[Build]:
     def from_lines(*lines: str) -> str:
         base = ensure_base(docker_client, say=print)
         dockerfile = "\n".join([f"FROM {base.image_id}", "USER root", *lines]) + "\n"
-        image, _ = docker_client.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True, forcerm=True)
+        image, _ = docker_client.images.build(
+            fileobj=io.BytesIO(dockerfile.encode()), rm=True, forcerm=True, network_mode="none"
+        )
         made.append(str(image.id))
         return made[-1]
 
