@@ -179,10 +179,8 @@ def _show(moved: tuple[Moved, ...], by: SetName, decimals: int) -> None:
 def _say(found: RegradedRun, *, frames_changed: int, seconds: float) -> None:
     for why in found.left_out[:ROWS_SHOWN]:
         _err.print(Text(f"left out: {why}", "yellow"))
-    _out.print(
-        f"{len(found.runs)} runs, {frames_changed} label{'' if frames_changed == 1 else 's'} changed, {seconds:.1f} s",
-        highlight=False,
-    )
+    changed = "1 label" if frames_changed == 1 else f"{frames_changed} labels"
+    _out.print(f"{len(found.runs)} runs, {changed} changed, {seconds:.1f} s", highlight=False)
 
 
 def _write_csv(moved: tuple[Moved, ...], path: Path) -> None:
