@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +23,9 @@ from harness.results.store import Store, jobs
 from harness.results.store.jobs import JobState
 from harness.sandbox.docker.sandbox import RUN_LABEL
 from tests.contest_kit.servers import Postgres, RayNodes
+
+SHARD_FILES = "*/sets/*/shards/*-*.json"
+LAST_KILL = 0.8  # of all shards are in when the last kill comes, at the latest
 
 
 @dataclass(kw_only=True)
@@ -56,8 +58,11 @@ class Contest:
             *("--blobs", str(self.folder / "blobs"), "--shard-videos", str(self.shard_videos)),
             *("--image", self.image, "--no-reports", "--attempts", "1000"),
         ]
+        environment = {**os.environ, "TMPDIR": str(self.nodes.temporary)}
         with (self.folder / "driver.log").open("ab") as log:
-            self.driver = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.driver = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+            )
 
     def tell(self, text: str) -> None:
         self.log.append(f"{time.monotonic() - self.began:7.1f} s  {text}")
@@ -74,6 +79,10 @@ class Contest:
             self.kills[kind] += 1
             self.tell(f"killed a {kind}: {killed}")
         return bool(killed)
+
+    def shards_in(self) -> int:
+        """Count the shards that have brought an outcome, in files: the database may be away."""
+        return len({path.with_name(path.name.split("-")[0]) for path in self.runs.glob(SHARD_FILES)})
 
     def containers(self) -> list[str]:
         client = docker.from_env(timeout=120)
@@ -112,29 +121,33 @@ class Contest:
         return "started again"
 
 
-def to_the_end(contest: Contest, *, kills: int, seed: int, pause: Callable[[random.Random], float]) -> None:
-    """Run a contest to its end, restarting its driver like a service manager, and kill meanwhile."""
+def to_the_end(contest: Contest, *, kills: int, seed: int, shards: int, pause_seconds: float) -> None:
+    """Run a contest to its end, restarting its driver like a service manager, and kill meanwhile.
+
+    Every kill comes after a random pause, or earlier if the work would be done before all kills were. So
+    on a machine of any speed all of them hit a contest at work.
+    """
     rng = random.Random(seed)
-    kinds = ["driver", "node", "container", "database"]
-    contest.start_driver()
-    left, following = kills, time.monotonic() + pause(rng)
-    planned = [kinds[number % 4] for number in range(kills)]
+    planned = ["driver", "node", "container", "database"] * (kills // 4 + 1)
+    planned = planned[:kills]
     rng.shuffle(planned)
+    contest.start_driver()
+    following = time.monotonic() + rng.uniform(0, 2 * pause_seconds)
     while True:
         assert contest.driver is not None
         code = contest.driver.poll()
-        if code == 0 and (not left or not planned):
+        if code == 0:
+            assert not planned, f"the work was done before {len(planned)} kills: {planned}"
             return
         if code is not None:
             contest.tell(f"the driver ended with {code}; it is started again")
             contest.start_driver()
-        if planned and time.monotonic() >= following:
-            if contest.kill(planned[0], rng):
-                planned.pop(0)
-                left -= 1
-                following = time.monotonic() + pause(rng)
-            elif code == 0:
-                return
+        done = contest.shards_in()
+        early = done / shards > LAST_KILL * (1 - (len(planned) - 1) / kills)
+        if planned and (early or time.monotonic() >= following) and contest.kill(planned[0], rng):
+            contest.tell(f"  … with {done} of {shards} shards in")
+            planned.pop(0)
+            following = time.monotonic() + rng.uniform(0, 2 * pause_seconds)
         time.sleep(0.1)
 
 
@@ -173,9 +186,20 @@ def accepted_once(url: str, challenge: str) -> int:
         store.close()
 
 
+def tries(url: str) -> dict[int, int]:
+    """Count shards by the attempt that was accepted."""
+    store = Store(url)
+    try:
+        with store.read() as connection:
+            return dict(sorted(Counter(job.attempt for job in jobs.listed(connection)).items()))
+    finally:
+        store.close()
+
+
 def left_behind(contest: Contest) -> list[str]:
-    """Name what a finished contest has left: containers, and processes of its workers."""
+    """Name what a finished contest has left: containers, folders of videos, and processes of its workers."""
     found = [f"container {one[:12]}" for one in contest.containers()]
+    found += [f"folder {path}" for path in contest.nodes.temporary.iterdir()]
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = place.read_bytes().replace(b"\0", b" ").decode(errors="replace")

@@ -89,6 +89,8 @@ class RayNodes:
         from ray.cluster_utils import Cluster
 
         self._folder, self._cores, self._made = folder, cores, 0
+        self.temporary = folder / "tmp"  # where workers stage videos
+        self.temporary.mkdir()
         store = {"object_store_memory": 80 * MEGABYTE}
         head = {"num_cpus": 0, "include_dashboard": False, **store}
         self._cluster: Any = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
@@ -115,7 +117,11 @@ class RayNodes:
                 num_cpus=self._cores,
                 memory=4000 * MEGABYTE,
                 object_store_memory=80 * MEGABYTE,
-                env_vars={"HARNESS_SCRATCH": str(home / "scratch"), "HARNESS_CLAIMS": str(home / "claims")},
+                env_vars={
+                    "HARNESS_SCRATCH": str(home / "scratch"),
+                    "HARNESS_CLAIMS": str(home / "claims"),
+                    "TMPDIR": str(self.temporary),
+                },
             )
         )
 

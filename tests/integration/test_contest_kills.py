@@ -15,15 +15,24 @@ from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
 from harness.videos.ready_set import ready_set
 from tests.contest_kit import CRASHES, RAISES, write_challenge, write_entry
-from tests.contest_kit.chaos import Contest, accepted_once, by_content, left_behind, outcomes, to_the_end
+from tests.contest_kit.chaos import (
+    Contest,
+    accepted_once,
+    by_content,
+    left_behind,
+    outcomes,
+    to_the_end,
+    tries,
+)
 from tests.contest_kit.servers import Postgres, RayNodes
 
 pytestmark = pytest.mark.docker
 
 KILLS = int(os.environ.get("HARNESS_KILLS", "10"))
 SEED = int(os.environ.get("HARNESS_KILLS_SEED", "1"))
-ENTRIES, VIDEOS, SHARD = 20, 8, 8 if KILLS == 10 else 4
-SECONDS = 40.0 if KILLS == 10 else 4.0 * KILLS  # over which the kills are spread
+ENTRIES, SHARD = 20, 4
+VIDEOS = 4 if KILLS == 10 else 40  # of each set; enough work for all that is killed meanwhile
+PAUSE_SECONDS = 5.0  # between two kills, on average; less where the work would be done before them
 
 
 @pytest.fixture
@@ -54,9 +63,10 @@ def contest(tmp_path: Path, light_image: str) -> Iterator[Contest]:
 
 
 def test_the_results_are_those_of_an_undisturbed_contest(contest: Contest) -> None:
-    to_the_end(contest, kills=KILLS, seed=SEED, pause=lambda rng: rng.uniform(0.2, 1.8) * SECONDS / KILLS)
+    shards = ENTRIES * 2 * (VIDEOS // SHARD)
+    to_the_end(contest, kills=KILLS, seed=SEED, shards=shards, pause_seconds=PAUSE_SECONDS)
     print(*contest.log, sep="\n")
-    print(dict(contest.kills))
+    print(dict(contest.kills), tries(contest.database.url))
     print((contest.folder / "driver.log").read_text()[-6000:])
     challenge = load_challenge(contest.challenge)
     sets = {name: ready_set(name, challenge, cache=contest.folder / "cache") for name in challenge.sets}
@@ -75,7 +85,7 @@ def test_the_results_are_those_of_an_undisturbed_contest(contest: Contest) -> No
             assert found == {
                 video.video_id: _expected(key, video.path.read_bytes()) for video in ready.videos
             }, f"{folder.run_id} {name}"
-    assert accepted_once(contest.database.url, challenge.name) == ENTRIES * 2 * (VIDEOS // SHARD)
+    assert accepted_once(contest.database.url, challenge.name) == shards
     assert sum(contest.kills.values()) == KILLS
     assert left_behind(contest) == []
 
