@@ -66,6 +66,8 @@ class Contest:
 
     def tell(self, text: str) -> None:
         self.log.append(f"{time.monotonic() - self.began:7.1f} s  {text}")
+        with (self.folder / "kills.log").open("a") as log:
+            log.write(self.log[-1] + "\n")
 
     def kill(self, kind: str, rng: random.Random) -> bool:
         """Kill one thing of a kind; tells whether there was one."""

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.docker
 KILLS = int(os.environ.get("HARNESS_KILLS", "10"))
 SEED = int(os.environ.get("HARNESS_KILLS_SEED", "1"))
 ENTRIES, SHARD = 20, 4
-VIDEOS = 4 if KILLS == 10 else 40  # of each set; enough work for all that is killed meanwhile
+VIDEOS = 4 if KILLS == 10 else 32  # of each set; enough work for all that is killed meanwhile
 PAUSE_SECONDS = 5.0  # between two kills, on average; less where the work would be done before them
 
 
@@ -62,6 +62,7 @@ def contest(tmp_path: Path, light_image: str) -> Iterator[Contest]:
     database.close()
 
 
+@pytest.mark.timeout(600 + 30 * KILLS)
 def test_the_results_are_those_of_an_undisturbed_contest(contest: Contest) -> None:
     shards = ENTRIES * 2 * (VIDEOS // SHARD)
     to_the_end(contest, kills=KILLS, seed=SEED, shards=shards, pause_seconds=PAUSE_SECONDS)
