@@ -1,15 +1,17 @@
 """`make test-engines`: the contract and the hostile suite on other engines than Docker with runc.
 
-    python -m tests.engines [podman] [podman-rootless] [gvisor] [--contract]
+    python -m tests.engines [podman] [podman-rootless] [gvisor] [--contract] [--part 2/5]
 
 Each engine is started here, with storage and a socket of its own, and ended afterwards; the machine's own
 Docker is left alone. Prints a line for each engine and suite, and what a start and an answer cost there. What
 cannot be started says why, and fails. A rootless engine on control groups of version 1 can hold a package to
-no limit: there the one right thing is that the harness refuses it, and that is what is tried.
+no limit: there the one right thing is that the harness refuses it, and that is what is tried. `--part 2/5`
+tries the second fifth of the hostile suite and nothing else.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -35,6 +37,7 @@ SUITES = {
 }
 # What an engine cannot do, as the table in SECURITY.md says: left out here, and said each time.
 KNOWN = {"podman": {"hostile": " and not tmpfs_inodes"}}
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 READY_SECONDS = 120.0
 USER = "harness-rootless"  # made if it is missing: a rootless engine needs a user with subordinate ids
 # Where the highest allowed limits may not be raised, Podman's own defaults are above them.
@@ -169,7 +172,21 @@ def refuses(client: docker.DockerClient, why: str) -> str:
     raise RuntimeError("an engine that can hold a package to no limit was used")
 
 
-def try_on(name: str, url: str, suites: list[str]) -> bool:
+def chosen_tests(name: str, suite: str, part: str) -> list[str]:
+    """Name the tests of a suite that this engine is held to: all, or one part of so many."""
+    *words, which = SUITES[suite]
+    which += KNOWN.get(name, {}).get(suite, "")
+    if not part:
+        return [*words, which]
+    listed = subprocess.run(
+        [*PYTEST, "--collect-only", *words, which], capture_output=True, text=True, check=True
+    )
+    tests = [line for line in listed.stdout.splitlines() if "::" in line]
+    number, parts = (int(word) for word in part.split("/"))
+    return tests[number - 1 :: parts]
+
+
+def try_on(name: str, url: str, suites: list[str], part: str) -> bool:
     """Run the suites on an engine; tells whether all passed."""
     client = docker.DockerClient(base_url=url, timeout=300)
     why = facts_of(client.version(), client.info()).no_limits
@@ -179,29 +196,37 @@ def try_on(name: str, url: str, suites: list[str]) -> bool:
     bring_images(url)
     well = True
     for suite in suites:
-        known = KNOWN.get(name, {}).get(suite, "")
-        *words, chosen = SUITES[suite]
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, chosen + known]
+        command = [*PYTEST, *chosen_tests(name, suite, part)]
         environment = os.environ | {"DOCKER_HOST": url}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         lines = done.stdout.strip().splitlines()
         broken = [line for line in lines if line.startswith("FAILED")]
         said = lines[-1] if lines else done.stderr[-300:]
-        print(f"{name}, {suite}{known}: {said}", *broken, sep="\n  ", flush=True)
+        what = f"{suite}{KNOWN.get(name, {}).get(suite, '')}{f', part {part}' if part else ''}"
+        print(f"{name}, {what}: {said}", *broken, sep="\n  ", flush=True)
         well = well and done.returncode == 0
     print(f"{name}, costs: {json.dumps(measure(client, light_image(client)))}", flush=True)
     return well
 
 
 def main() -> int:
-    names = [name for name in sys.argv[1:] if name in ENGINES] or list(ENGINES)
-    suites = ["contract"] if "--contract" in sys.argv else list(SUITES)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "engines", nargs="*", metavar="ENGINE", help=f"of {', '.join(ENGINES)}; all by default"
+    )
+    parser.add_argument("--contract", action="store_true", help="not the hostile suite")
+    parser.add_argument("--part", default="", metavar="N/OF", help="of the hostile suite, and nothing else")
+    asked = parser.parse_args()
+    unknown = set(asked.engines) - set(ENGINES)
+    if unknown:
+        parser.error(f"no engine {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}")
+    suites = ["contract"] if asked.contract else ["hostile"] if asked.part else list(SUITES)
     failed = False
-    for name in names:
+    for name in asked.engines or list(ENGINES):
         with tempfile.TemporaryDirectory(prefix=f"engine-{name}-", ignore_cleanup_errors=True) as folder:
             try:
                 with ENGINES[name](Path(folder)) as url:
-                    failed = not try_on(name, url, suites) or failed
+                    failed = not try_on(name, url, suites, asked.part) or failed
             except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
                 print(f"{name}: {error}")
                 failed = True

@@ -254,8 +254,8 @@ def test_an_entry_without_a_chance_is_stopped_and_told_so(tmp_path: Path, challe
         }
     )
     challenge = challenge.model_copy(update={"contest": rules})
-    # The first answers 0.5 everywhere; the second is sure and always wrong: a clip's last byte is its number's
-    # last digit, and clips of odd numbers are fake. So its floor rises at once, whichever shards come first.
+    # The first answers 0.5 everywhere; the second is sure and always wrong: a clip's last byte is the last digit
+    # of its number, and odd ones are fake. So its floor rises at once, whichever shards come first.
     write_entry(tmp_path / "entries", team="a", formula="0.5")
     bench, watcher = Bench(tmp_path, challenge, shard_videos=2), Watcher()
     bench.drive(watcher)
@@ -268,7 +268,7 @@ def test_an_entry_without_a_chance_is_stopped_and_told_so(tmp_path: Path, challe
     result = read_result(b.result)
     assert set(result.sets) == {SetName.PUBLIC}
     assert result.sets[SetName.PUBLIC].score.log_loss is not None
-    # After which answers the driver looks may depend on how fast they come; that it is before the last does not.
+    # After which answers the driver looks may hang on how fast they come; not that it is before the last.
     assert re.fullmatch(r"after [246] of 8 private videos, by the certain rule", result.stopped_early or "")
     assert result.leaderboard.reasons == ("it ran without isolation",)
     progress = progress_of(bench.ledger.listed(), places=1)

@@ -30,9 +30,9 @@ pytestmark = pytest.mark.docker
 
 KILLS = int(os.environ.get("HARNESS_KILLS", "10"))
 SEED = int(os.environ.get("HARNESS_KILLS_SEED", "1"))
-ENTRIES, SHARD = 20, 4
-VIDEOS = 4 if KILLS == 10 else 32  # of each set; enough work for all that is killed meanwhile
-PAUSE_SECONDS = 5.0  # between two kills, on average; less where the work would be done before them
+# Entries, videos of each set, videos of a shard: enough work for all that is killed meanwhile.
+ENTRIES, VIDEOS, SHARD = (10, 4, 2) if KILLS <= 10 else (20, 32, 4)
+PAUSE_SECONDS = 2.0 if KILLS <= 10 else 5.0  # between two kills, on average; less if the work gets done
 
 
 @pytest.fixture

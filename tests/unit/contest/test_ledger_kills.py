@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from harness.results.job_key import JobKey
 from harness.results.store import Store, drivers, jobs
@@ -104,19 +105,15 @@ class World:
             assert (letter.attempt, letter.token) == self.attempts[letter.key], "an old attempt was accepted"
 
     def beat(self) -> None:
-        for token in self.drivers:
-            self.store.write(partial(drivers.beat, challenge=CONTEST, token=token, now=self.now))
-        for job in self.claims:
-            self.store.write(
-                partial(
-                    jobs.heartbeat,
-                    key=job.key,
-                    attempt=job.attempt,
-                    token=job.token,
-                    now=self.now,
-                    lease_seconds=LEASE,
+        def work(c: sa.Connection) -> None:
+            for token in self.drivers:
+                drivers.beat(c, CONTEST, token=token, now=self.now)
+            for job in self.claims:
+                jobs.heartbeat(
+                    c, job.key, attempt=job.attempt, token=job.token, now=self.now, lease_seconds=LEASE
                 )
-            )
+
+        self.store.write(work)
 
     def expire(self) -> None:
         self.now += timedelta(seconds=self.rng.choice((1.0, LEASE + 1)))
