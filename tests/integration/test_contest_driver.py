@@ -254,8 +254,8 @@ def test_an_entry_without_a_chance_is_stopped_and_told_so(tmp_path: Path, challe
         }
     )
     challenge = challenge.model_copy(update={"contest": rules})
-    # The first answers 0.5 everywhere; the second is sure and always wrong: a clip's last byte is the last digit
-    # of its number, and odd ones are fake. So its floor rises at once, whichever shards come first.
+    # The first answers 0.5 everywhere; the second is sure and always wrong: a clip's last byte is the last of
+    # its number, and odd ones are fake. So its floor rises at once, whichever shards come first.
     write_entry(tmp_path / "entries", team="a", formula="0.5")
     bench, watcher = Bench(tmp_path, challenge, shard_videos=2), Watcher()
     bench.drive(watcher)
