@@ -17,7 +17,7 @@ from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
 from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, boards_kept, source_of
 from harness.cli.documents import print_document
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
-from harness.cli.open_store import open_store
+from harness.cli.open_store import open_store, open_store_patiently
 from harness.cli.options import (
     DEFAULT_PACKAGES,
     DEFAULT_RUNS,
@@ -121,7 +121,7 @@ def run(
     it is the worker that does so for as long as the contest lasts.
     """
     loaded = load_challenge(challenge)
-    index = open_store(store)
+    index = open_store_patiently(store, say=_say)
     try:
         ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
         source = source_of(  # what is wrong with the entries is said before any long work

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from harness.contest.patience import patiently
+from harness.core.errors import StoreAwayError
 from harness.results.store import Store
 
 
@@ -12,3 +15,12 @@ def open_store(url: str) -> Store:
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     return Store(url)
+
+
+def open_store_patiently(url: str, *, say: Callable[[str], None]) -> Store:
+    """Open a store whose server may just be coming up, as a driver waits for it that is at work.
+
+    Raises:
+        StoreError: at once if the server refuses; after 15 minutes if it stays away.
+    """
+    return patiently(lambda: open_store(url), say=say, what=StoreAwayError)

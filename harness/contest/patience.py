@@ -19,6 +19,7 @@ def patiently(
     *,
     say: Callable[[str], None] = lambda _: None,
     patience_seconds: float = PATIENCE_SECONDS,
+    what: type[StoreError] = StoreError,
 ) -> _T:
     """Do something with the database, again and again while that is away.
 
@@ -26,6 +27,7 @@ def patiently(
         work: May be done twice.
         say: Told when the database is away, and when it is back.
         patience_seconds: For how long it is waited for.
+        what: The errors to wait for.
 
     Raises:
         StoreError: it stays away.
@@ -34,7 +36,7 @@ def patiently(
     while True:
         try:
             found = work()
-        except StoreError as error:
+        except what as error:
             if time.monotonic() - began > patience_seconds:
                 raise
             if tries == 0:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,8 +25,8 @@ from harness.core.types import PreparedVideo, SetName, Terms
 from harness.gateway.journal import Line, read_journal
 from harness.gateway.run_package import run_package
 from harness.gateway.set_run import SetProgress, SetRun
-from harness.gateway.staging import STAGE_PREFIX, claim
-from harness.package.opened import Package, open_package, remove_package
+from harness.gateway.staging import neutral_folder
+from harness.package.opened import Package, open_package
 from harness.results.job_key import JobKey
 from harness.sandbox import Backend
 
@@ -174,21 +173,15 @@ def _fetched(job: ShardJob, held: ExitStack) -> tuple[Path, tuple[PreparedVideo,
 
 @contextlib.contextmanager
 def _opened(path: Path, job: ShardJob) -> Iterator[Package]:
-    with tempfile.TemporaryDirectory(prefix=STAGE_PREFIX) as parent:
-        claim(Path(parent))  # so that it is removed even if this process is killed
-        Path(parent).chmod(0o755)  # the container's user is another one
-        root = Path(parent) / "package"
-        package = open_package(path, root, limits=job.terms.limits)
-        try:
-            if package.sha256 != job.package_sha256:
-                raise InfrastructureError(
-                    f"the package is now {package.sha256}, and was {job.package_sha256} when it was checked",
-                    place=path,
-                    remedy="Put back what was handed in, or hand it in as a new entry.",
-                )
-            yield package
-        finally:
-            remove_package(root)
+    with neutral_folder() as parent:
+        package = open_package(path, parent / "package", limits=job.terms.limits)
+        if package.sha256 != job.package_sha256:
+            raise InfrastructureError(
+                f"the package is now {package.sha256}, and was {job.package_sha256} when it was checked",
+                place=path,
+                remedy="Put back what was handed in, or hand it in as a new entry.",
+            )
+        yield package
 
 
 def _seen(job: ShardJob, listener: DisturbanceListener, progress: SetProgress) -> None:

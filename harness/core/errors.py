@@ -18,6 +18,7 @@ the harness, the host, the organiser's files, or a package that cannot even be o
     │   ├── SandboxError                     a container could not be started, watched or removed
     │   ├── VideoError (OSError)             a video that the harness itself cannot read or render
     │   ├── StoreError                       the index of runs cannot be read or written
+    │   │   └── StoreAwayError               its server does not answer just now
     │   └── PortalError (ConnectionError)    the portal does not answer, or not as a portal does
     └── SandboxSignal                        how `SandboxProcess.receive` ends without a frame
         ├── ReceiveTimeout (TimeoutError)    nothing arrived in time
@@ -109,6 +110,10 @@ class VideoError(InfrastructureError, OSError):
 
 class StoreError(InfrastructureError):
     """The index of runs cannot be read or written."""
+
+
+class StoreAwayError(StoreError, ConnectionError):
+    """The server of the index does not answer just now; it may be back soon."""
 
 
 class PortalError(InfrastructureError, ConnectionError):

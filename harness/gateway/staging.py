@@ -28,6 +28,7 @@ from harness.sandbox.docker.owner import Owner
 FIXED_TIME = 1_577_836_800  # 2020-01-01: every staged file is as old as every other
 STAGE_PREFIX = "stage-"
 _OWNER = "owner"
+_UNCLAIMED_PREFIX, _END = "unclaimed-", "~"  # around the owner in a name
 UNCLAIMED_SECONDS = 3600.0  # long enough for any start, also if the wall clock was set
 _PLAIN_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
@@ -48,19 +49,17 @@ class Stage:
     """
 
     def __init__(self, parent: Path | None = None) -> None:
-        with _disk(Path(parent or tempfile.gettempdir())):
-            self._root = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=parent))
+        self._root = _claimed_folder(parent)
         self.videos = self._root / "videos"
         self.sample_submission = self._root / SAMPLE_SUBMISSION
         try:
-            claim(self._root)
             with _disk(self._root.parent):
                 self.videos.mkdir()
                 self.videos.chmod(0o755)
                 self.sample_submission.touch()
                 self.sample_submission.chmod(0o644)
         except SandboxError:
-            shutil.rmtree(self._root, ignore_errors=True)  # without an owner nobody would
+            shutil.rmtree(self._root, ignore_errors=True)
             raise
 
     def __enter__(self) -> Stage:
@@ -119,10 +118,8 @@ def neutral_folder() -> Iterator[Path]:
     Raises:
         SandboxError: the disk refuses.
     """
-    with _disk(Path(tempfile.gettempdir())):
-        folder = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX))
+    folder = _claimed_folder(None)
     try:
-        claim(folder)
         folder.chmod(0o755)  # the container's user is another one
         yield folder
     finally:
@@ -139,6 +136,22 @@ def _disk(folder: Path) -> Iterator[None]:
             place=folder,
             remedy=f"Make room on the disk of {folder}, or name another with TMPDIR. The run resumes.",
         ) from error
+
+
+def _claimed_folder(parent: Path | None) -> Path:
+    """Make a folder that has an owner at every moment, so that none is left, whenever this process is killed.
+
+    Until it says inside whose it is, its name does; the name that a package can read says nothing.
+    """
+    place = Path(parent or tempfile.gettempdir())
+    with _disk(place):
+        made = Path(tempfile.mkdtemp(prefix=f"{_UNCLAIMED_PREFIX}{Owner.current()}{_END}", dir=place))
+        try:
+            claim(made)
+            return made.rename(place / f"{STAGE_PREFIX}{secrets.token_hex(8)}")
+        except (OSError, SandboxError):
+            shutil.rmtree(made, ignore_errors=True)
+            raise
 
 
 def claim(folder: Path) -> None:
@@ -166,16 +179,12 @@ def reap_stages(parent: Path | None = None) -> tuple[Path, ...]:
     Raises:
         SandboxError: one cannot be removed.
     """
-    removed = []
-    for root in sorted(Path(parent or tempfile.gettempdir()).glob(f"{STAGE_PREFIX}*")):
+    place, removed = Path(parent or tempfile.gettempdir()), []
+    for root in sorted((*place.glob(f"{_UNCLAIMED_PREFIX}*"), *place.glob(f"{STAGE_PREFIX}*"))):
         try:
-            owner = Owner.parse((root / _OWNER).read_text(encoding="utf-8"))
-            if owner is None:
+            owner = _owner_of(root)
+            if owner is None and not _was_never_claimed(root):
                 continue  # not ours
-        except FileNotFoundError:
-            if not _was_never_claimed(root):
-                continue  # not ours
-            owner = None
         except (OSError, UnicodeDecodeError):
             continue  # not for us to read
         if owner is None or owner.is_dead():
@@ -195,8 +204,17 @@ def reap_stages(parent: Path | None = None) -> tuple[Path, ...]:
     return tuple(removed)
 
 
+def _owner_of(root: Path) -> Owner | None:
+    if root.name.startswith(_UNCLAIMED_PREFIX):
+        return Owner.parse(root.name.removeprefix(_UNCLAIMED_PREFIX).rpartition(_END)[0])
+    try:
+        return Owner.parse((root / _OWNER).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
 def _was_never_claimed(root: Path) -> bool:
-    """Tell whether a harness was killed between making a folder and claiming it: empty, and not just made."""
+    """Tell whether an older release was killed between making and claiming a folder: empty, not just made."""
     try:
         return not any(root.iterdir()) and time.time() - root.stat().st_mtime > UNCLAIMED_SECONDS
     except OSError:

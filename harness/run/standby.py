@@ -21,10 +21,10 @@ from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of
 from harness.gateway.run_package import spec_for
 from harness.gateway.set_run import SetRun
-from harness.gateway.staging import STAGE_PREFIX, Stage, claim
+from harness.gateway.staging import Stage, neutral_folder
 from harness.package.findings import Finding
 from harness.package.manifest import Layout
-from harness.package.opened import Package, remove_package
+from harness.package.opened import Package
 from harness.run.trial import smoke_findings, smoke_runner, trial_terms
 from harness.sandbox import Backend, SandboxProcess
 from harness.sandbox.docker.hardening import STANDBY_FOLDER
@@ -188,15 +188,10 @@ class _Waiting:
 @contextmanager
 def _slot() -> Iterator[Path]:
     """Make a folder that the container mounts while it is empty; remove it with what came to lie there."""
-    with tempfile.TemporaryDirectory(prefix=STAGE_PREFIX) as parent:
-        claim(Path(parent))
-        Path(parent).chmod(0o755)  # the container's user is another one
-        slot = Path(parent) / "desk"
+    with neutral_folder() as parent:
+        slot = parent / "desk"
         slot.mkdir(mode=0o755)
-        try:
-            yield slot
-        finally:
-            remove_package(slot)
+        yield slot
 
 
 def _link(source: Path, target: Path) -> None:

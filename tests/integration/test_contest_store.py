@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.open_store import open_store_patiently
 from harness.contest.admission import AdmittedEntry, Prepared
 from harness.contest.driver import Contest, Driver
 from harness.contest.intake import hand_in, package_path
@@ -33,7 +34,7 @@ from harness.contest.sources import StoreSource
 from harness.contest.state import Entry, EntryStatus
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.engines.local import LocalEngine
-from harness.core.errors import ConfigError
+from harness.core.errors import ConfigError, StoreError
 from harness.core.types import ImageFacts
 from harness.results.store import Store
 from harness.results.store.drivers import Wish
@@ -43,6 +44,7 @@ from harness.sandbox.process import ProcessSandbox
 from harness.videos.ready_set import ready_set
 from tests.conftest import Eventually
 from tests.contest_kit import RAISES, write_challenge, write_entry
+from tests.contest_kit.servers import Postgres
 
 IMAGE = ImageFacts(label="none", digest="none", variant="cpu")
 RULES = """
@@ -287,3 +289,23 @@ def test_a_store_without_the_contest_is_refused(bench: Bench, tmp_path: Path) ->
     empty = Store(f"sqlite:///{tmp_path / 'other.db'}")
     with pytest.raises(ConfigError, match="no contest in this store"):
         StoreSource(Ledger(empty, bench.challenge.name), bench.packages, challenge=bench.challenge)
+
+
+def test_a_worker_that_starts_before_its_database_waits_for_it_and_not_for_one_that_refuses_it() -> None:
+    server, said = Postgres(), list[str]()
+    try:
+        server.kill()
+
+        def say(text: str) -> None:
+            said.append(text)
+            if len(said) == 1:
+                server.start()
+
+        open_store_patiently(server.url, say=say).close()
+        assert said[0].startswith("waiting for the database: cannot be used: ")
+        assert said[1:] == ["the database is back"]
+        with pytest.raises(StoreError, match="does not exist"):
+            open_store_patiently(server.url.replace("/postgres?", "/nowhere?"), say=said.append)
+        assert len(said) == 2
+    finally:
+        server.close()

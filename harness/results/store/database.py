@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,12 +11,16 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
-from harness.core.errors import StoreError
+from harness.core.errors import StoreAwayError, StoreError
 from harness.results.store.migrate import upgrade
 
 _SQLITE_WAIT_SECONDS = 60
 _ATTEMPTS = 3  # if another harness wrote the same thing at once, or the database broke a deadlock
 _WRITES = "harness_writes"
+# What PostgreSQL and its client say then: a connection that fails has no SQLSTATE.
+_AWAY = re.compile(
+    "refused|No such file|starting up|shutting down|accepting connections|closed the connection"
+)
 
 _T = TypeVar("_T")
 
@@ -91,7 +96,8 @@ class Database:
             yield
         except SQLAlchemyError as error:
             cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise StoreError(
+            kind = StoreAwayError if self._is_postgresql and _is_away(error) else StoreError
+            raise kind(
                 f"cannot be used: {cause}",
                 place=self.place,
                 remedy="Check the URL and that the database is up; what was done is kept.",
@@ -105,6 +111,11 @@ def one_writer(connection: sa.Connection, table: sa.Table) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
+
+
+def _is_away(error: SQLAlchemyError) -> bool:
+    """Tell a server that does not answer, or that starts or stops just now, from one that refuses us."""
+    return isinstance(error, OperationalError) and _AWAY.search(str(error.orig)) is not None
 
 
 def _options(url: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +141,24 @@ def test_a_claimed_folder_of_a_dead_harness_goes_although_what_is_in_it_is_read_
     (folder / "owner").write_text(str(replace(Owner.current(), process_id=2**22 + 1)))
     assert reap_stages(tmp_path) == (folder,)
     assert not folder.exists()
+
+
+def test_a_harness_that_is_killed_while_it_claims_a_folder_leaves_one_that_is_known_for_its_own(
+    tmp_path: Path,
+) -> None:
+    code = """if True:
+        import os, signal, sys
+        from pathlib import Path
+        from harness.gateway import staging
+        staging.claim = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
+        staging.Stage(Path(sys.argv[1]))
+    """
+    assert subprocess.run([sys.executable, "-c", code, tmp_path], check=False).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    claiming = tmp_path / f"unclaimed-{Owner.current()}~x"  # this process lives
+    claiming.mkdir()
+    assert reap_stages(tmp_path) == (left,)
+    assert list(tmp_path.iterdir()) == [claiming]
 
 
 def test_an_empty_folder_that_nobody_claimed_goes_when_it_is_old(tmp_path: Path) -> None:
