@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -122,6 +122,7 @@ def run(
     """
     loaded = load_challenge(challenge)
     index = open_store_patiently(store, say=_say)
+    held = ExitStack()
     try:
         ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
         source = source_of(  # what is wrong with the entries is said before any long work
@@ -135,9 +136,14 @@ def run(
         scratch = cache_folder(cache) / "contest"
         blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
         with ConsoleObserver(_err) as observer:
+            found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
+            shards, places = held.enter_context(  # first: its workers start while sets are prepared
+                shard_engine(
+                    engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
+                )
+            )
             with opened_engine(engine, address=address, workers=workers) as preparing:
                 sets = _prepared(loaded, cache_folder(cache), preparing, observer)
-            found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
         for ready in sets if blob_store is not None else ():
             for video in ready.videos:
                 blob_store.put(video.path)  # type: ignore[union-attr]  # sets are stored only in a store
@@ -166,17 +172,13 @@ def run(
             watch=watch,
             look=LiveCounts(ledger=ledger, runs=runs.resolve()).look,
         )
-        with (
-            boards_kept(entries, index, contest.common, say=_say),
-            shard_engine(
-                engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
-            ) as (shards, places),
-        ):
+        with boards_kept(entries, index, contest.common, say=_say):
             lines = Lines(_err, ledger, places=places, price_per_hour=price_per_hour)
             done = Driver(contest, ledger, shards, lines).run()
         left = progress_of(ledger.listed(), places=places)
         unfinished = len(source.waiting()) if entries == FROM_STORE else 0
     finally:
+        held.close()
         index.close()
     if sandbox is SandboxKind.DOCKER:
         reap(connect())  # what a killed worker of this machine left; elsewhere the next shard clears that

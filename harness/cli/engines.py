@@ -36,6 +36,7 @@ AddressOption = Annotated[
         show_default=False,
     ),
 ]
+SHARD_MODULES = ("harness.contest.shard_job", "harness.cli.contest_backends")  # what a shard's worker loads
 REPEATS = 3  # of work whose worker or node died, and whose repetition changes nothing
 
 
@@ -99,6 +100,7 @@ def shard_engine(
         speed=speed,
     )
     with RayEngine(address, need=need) as engine:
+        engine.warm(*SHARD_MODULES)
         yield engine, max(1, engine.places())
 
 

@@ -79,7 +79,7 @@ def plan(*, image: str, public: int, final: int) -> dict[str, Any]:
             capture_output=True,
             text=True,
         )
-        planned = json.loads(asked.stdout)
+        planned = json.loads(asked.stdout)["plan"]
         (folder / "b").mkdir()
         found = contest(folder / "b", large, folder / "entries", *shards, image=image)
     began = min(datetime.fromisoformat(job.claimed or "") for job in found)

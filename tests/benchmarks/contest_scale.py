@@ -45,6 +45,7 @@ def efficiency(*, videos: int, image: str) -> dict[str, Any]:
         challenge = write_challenge(folder / "challenge", public=videos // 2, private=videos // 2)
         write_entry(folder / "entries", team="sleeper", sleep=SLEEP_SECONDS)
         nodes = RayNodes(folder, nodes=NODES)
+        started = time.monotonic()
         try:
             done = subprocess.run(
                 [
@@ -59,6 +60,7 @@ def efficiency(*, videos: int, image: str) -> dict[str, Any]:
                 text=True,
             )
             assert done.returncode == 0, done.stderr
+            whole = time.monotonic() - started
         finally:
             nodes.close()
         jobs = _jobs(f"sqlite:///{folder / 'index.db'}")
@@ -68,6 +70,7 @@ def efficiency(*, videos: int, image: str) -> dict[str, Any]:
     seconds, ideal = (ended - began).total_seconds(), videos * SLEEP_SECONDS / NODES
     billed = sum(one["billed_seconds"] for one in accepted)
     worked = sum(one["seconds"] for one in accepted)
+    held = sum(_seconds(job["claimed"], job["finished"]) for job in jobs)
     return {
         "videos": videos,
         "shards": len(jobs),
@@ -77,8 +80,14 @@ def efficiency(*, videos: int, image: str) -> dict[str, Any]:
         "answer_seconds_per_video": round(billed / videos, 4),
         "harness_seconds_per_shard": round((worked - billed) / len(jobs), 3),
         "harness_seconds_per_video": round((worked - billed) / videos, 4),
+        "on_its_way_seconds_per_shard": round((held - worked) / len(jobs), 3),  # claim, worker, acceptance
+        "whole_command_seconds": round(whole, 2),  # images, sets, files, results and all
         "startup_seconds_per_shard": round(sum(one["startup_seconds"] for one in accepted) / len(jobs), 3),
     }
+
+
+def _seconds(began: str, ended: str) -> float:
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
 
 
 def growth(*, sizes: tuple[int, ...]) -> dict[str, Any]:

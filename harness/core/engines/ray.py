@@ -32,7 +32,12 @@ CONNECT_SECONDS = 10.0
 SPEED_STEPS = 20  # classes of speed; the fastest known machine is below twice the reference
 SPEED_PLACES = 10_000  # of each class on a node: more than it could ever run jobs
 _SPEED_SHARE = 0.001
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of workers that were only to be warm; all others are asked
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +102,7 @@ class RayEngine:
     def __init__(self, address: str | None = None, *, need: Need | None = None, retries: int = 0) -> None:
         self.need = need or Need()
         self._retries = retries
+        self._warming: list[Any] = []  # kept: what nobody refers to is cancelled
         self._ray = _ray()
         self._ours = not self._ray.is_initialized()
         if not self._ours:
@@ -137,6 +143,14 @@ class RayEngine:
     def places(self) -> int:
         """Return how many jobs the living nodes can hold at a time, were they empty."""
         return sum(_places(node["Resources"], self.need) for node in self.nodes())
+
+    def warm(self, *modules: str) -> None:
+        """Have a worker started at every place, with these modules loaded; does not wait for it.
+
+        A worker takes seconds to start, which otherwise are the first job's. What fails here fails there too.
+        """
+        remote = self._ray.remote(**self.need.options())(_load)
+        self._warming = [remote.remote(modules) for _ in range(self.places())]
 
     def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[JobResult[Job, Value]]:
         """Yield one result per job, in the order they finish. Jobs are taken as places become free.
@@ -227,6 +241,11 @@ class _Watch:
 
 
 _NOTHING = object()
+
+
+def _load(modules: tuple[str, ...]) -> None:
+    for name in modules:
+        import_module(name)
 
 
 def _serve(payload: tuple[str, Callable[[Job], Value]], job: Job) -> tuple[Any, Any, str]:
