@@ -21,7 +21,7 @@ from harness.core.blobs import BlobStore
 from harness.core.errors import InfrastructureError
 from harness.core.node_cache import NodeCache
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,23 +38,39 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(command: list[str], port: int, log: Path) -> Iterator[None]:
-    with log.open("wb") as stream:
-        server = subprocess.Popen(command, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
-        yield
-    finally:
-        server.terminate()
-        server.wait()
+def served(command: list[str], log: Path) -> Iterator[int]:
+    """Start a server that takes its port with `-p`, and yield that port once it answers there.
+
+    A port that was free a moment ago may be another's by now: then the server ends, and gets another.
+    """
+    for _ in range(5):
+        port = free_port()
+        with log.open("wb") as stream:
+            server = subprocess.Popen(
+                [*command, "-p", str(port)], stdout=stream, stderr=stream, stdin=subprocess.DEVNULL
+            )
+        try:
+            if answers(server, port, log):
+                yield port
+                return
+        finally:
+            server.terminate()
+            server.wait()
+    pytest.fail(log.read_text())
+
+
+def answers(server: subprocess.Popen[bytes], port: int, log: Path) -> bool:
+    """Wait until a server listens; tells whether it does, or has ended."""
+    deadline = time.monotonic() + READY_SECONDS
+    while server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        else:
+            return server.poll() is None
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +82,16 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     for name in ("host", "client"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     shutil.copy(folder / "client.pub", folder / "authorized_keys")
-    port = free_port()
-    known = f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}"
-    (folder / "known_hosts").write_text(known)
     (folder / "config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
+        f"ListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nPasswordAuthentication no\n"
         f"PermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # it insists, and only its service file makes it
-    with served([server, "-D", "-e", "-f", str(folder / "config")], port, folder / "log"):
+    with served([server, "-D", "-e", "-f", str(folder / "config")], folder / "log") as port:
+        known = f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}"
+        (folder / "known_hosts").write_text(known)
         yield Place(
             url=f"sftp://{getpass.getuser()}@127.0.0.1:{port}{folder}/blobs",
             options={
@@ -91,8 +106,8 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    port, log = free_port(), tmp_path_factory.mktemp("moto") / "log"
-    with served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, log):
+    log = tmp_path_factory.mktemp("moto") / "log"
+    with served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1"], log) as port:
         options = {
             "key": "test",
             "secret": "test",

@@ -13,7 +13,10 @@ from harness.sandbox.docker.sandbox import DockerSandbox
 pytestmark = pytest.mark.docker
 
 
-def test_the_workload_runs_and_leaves_nothing(docker_client: docker.DockerClient, runtime_image: str) -> None:
+def test_the_workload_runs_and_leaves_nothing(
+    docker_client: docker.DockerClient, runtime_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.diagnose.calibrate.measure.ROUNDS", ENOUGH_ROUNDS)
     facts = ImageFacts(label="", digest=runtime_image, variant="cpu")
     backend = Backend(sandbox=DockerSandbox(docker_client), image=facts)
     told: list[tuple[int, int]] = []

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -57,6 +55,9 @@ startup_seconds = 300
 [scoring]
 bootstrap_samples = 100
 """
+
+
+JOURNALS = "runs/*/sets/public/outcomes.jsonl"
 
 
 class Silent:
@@ -227,33 +228,35 @@ def test_a_harness_killed_at_any_moment_loses_at_most_the_video_in_flight(
 
 
 def _kill_after(outcomes: int, package: Path, challenge: Path, image: str, tmp_path: Path) -> Path:
-    """Run the harness in a process of its own, and `kill -9` it once so many outcomes are on the disk."""
+    """Run the harness in a process of its own, and `kill -9` it once so many outcomes are on the disk.
+
+    A thread of its own does it: whatever keeps the one waiting on a busy machine keeps the other.
+    """
     code = (
-        "import docker, sys\n"
+        "import docker, os, signal, sys, threading, time\n"
         "from pathlib import Path\n"
         "sys.path.insert(0, sys.argv[1])\n"
         "from test_evaluate import Silent, asked, backend_of\n"
         "from harness.core.challenge import load_challenge\n"
         "from harness.run.evaluate import evaluate\n"
+        "def end(root, wanted):\n"
+        "    while not any(path.read_bytes().count(b'\\n') > wanted for path in root.glob(JOURNALS)):\n"
+        "        time.sleep(0.01)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "if __name__ == '__main__':\n"
+        f"    JOURNALS = {JOURNALS!r}\n"
+        "    watch = (Path(sys.argv[4]), int(sys.argv[6]))\n"
+        "    threading.Thread(target=end, args=watch, daemon=True).start()\n"
         "    evaluate(asked(Path(sys.argv[2]), load_challenge(Path(sys.argv[3])), Path(sys.argv[4])),\n"
         "        backend=backend_of(docker.from_env(), sys.argv[5]), observer=Silent())\n"
     )
     script = tmp_path / "killed.py"
     script.write_text(code)
-    arguments = [str(Path(__file__).parent), str(package), str(challenge), str(tmp_path), image]
-    process = subprocess.Popen([sys.executable, str(script), *arguments])
-    deadline = time.monotonic() + 300
-    try:
-        while time.monotonic() < deadline and process.poll() is None:
-            for journal in tmp_path.glob("runs/*/sets/public/outcomes.jsonl"):
-                if journal.read_bytes().count(b"\n") >= outcomes + 1:
-                    return journal
-            time.sleep(0.02)
-        pytest.fail(f"the harness ended by itself with {process.returncode}")
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    arguments = [str(Path(__file__).parent), str(package), str(challenge), str(tmp_path), image, outcomes]
+    done = subprocess.run([sys.executable, str(script), *map(str, arguments)], check=False, timeout=300)
+    assert done.returncode == -signal.SIGKILL, "the harness ended by itself"
+    (journal,) = tmp_path.glob(JOURNALS)
+    return journal
 
 
 def test_the_result_on_disk_holds_no_label_and_no_name(

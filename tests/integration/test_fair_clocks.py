@@ -16,7 +16,7 @@ from harness.gateway.staging import Stage
 from harness.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
-PATIENCE_SECONDS = 2.0  # what a busy machine may add; far below what the tests tell apart
+Unhurried = Callable[[Callable[[float], object]], None]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def run_of(
     def run(package: Path, videos: tuple[PreparedVideo, ...], **limits: float) -> SetRun:
         spec = make_spec(package, image=light_image, **limits)
         header = header_of(videos=videos, limits=spec.limits, order_seed=1)
-        with Journal(tmp_path / "outcomes.jsonl", header) as journal:
+        with Journal(tmp_path / f"{package.name}.jsonl", header) as journal:
             return run_set(
                 sandbox=DockerSandbox(docker_client),
                 spec=spec,
@@ -48,42 +48,61 @@ def test_a_sleep_is_billed_as_long_as_it_is(
     run_of: Callable[..., SetRun],
     make_package: Callable[..., Path],
     make_videos: Callable[..., tuple[PreparedVideo, ...]],
+    unhurried: Unhurried,
 ) -> None:
-    run = run_of(make_package("time.sleep(0.5); return 0.5"), make_videos(3))
-    seconds = [outcome.wall_seconds for outcome in run.outcomes]
-    assert min(seconds) >= 0.5
-    assert min(seconds) < 0.5 + PATIENCE_SECONDS, "what is added to every bill is added to the smallest too"
-    assert run.billed_seconds == pytest.approx(sum(outcome.wall_seconds for outcome in run.outcomes))
+    videos = make_videos(3)
+
+    def attempt(pace: float) -> None:
+        asleep = 0.5 * pace
+        run = run_of(make_package(f"time.sleep({asleep}); return 0.5"), videos)
+        seconds = [outcome.wall_seconds for outcome in run.outcomes]
+        assert min(seconds) >= asleep
+        assert min(seconds) < 2 * asleep, "what is added to every bill is added to the smallest too"
+        assert run.billed_seconds == pytest.approx(sum(outcome.wall_seconds for outcome in run.outcomes))
+
+    unhurried(attempt)
 
 
 def test_neither_starting_nor_starting_again_is_billed(
     run_of: Callable[..., SetRun],
     make_package: Callable[..., Path],
     make_videos: Callable[..., tuple[PreparedVideo, ...]],
+    unhurried: Unhurried,
 ) -> None:
-    module = (
-        "import os, time\n"
-        "class Predictor:\n"
-        "    def __init__(self, package): time.sleep(8)\n"
-        "    def predict(self, video): os._exit(1)\n"
-    )
-    run = run_of(make_package(module=module), make_videos(2))
-    assert run.restarts == 2
-    assert run.startup_seconds is not None
-    assert run.startup_seconds >= 8
-    assert run.billed_seconds < 8
+    videos = make_videos(2)
+
+    def attempt(pace: float) -> None:
+        module = (
+            "import os, time\n"
+            "class Predictor:\n"
+            f"    def __init__(self, package): time.sleep({2 * pace})\n"
+            "    def predict(self, video): os._exit(1)\n"
+        )
+        run = run_of(make_package(module=module), videos)
+        assert run.restarts == 2
+        assert run.startup_seconds is not None
+        assert run.startup_seconds >= 2 * pace
+        assert run.billed_seconds < 2 * pace
+
+    unhurried(attempt)
 
 
 def test_a_package_past_its_limit_is_billed_the_limit_and_no_more(
     run_of: Callable[..., SetRun],
     make_package: Callable[..., Path],
     make_videos: Callable[..., tuple[PreparedVideo, ...]],
+    unhurried: Unhurried,
 ) -> None:
-    run = run_of(make_package("time.sleep(3600)"), make_videos(3), video_seconds=1.0)
-    assert [outcome.kind for outcome in run.outcomes] == [OutcomeKind.VIDEO_TIMEOUT] * 3
-    seconds = [outcome.wall_seconds for outcome in run.outcomes]
-    assert min(seconds) >= 1.0
-    assert min(seconds) < 1.0 + PATIENCE_SECONDS, "what is added to every bill is added to the smallest too"
+    videos = make_videos(3)
+
+    def attempt(pace: float) -> None:
+        run = run_of(make_package("time.sleep(3600)"), videos, video_seconds=pace)
+        assert [outcome.kind for outcome in run.outcomes] == [OutcomeKind.VIDEO_TIMEOUT] * 3
+        seconds = [outcome.wall_seconds for outcome in run.outcomes]
+        assert min(seconds) >= pace
+        assert min(seconds) < 2 * pace, "what is added to every bill is added to the smallest too"
+
+    unhurried(attempt)
 
 
 def test_cpu_time_and_what_kept_the_package_from_it_are_recorded(

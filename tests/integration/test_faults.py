@@ -3,8 +3,9 @@
 Every case ends in a clear error or a finished run with the outcomes of an undisturbed one. Nothing that was
 done is lost, nothing is counted against the contestant, and the next harness removes what the dead one left.
 
-Moments are drawn from a seed. `HARNESS_FAULT_KILLS` and `HARNESS_FAULT_ENGINE_KILLS` say how many,
-`HARNESS_FAULT_SEED` which, and `HARNESS_FAULT_LOG` names a file for a line of JSON per case.
+Moments are drawn from a seed, spread evenly over what a run does: so many outcomes on the disk and a moment
+more, or all of them and some of what comes after. `HARNESS_FAULT_KILLS` and `HARNESS_FAULT_ENGINE_KILLS` say
+how many, `HARNESS_FAULT_SEED` which, and `HARNESS_FAULT_LOG` names a file for a line of JSON per case.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import docker
 import pytest
@@ -38,7 +39,7 @@ from harness.sandbox.docker.sandbox import RUN_LABEL, reap
 from harness.videos.synthetic import ClipSpec, write_clip
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
-SEED = int(os.environ.get("HARNESS_FAULT_SEED", "20"))
+SEED = int(os.environ.get("HARNESS_FAULT_SEED", "21"))
 KILLS = int(os.environ.get("HARNESS_FAULT_KILLS", "6"))
 ENGINE_KILLS = int(os.environ.get("HARNESS_FAULT_ENGINE_KILLS", "1"))
 LOG = os.environ.get("HARNESS_FAULT_LOG")
@@ -84,6 +85,7 @@ class Predictor:
         return digest[1] / 255
 """
 VIDEOS = 5  # of each set
+KILLS_OF_A_RUN = 6  # before it is left to come to its end
 
 Outcomes = dict[tuple[str, str], tuple[OutcomeKind, float | None]]
 
@@ -219,18 +221,33 @@ def bench(tmp_path_factory: pytest.TempPathFactory, light_image: str) -> Iterato
 
 @pytest.fixture(scope="module")
 def undisturbed(bench: Bench) -> tuple[Outcomes, float]:
-    """The outcomes of a run that nothing happens to, and how long one takes whose sets are prepared."""
-    code, said = bench.run()
-    assert code == 0, said
+    """The outcomes of a run that nothing happens to, and for how long it goes on after the last of them."""
+    process = bench.start()
+    bench.wait_for(2 * VIDEOS)
+    done = time.monotonic()
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said
     outcomes = bench.outcomes()
     assert {kind for kind, _ in outcomes.values()} >= {OutcomeKind.PREDICTED, OutcomeKind.RUNTIME_ERROR}
     assert len(outcomes) == 2 * VIDEOS
-    bench.fresh("timed")
-    process = bench.start()
-    began = time.monotonic()
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, said
-    return outcomes, time.monotonic() - began
+    return outcomes, time.monotonic() - done
+
+
+class Moment(NamedTuple):
+    """A moment of a run: with so many outcomes on the disk, and so long after."""
+
+    outcomes: int
+    seconds: float
+
+
+def moments(rng: random.Random, count: int, ending_seconds: float) -> list[Moment]:
+    """Draw moments of a run, in their order: each in its part of all that a run does, at its end too."""
+    found = []
+    for number in range(count):
+        outcomes = int(rng.uniform(number, number + 1) / count * (2 * VIDEOS + 2))
+        longest = ending_seconds if outcomes >= 2 * VIDEOS else 0.5
+        found.append(Moment(min(outcomes, 2 * VIDEOS), rng.uniform(0, longest)))
+    return found
 
 
 def assert_resumed(
@@ -263,17 +280,17 @@ def test_a_harness_that_ends_early_is_not_waited_for(
 def test_a_harness_that_is_killed_at_any_moment_is_resumed_to_the_same_result(
     bench: Bench, undisturbed: tuple[Outcomes, float], docker_client: docker.DockerClient
 ) -> None:
-    expected, seconds = undisturbed
-    moments = random.Random(SEED)
-    killed = 0
-    while killed < KILLS:
+    expected, ending_seconds = undisturbed
+    rng = random.Random(SEED)
+    for first in range(0, KILLS, KILLS_OF_A_RUN):
         bench.fresh("killed")
         before: dict[str, tuple[Any, ...]] = {}
-        while killed < KILLS:  # the run that resumes is killed too, until one comes to its end
-            moment = moments.uniform(0, seconds)
+        # The run that resumes is killed too, a little further on.
+        for moment in moments(rng, min(KILLS_OF_A_RUN, KILLS - first), ending_seconds):
             process = bench.start()
+            bench.wait_for(moment.outcomes)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(moment)
+                process.wait(moment.seconds)
             finished = process.poll() is not None
             process.kill()
             said, _ = process.communicate()
@@ -284,10 +301,9 @@ def test_a_harness_that_is_killed_at_any_moment_is_resumed_to_the_same_result(
             before = after
             if finished or (after and bench.run_folder().result.exists()):
                 break
-            killed += 1
             note(
                 case="harness killed",
-                moment_seconds=round(moment, 2),
+                moment=[moment.outcomes, round(moment.seconds, 2)],
                 done=sum(map(len, after.values())),
                 left=len(bench.left_on(docker_client)) if after else 0,
             )
@@ -520,17 +536,16 @@ def own_engine(docker_client: docker.DockerClient, light_image: str, fresh_engin
 def test_an_engine_that_is_killed_at_any_moment_is_our_error_and_the_next_run_resumes(
     bench: Bench, undisturbed: tuple[Outcomes, float], own_engine: Any
 ) -> None:
-    expected, seconds = undisturbed
-    moments = random.Random(SEED + 1)
-    killed = 0
-    while killed < ENGINE_KILLS:
+    expected, ending_seconds = undisturbed
+    rng = random.Random(SEED + 1)
+    for first in range(0, ENGINE_KILLS, KILLS_OF_A_RUN):
         bench.fresh("engine")
         before: dict[str, tuple[Any, ...]] = {}
-        while killed < ENGINE_KILLS:
-            moment = moments.uniform(0, seconds)
+        for moment in moments(rng, min(KILLS_OF_A_RUN, ENGINE_KILLS - first), ending_seconds):
             process = bench.start(engine=own_engine.address)
+            bench.wait_for(moment.outcomes)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(moment)
+                process.wait(moment.seconds)
             own_engine.end(signal.SIGKILL)
             said, _ = process.communicate(timeout=600)
             after = bench.lines()
@@ -542,10 +557,9 @@ def test_an_engine_that_is_killed_at_any_moment_is_our_error_and_the_next_run_re
                 break
             assert process.returncode == OUR_ERROR, said
             assert "Remedy:" in said
-            killed += 1
             note(
                 case="engine killed",
-                moment_seconds=round(moment, 2),
+                moment=[moment.outcomes, round(moment.seconds, 2)],
                 done=sum(map(len, after.values())),
                 said=said.strip().splitlines()[0][:160],
             )

@@ -39,6 +39,7 @@ BY_NUMBER = "number = video.read_bytes()[0]\n"
 
 Run = Callable[..., SetRun]
 Eventually = Callable[[Callable[[], object]], bool]
+Unhurried = Callable[[Callable[[float], object]], None]
 
 
 @pytest.fixture
@@ -75,24 +76,35 @@ def run(
         ("hog = [bytearray(4_000_000) for _ in iter(int, 1)]", K.MEMORY_LIMIT),
         ("os.kill(os.getpid(), 9)", K.RUNTIME_ERROR),
         ("[os.write(2, b'x' * 65536) for _ in iter(int, 1)]", K.OUTPUT_LIMIT),
-        ("time.sleep(600)", K.VIDEO_TIMEOUT),
         (
             "subprocess.run(['python3', '-c', 'x=[bytes(4_000_000) for _ in iter(int, 1)]'], check=True)",
             K.MEMORY_LIMIT,
         ),
     ],
-    ids=["memory", "killed", "flood", "hang", "memory of a child"],
+    ids=["memory", "killed", "flood", "memory of a child"],
 )
 def test_a_crash_costs_one_video(
     run: Run, make_package: Callable[..., Path], light_image: str, crash: str, kind: OutcomeKind
 ) -> None:
     package = make_package(f"{BY_NUMBER}if number == 1: {crash}\nreturn 0.5")
-    limits = {"video_seconds": 5.0} if kind is K.VIDEO_TIMEOUT else {}
-    done = run(package, image=light_image, **limits)
+    done = run(package, image=light_image)
     assert [outcome.kind for outcome in done.outcomes] == [K.PREDICTED, kind, K.PREDICTED, K.PREDICTED]
     assert done.isolation == "docker"
     if kind is K.MEMORY_LIMIT:
         assert done.usage.peak_memory_bytes == 128_000_000
+
+
+def test_a_hang_costs_one_video(
+    run: Run, make_package: Callable[..., Path], light_image: str, unhurried: Unhurried
+) -> None:
+    package = make_package(f"{BY_NUMBER}if number == 1: time.sleep(3600)\nreturn 0.5")
+
+    def attempt(pace: float) -> None:
+        done = run(package, image=light_image, video_seconds=2 * pace)
+        kinds = [outcome.kind for outcome in done.outcomes]
+        assert kinds == [K.PREDICTED, K.VIDEO_TIMEOUT, K.PREDICTED, K.PREDICTED]
+
+    unhurried(attempt)
 
 
 def test_a_package_out_of_memory_at_start_has_that_verdict(

@@ -21,7 +21,7 @@ from harness.core.types import FailureRule, OutcomeKind, PreparedVideo, SandboxS
 from harness.core.usage import GpuLevel
 from harness.gateway.feed import run_set
 from harness.gateway.journal import Journal, header_of, read_journal
-from harness.gateway.staging import Stage
+from harness.gateway.staging import Stage, shuffled
 from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox
 from harness.sandbox.protocol import Ready, decode_reply, encode_predict
 
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.docker
 GPU = "gpu GPU-a Big 80000000000 1000000 50 0"
 RUN = f"gpu-test-{os.getpid()}"  # other workers run these tests too
 PATIENCE_SECONDS = 120.0  # for what must come; a test that passes never waits it out
+Eventually = Callable[[Callable[[], object]], bool]
 
 
 def _stub() -> ModuleType:
@@ -50,6 +51,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     # These tests share their cores with others: here a gap between two readings is nobody's fault.
     monkeypatch.setattr("harness.sandbox.meters.gpu_meter.LONGEST_GAP_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr("harness.sandbox.meters.gpu_meter.STUCK_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("harness.sandbox.meters.gpu.IDLE_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setenv("HARNESS_CLAIMS", str(tmp_path / "claims"))  # nobody else's
     with stub.loaded(path), stub.world(tmp_path) as made:
         made.write(GPU)
@@ -155,7 +157,10 @@ def test_an_engine_that_lists_the_gpu_as_a_cdi_device_is_asked_for_that(
     assert "NVIDIA_VISIBLE_DEVICES=void" in config["Env"]
 
 
-def test_a_gpu_that_is_not_idle_starts_nothing(world: Any, engine: Engine, spec: SandboxSpec) -> None:
+def test_a_gpu_that_is_not_idle_starts_nothing(
+    world: Any, engine: Engine, spec: SandboxSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.sandbox.meters.gpu.IDLE_SECONDS", 0.5)
     world.write(GPU, "process GPU-a 1 5000000 C")
     with pytest.raises(ConfigError, match="not idle"), DockerSandbox(engine.client).start(spec):
         pass
@@ -182,11 +187,15 @@ def test_one_video_over_the_limit_costs_that_video(
     engine: Engine,
     spec: SandboxSpec,
     stage: Stage,
+    make_package: Callable[..., Path],
     make_videos: Callable[..., tuple[PreparedVideo, ...]],
     tmp_path: Path,
-    eventually: Callable[[Callable[[], object]], bool],
+    eventually: Eventually,
 ) -> None:
     videos = make_videos(2)
+    first_asked = shuffled(videos, 1)[0].path.read_bytes()[0]
+    waits = f"while video.read_bytes()[0] == {first_asked}: time.sleep(0.1)\nreturn 0.5"
+    waiting = replace(spec, package=replace(spec.package, source=make_package(waits)))
 
     def hog() -> None:
         first = engine.process_id()
@@ -194,30 +203,28 @@ def test_one_video_over_the_limit_costs_that_video(
         world.write(GPU, f"process GPU-a {first} 17000000000 C")
         assert eventually(lambda: not Path(f"/proc/{first}").exists())
         world.write(GPU)
-        second = engine.process_id(attempt=2)
-        world.write(GPU, f"process GPU-a {second} 3000000000 C")
 
     hogging = threading.Thread(target=hog, daemon=True)
     hogging.start()
     header = header_of(videos=videos, limits=spec.limits, order_seed=1)
-    short = replace(spec, limits=replace(spec.limits, video_seconds=20.0))
     with Journal(tmp_path / "outcomes.jsonl", header) as journal:
         run = run_set(
             sandbox=DockerSandbox(engine.client),
-            spec=short,
+            spec=waiting,
             stage=stage,
             videos=videos,
             order_seed=1,
             journal=journal,
-            terms=Terms(limits=short.limits, failure_rule=FailureRule.STRICT),
+            terms=Terms(limits=spec.limits, failure_rule=FailureRule.STRICT),
         )
     hogging.join()
     assert sorted(outcome.kind for outcome in run.outcomes) == [
         OutcomeKind.GPU_MEMORY_LIMIT,
-        OutcomeKind.VIDEO_TIMEOUT,
+        OutcomeKind.PREDICTED,
     ]
+    assert run.restarts == 1
     assert (run.usage.gpu_level, run.usage.peak_gpu_memory_bytes) == (GpuLevel.SAMPLED, 17_000_000_000)
-    assert run.verdict is Verdict.TIME_LIMIT  # of the two, the first in order of priority
+    assert run.verdict is Verdict.GPU_MEMORY_LIMIT
 
 
 def test_a_gpu_that_falls_off_the_bus_is_never_counted_against_the_contestant(
@@ -227,12 +234,12 @@ def test_a_gpu_that_falls_off_the_bus_is_never_counted_against_the_contestant(
     stage: Stage,
     make_videos: Callable[..., tuple[PreparedVideo, ...]],
     tmp_path: Path,
+    eventually: Eventually,
 ) -> None:
     videos = make_videos(2)
 
     def lose() -> None:
-        engine.process_id()
-        time.sleep(1)
+        assert eventually(lambda: any(stage.videos.iterdir()))  # it is asked for its first video
         world.write("gpu GPU-a Big 80000000000 1000000 50 15")
 
     losing = threading.Thread(target=lose, daemon=True)

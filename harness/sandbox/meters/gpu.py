@@ -83,14 +83,14 @@ def claimed(count: int, *, among: Sequence[Gpu], waiting: Waiting | None = None)
 
 @contextmanager
 def leased(
-    uuids: Sequence[str], *, held: Iterable[str] = (), idle_seconds: float = IDLE_SECONDS
+    uuids: Sequence[str], *, held: Iterable[str] = (), idle_seconds: float | None = None
 ) -> Iterator[Lease]:
     """Hold GPUs for one container, having found them idle. Without names, nothing is asked of the driver.
 
     Args:
         uuids: The GPUs.
         held: Those of them that this process has claimed already, for longer than this container.
-        idle_seconds: For what ran on them before to be gone.
+        idle_seconds: For what ran on them before to be gone; `IDLE_SECONDS` if None.
 
     Raises:
         ConfigError: one is not there, is held by another harness, or is not idle.
@@ -112,7 +112,8 @@ def leased(
         free = [uuid for uuid in uuids if uuid not in set(held)]
         stack.enter_context(claim_gpus(len(free), among=free))
         gpus = tuple(known[uuid] for uuid in uuids)
-        yield Lease(gpus=gpus, baseline_bytes=tuple(_idle_bytes(gpu, idle_seconds) for gpu in gpus))
+        seconds = IDLE_SECONDS if idle_seconds is None else idle_seconds
+        yield Lease(gpus=gpus, baseline_bytes=tuple(_idle_bytes(gpu, seconds) for gpu in gpus))
 
 
 def _gone() -> SandboxError:

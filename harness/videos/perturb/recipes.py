@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -211,6 +212,12 @@ def draw(recipe: Recipe, rng: Generator) -> tuple[AppliedPerturbation, ...]:
     Kinds are drawn one after another by weight; what shares a group with, or is excluded by, one already
     drawn is out. If nothing is left to draw, there are fewer than the drawn number.
     """
+    return _drawn(recipe, rng, partial(_rivals, recipe))
+
+
+def _drawn(
+    recipe: Recipe, rng: Generator, rivals: Callable[[str], frozenset[str]]
+) -> tuple[AppliedPerturbation, ...]:
     if rng.random() < recipe.untouched:
         return ()
     number = _weighted(rng, list(recipe.counts), list(recipe.counts.values()))
@@ -220,7 +227,8 @@ def draw(recipe: Recipe, rng: Generator) -> tuple[AppliedPerturbation, ...]:
         rule = _weighted(rng, pool, [candidate.weight for candidate in pool])
         severity = _weighted(rng, SEVERITIES, rule.severities)
         chosen.append((_rank(rule), AppliedPerturbation(name=rule.name, severity=severity)))
-        pool = [other for other in pool if not _clash(recipe, rule.name, other.name)]
+        out = rivals(rule.name)
+        pool = [other for other in pool if other.name not in out]
     return tuple(item for _, item in sorted(chosen, key=lambda pair: pair[0]))
 
 
@@ -239,10 +247,11 @@ def _rank(rule: KindRule) -> tuple[int, str]:
     return int(stage), rule.name
 
 
-def _clash(recipe: Recipe, one: str, other: str) -> bool:
-    if find(one).group == find(other).group:
-        return True
-    return any(one in group and other in group for group in recipe.exclude)
+def _rivals(recipe: Recipe, name: str) -> frozenset[str]:
+    """Return the kinds that are out once this one is drawn, itself included."""
+    group = find(name).group
+    alike = {rule.name for rule in recipe.kinds if find(rule.name).group == group}
+    return frozenset(alike.union(*(one for one in recipe.exclude if name in one)))
 
 
 def expected_shares(recipe: Recipe) -> dict[str, float]:
@@ -253,7 +262,8 @@ def expected_shares(recipe: Recipe) -> dict[str, float]:
     if recipe.law == "grid":
         return actual_shares(recipe.cells)
     rng = generator(0, recipe.name, "expected shares")
-    return actual_shares([draw(recipe, rng) for _ in range(EXPECTED_DRAWS)])
+    rivals = cache(partial(_rivals, recipe))  # of each kind once, not in every draw
+    return actual_shares([_drawn(recipe, rng, rivals) for _ in range(EXPECTED_DRAWS)])
 
 
 def actual_shares(applied: Sequence[Sequence[AppliedPerturbation]]) -> dict[str, float]:

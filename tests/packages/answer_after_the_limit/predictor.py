@@ -10,5 +10,5 @@ class Predictor:
     def predict(self, video):
         number = video.read_bytes()[0]
         if number == 1:
-            time.sleep(3)
+            time.sleep(8)
         return 0.25

@@ -125,21 +125,25 @@ def fake_dockerd(folder: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_plain_daemon_is_waited_for_and_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, log = tmp_path / "late.sock", tmp_path / "log"
+    path, log, over = tmp_path / "late.sock", tmp_path / "log", tmp_path / "over"
     body = f"""
-import sys, threading, time
+import os, sys, threading, time
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingUnixStreamServer
 {ENGINE}
 print("it starts", sys.argv[1:], flush=True)
 time.sleep(0.5)
 server = ThreadingUnixStreamServer({str(path)!r}, Handler)
-threading.Timer(20, server.shutdown).start()
+threading.Timer(600, server.shutdown).start()  # if the test cannot end it
+os.mkfifo({str(over)!r})
+threading.Thread(target=lambda: (open({str(over)!r}).read(), server.shutdown())).start()
 server.serve_forever()
+os._exit(0)
 """
     fake_dockerd(tmp_path, body, monkeypatch)
     said: list[str] = []
     host.start_docker(say=said.append, arguments=["--flag"], address=f"unix://{path}", log=log)
+    over.write_text("")  # it is there, and ends
     assert "it starts ['--flag']" in log.read_text()
     assert any(str(log) in line for line in said)
 

@@ -353,7 +353,7 @@ class TestLeftOut:
     def test_globs(self, pattern: str, path: str, expected: bool) -> None:
         assert matches(pattern, path) is expected
 
-    @pytest.mark.timeout(20)
+    @pytest.mark.timeout(120)  # by trying every way it would take longer than there is
     def test_a_pattern_cannot_stop_the_clock(self) -> None:
         assert not matches("*a" * 120 + "b", "a" * 200)
         assert not matches("/".join(["**", "a*"] * 60) + "/b", "/".join(["a"] * 30))

@@ -19,7 +19,7 @@ from harness.core.errors import ConfigError, SandboxError
 from harness.core.usage import GpuLevel
 from harness.sandbox.meters import nvml
 from harness.sandbox.meters.gpu import Lease, claimed, find_gpus, leased
-from harness.sandbox.meters.gpu_meter import GpuFacts, GpuMeter
+from harness.sandbox.meters.gpu_meter import STRANGER_READINGS, GpuFacts, GpuMeter
 
 GIGABYTE = 1_000_000_000
 CONTAINER = "c" * 64
@@ -99,6 +99,12 @@ class Watch:
             assert time.monotonic() < deadline, facts
             time.sleep(0.01)
         return facts
+
+    def look_again(self, times: int) -> None:
+        """Wait for so many readings more, of a GPU that is at work."""
+        for _ in range(times):
+            so_far = self.meter.facts().busy_seconds or 0.0
+            self.until(lambda facts, so_far=so_far: (facts.busy_seconds or 0.0) > so_far)  # type: ignore[misc]  # bound now
 
 
 @pytest.fixture
@@ -321,7 +327,7 @@ def test_over_the_limit_the_container_is_ended_within_two_readings(
 def test_exactly_the_limit_is_allowed(watch: Callable[..., Watch]) -> None:
     watching = watch(A, f"process GPU-a {OWN} 16000000000 C")
     watching.until(lambda facts: facts.peak_bytes == 16 * GIGABYTE)
-    time.sleep(0.3)
+    watching.look_again(3)
     assert not watching.ended.is_set()
 
 
@@ -397,8 +403,7 @@ def test_an_error_that_does_not_pass_is_a_fault(world: Any, watch: Callable[...,
 @pytest.mark.parametrize("proc", ["v1", "v2"], indirect=True)
 def test_a_strangers_computation_during_the_run_is_our_fault(world: Any, watch: Callable[..., Watch]) -> None:
     watching = watch(A, f"process GPU-a {OWN} 20000000 C", f"process GPU-a {ZOMBIE} 20000000 C")
-    watching.until(lambda facts: facts.peak_bytes is not None)
-    time.sleep(0.6)
+    watching.look_again(STRANGER_READINGS + 2)
     assert not watching.ended.is_set()
     world.write(A, f"process GPU-a {OWN} 20000000 C", f"process GPU-a {STRANGER} 20000000 C")
     assert watching.ended.wait(PATIENCE_SECONDS)
@@ -408,17 +413,15 @@ def test_a_strangers_computation_during_the_run_is_our_fault(world: Any, watch: 
 
 
 def test_busy_seconds_are_time_times_utilisation(watch: Callable[..., Watch]) -> None:
-    for _ in range(3):  # a busy machine may hold the readings up once; what counts too little does so always
-        started = time.monotonic()
-        watching = watch(A, "gpu GPU-c Big 80000000000 0 100 0")  # half of one, all of the other
-        time.sleep(1.0)
-        busy_seconds = watching.meter.facts().busy_seconds
-        assert busy_seconds is not None
-        assert busy_seconds <= 1.5 * (time.monotonic() - started)
-        if busy_seconds > 0.5:
-            break
+    before = time.monotonic()
+    watching = watch(A, "gpu GPU-c Big 80000000000 0 100 0")  # half of one, all of the other
+    started = time.monotonic()
+    watching.look_again(4)
+    looked = time.monotonic()
+    watching.look_again(1)
+    busy_seconds = watching.meter.facts().busy_seconds
     assert busy_seconds is not None
-    assert busy_seconds > 0.5
+    assert 1.5 * (looked - started) <= busy_seconds <= 1.5 * (time.monotonic() - before)
 
 
 def test_a_gpu_with_no_more_memory_than_the_limit_is_a_hard_limit(watch: Callable[..., Watch]) -> None:
