@@ -137,35 +137,36 @@ clean-images: ## Remove the images that the harness has built; they are built ag
 	fi
 
 # The host's pip brings the environment its own, in a third of the time that venv's (ensurepip) takes; Debian splits
-# that one into a package of its own. A host's pip before 22.3 cannot do it.
+# that one into a package of its own. A host's pip before 22.3 cannot do it. With it comes uv, where there is a
+# wheel of it for this machine: see tools/install.py.
+BRING := $(PYTHON) -m pip --python $(BIN)/python install -qq --disable-pip-version-check --no-compile --only-binary=:all:
 define MAKE_VENV
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "$(PYTHON) is older than 3.11, or missing. Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
-@echo "Setting up $(VENV) (a minute or two)."
+@echo "Setting up $(VENV) (half a minute)."
 @rm -f $(RUN_STAMP) $(STAMP) $(TRAIN_STAMP) $(DOCS_STAMP)
-@{ $(PYTHON) -m venv --without-pip $(VENV) && \
-	$(PYTHON) -m pip --python $(BIN)/python install -qq --disable-pip-version-check --no-compile pip; } >/dev/null 2>&1 || \
+@{ $(PYTHON) -m venv --without-pip $(VENV) && { $(BRING) -c constraints.txt pip uv || $(BRING) pip; }; } >/dev/null 2>&1 || \
 	$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || \
 	{ echo "No virtual environment can be made. On Debian: apt-get install python3-venv" >&2; exit 1; }
 endef
-INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
+INSTALL := $(BIN)/python tools/install.py --constraints constraints.txt
 
 # What runs entries needs half of what develops the harness does. Python compiles a module when it is first
 # imported: most of these never are.
 $(RUN_STAMP): pyproject.toml constraints.txt
 	$(MAKE_VENV)
-	@$(INSTALL) --no-compile -e .
+	@$(INSTALL) --no-compile --editable .
 	@touch $@
 
 $(STAMP): pyproject.toml constraints.txt
 	$(MAKE_VENV)
-	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) --editable '.[dev]'
 	@touch $(RUN_STAMP) $@
 
 $(TRAIN_STAMP): $(STAMP)
-	@$(INSTALL) -e '.[dev,train]'
+	@$(INSTALL) --editable '.[dev,train]'
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP)
-	@$(INSTALL) -e '.[docs]'
+	@$(INSTALL) --editable '.[docs]'
 	@touch $@

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from harness.core.challenge import Challenge
-    from harness.core.types import SetName
+    from harness.core.types import Limits, SetName
     from harness.diagnose.audit.report import AuditReport
-    from harness.gateway.set_run import SetProgress
+    from harness.gateway.set_run import SetProgress, SetRun
     from harness.package.check import CheckReport
-    from harness.results.result import Result
+    from harness.results.result import Result, SetResult
     from harness.run.passes import Observer
     from harness.sandbox import Backend
     from harness.scoring.score import SetScore
@@ -194,3 +194,6 @@ class _Silent:
 
     def running(self, name: SetName, progress: SetProgress) -> None:
         """Ignore how far a run is."""
+
+    def judged(self, one: SetResult, run: SetRun, limits: Limits) -> None:
+        """Ignore the public set's score, which is in the result."""

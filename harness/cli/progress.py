@@ -14,7 +14,9 @@ from harness.cli.terminal import Printer
 from harness.core.limits import bytes_in_words, seconds_in_words
 
 if TYPE_CHECKING:
-    from harness.gateway.set_run import SetProgress
+    from harness.core.types import Limits
+    from harness.gateway.set_run import SetProgress, SetRun
+    from harness.results.result import SetResult
     from harness.videos.prepare import PrepareProgress
 
 LINE_EVERY_SECONDS: Final = 10.0  # if nothing can be redrawn
@@ -128,6 +130,18 @@ class ConsoleObserver:
             refresh=False,
         )
         self._move(bar, progress.done)
+
+    def judged(self, one: SetResult, run: SetRun, limits: Limits) -> None:
+        """Show the public set's score, and what failed, before any other set is prepared."""
+        from harness.cli.views.failures import render_failures  # noqa: PLC0415  (most commands judge nothing)
+        from harness.cli.views.scores import score_line  # noqa: PLC0415
+
+        self._close()
+        self.console.print(score_line(one))
+        for line in render_failures(run, limits):
+            self.console.print(line)
+        if not one.score.videos - one.score.failed:
+            self.warn("the other sets are run all the same; Ctrl-C ends it here")
 
     def counting(self, title: str, done: int, total: int, *, unit: str = "file", beside: str = "") -> None:
         """Show how far anything else is."""

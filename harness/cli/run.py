@@ -122,7 +122,7 @@ def run(
         print_document(_document(evaluated, asked, projection, ok=ok))
         raise typer.Exit(OK if ok else NOT_WELL)
     _show(evaluated)
-    if evaluated.public is not None:
+    if evaluated.public is not None and len(result.sets) == 1:  # of more sets, it was told on the way
         for line in render_failures(evaluated.public, asked.challenge.limits):
             _err.print(line)
     if projection:

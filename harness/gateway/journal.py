@@ -44,10 +44,16 @@ class Line:
 
 def header_of(*, videos: Iterable[PreparedVideo], limits: Limits, order_seed: int) -> Header:
     """Describe a run of these videos under these limits."""
-    listing = sorted((video.video_id, video.sha256) for video in videos)
     return Header(
-        order_seed=order_seed, videos_sha256=_digest(listing), limits_sha256=_digest(_on_record(limits))
+        order_seed=order_seed,
+        videos_sha256=videos_sha256(videos),
+        limits_sha256=_digest(_on_record(limits)),
     )
+
+
+def videos_sha256(videos: Iterable[PreparedVideo]) -> str:
+    """Return what a journal's header says of the videos that it is about."""
+    return _digest(sorted((video.video_id, video.sha256) for video in videos))
 
 
 def _on_record(limits: Limits) -> dict[str, object]:

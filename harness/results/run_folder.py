@@ -28,7 +28,7 @@ class RunIdentity:
     challenge_sha256: str
     image: str
     isolation: str
-    sets_sha256: str  # over the prepared sets' manifests
+    sets_sha256: str  # of the prepared sets known when it began: of one entry's run the public set's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,10 @@ class RunFolder:
     def set_run(self, name: SetName) -> Path:
         """Return the file that summarises one set's run: it exists only when that set is finished."""
         return self.path / "sets" / name.value / "set_run.json"
+
+    def score(self, name: SetName) -> Path:
+        """Return the file of a finished set's score, which the public set has before the run is finished."""
+        return self.path / "sets" / name.value / "score.json"
 
     def log(self, name: SetName) -> Path:
         """Return the file with the end of what the package printed, capped."""
@@ -133,8 +137,17 @@ class RunFolder:
         return seed
 
     def belongs_to(self, identity: RunIdentity) -> bool:
-        """Tell whether this run was made from the same package, challenge, image and sets."""
-        return self._read_request().get("identity") == asdict(identity)
+        """Tell whether this run was made from the same package, challenge, image and sets.
+
+        Releases up to 0.1 prepared every set first, and put all of them on record.
+        """
+        known, asked = self._read_request().get("identity"), asdict(identity)
+        if not isinstance(known, dict):
+            return False
+        sets = set(str(known.get("sets_sha256")).split(" "))
+        return set(identity.sets_sha256.split(" ")) <= sets and asked == known | {
+            "sets_sha256": identity.sets_sha256
+        }
 
     def _read_request(self) -> dict[str, object]:
         try:

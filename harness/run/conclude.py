@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.core.challenge import Challenge
+from harness.core.files import write_text
 from harness.core.types import ImageFacts, Limits, OutcomeKind, SetName, Verdict
 from harness.core.usage import total
 from harness.gateway.set_run import SetRun
@@ -134,6 +135,21 @@ def finish(
         seal(result.model_dump(mode="json"), folder.result, ran.signing_key)
     write_result(result, folder.result)
     return result
+
+
+def judge(ran: Ran, ready: ReadySet, run: SetRun) -> SetResult:
+    """Score one set by itself, as `finish` will."""
+    score = _score(ran.challenge, ready.name, run, _rows(ran, ready, run))
+    return _set_result(ready, run, score=score, repeat=None)
+
+
+def keep_score(one: SetResult, folder: RunFolder) -> None:
+    """Write a set's score down before the run is finished; `result.json` will say the same.
+
+    Raises:
+        InfrastructureError: the disk refuses.
+    """
+    write_text(folder.score(one.set_name), one.model_dump_json(indent=1) + "\n")
 
 
 def tool_versions() -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The order of the steps: open → check → prepare → image → run each set → score → record → report.
+"""The order of the steps: open → check → prepare → image → run → score, set after set → record → report.
+
+The public set comes first, and its score is told and kept before any other set is prepared: what is wrong
+with a package shows there, where its words may be shown.
 
 Nothing here prints or chooses an implementation: the command line hands in what makes a sandbox and an
 observer. The fate of the package is in the `Result`; what is raised is about us, the host or the organiser's
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import PackageError
 from harness.core.types import NO_IMAGE, Mode, SetName, Verdict
+from harness.gateway.journal import read_journal, videos_sha256
 from harness.gateway.set_run import SetRun
 from harness.gateway.staging import neutral_folder
 from harness.package.check import CheckReport, Refused, admit
@@ -21,7 +25,7 @@ from harness.package.findings import Severity
 from harness.package.opened import Package
 from harness.results.result import PackageFacts, Result
 from harness.results.run_folder import RunFolder, RunIdentity, locked, new_run, unfinished_run
-from harness.run.conclude import Ran, finish
+from harness.run.conclude import Ran, finish, judge, keep_score
 from harness.run.passes import Evaluation, Observer, Work
 from harness.sandbox import Backend
 from harness.videos.labels import Labels
@@ -73,22 +77,17 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
         if isinstance(admitted, Refused) or why_not:
             return _invalid(asked, why_not)
         package = admitted.package
-        sets = [_prepared(asked, name, observer) for name in asked.challenge.sets]
+        sets = _Sets(asked, observer)
+        public = sets.ready(SetName.PUBLIC)
         observer.step("Finding the runtime image")
         chosen = backend()
         observer.say(f"{chosen.image.label or 'none'}, {chosen.engine}")
-        identity = _identity(asked, sets, package_sha256=package.sha256, image=chosen.image.digest)
-        run = None if asked.fresh else unfinished_run(asked.runs, identity)
-        if run is not None:
-            observer.say(f"resuming {run.run_id}, which was cut off; --fresh starts again")
-        run = run or new_run(asked.runs, identity, order_seed=asked.order_seed)
+        identity = _identity(asked, public.sha256, package_sha256=package.sha256, image=chosen.image.digest)
+        run = _cut_off(asked, identity, sets, observer) or new_run(
+            asked.runs, identity, order_seed=asked.order_seed
+        )
         with locked(run):
             work = Work(asked=asked, chosen=chosen, package=package, folder=run, observer=observer)
-            # The public set first: what is wrong with a package shows there, where its words may be shown.
-            public_first = sorted(sets, key=lambda ready: ready.name is not SetName.PUBLIC)
-            runs = {ready.name: work.run(ready) for ready in public_first}
-            repeats = {ready.name: work.repeat(ready, runs[ready.name]) for ready in sets}
-            observer.step("Scoring")
             ran = Ran(
                 challenge=asked.challenge,
                 package=_facts(package),
@@ -98,8 +97,59 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
                 folder=run,
                 signing_key=asked.signing_key,
             )
-            result = finish(ran, sets, runs, repeats)
-            return Evaluated(result=result, folder=run, public=runs.get(SetName.PUBLIC))
+            runs = {SetName.PUBLIC: work.run(public)}
+            if len(asked.challenge.sets) > 1:
+                one = judge(ran, public, runs[SetName.PUBLIC])
+                keep_score(one, run)
+                observer.judged(one, runs[SetName.PUBLIC], asked.challenge.limits)
+            for name in (SetName.PRIVATE, SetName.CONTROL):
+                if name in asked.challenge.sets:
+                    runs[name] = work.run(sets.ready(name))
+            ready = sets.all()
+            repeats = {one.name: work.repeat(one, runs[one.name]) for one in ready}
+            observer.step("Scoring")
+            result = finish(ran, ready, runs, repeats)
+            return Evaluated(result=result, folder=run, public=runs[SetName.PUBLIC])
+
+
+class _Sets:
+    """The sets of a challenge, each prepared when it is first asked for."""
+
+    def __init__(self, asked: Evaluation, observer: Observer) -> None:
+        """Look at every set's labels and recipe: what is wrong there is said before any work is done.
+
+        Raises:
+            ConfigError: labels, recipe or folder of a set are wrong.
+        """
+        from harness.videos.ready_set import look_at_sets  # noqa: PLC0415  (a refused package waits for no codec)
+
+        self._asked, self._observer = asked, observer
+        self._ready: dict[SetName, ReadySet] = {}
+        look_at_sets(asked.challenge)
+
+    def ready(self, name: SetName) -> ReadySet:
+        """Prepare a set, or return it."""
+        if name not in self._ready:
+            self._ready[name] = _prepared(self._asked, name, self._observer)
+        return self._ready[name]
+
+    def all(self) -> list[ReadySet]:
+        """Return every set, in the challenge's order."""
+        return [self.ready(name) for name in self._asked.challenge.sets]
+
+
+def _cut_off(asked: Evaluation, identity: RunIdentity, sets: _Sets, observer: Observer) -> RunFolder | None:
+    """Return the run that this one goes on with, if there is one and none of its sets has changed since."""
+    run = None if asked.fresh else unfinished_run(asked.runs, identity)
+    if run is None:
+        return None
+    for name in asked.challenge.sets:
+        begun = read_journal(run.journal(name))[0]
+        if begun is not None and begun.videos_sha256 != videos_sha256(sets.ready(name).videos):
+            observer.say(f"the {name} set has changed since {run.run_id} was cut off; this is a new run")
+            return None
+    observer.say(f"resuming {run.run_id}, which was cut off; --fresh starts again")
+    return run
 
 
 def _findings(report: CheckReport, observer: Observer) -> str:
@@ -149,7 +199,7 @@ def _invalid(asked: Evaluation, why: str) -> Evaluated:
         image=NO_IMAGE,
         engine="",
         folder=new_run(
-            asked.runs, _identity(asked, [], package_sha256="", image=""), order_seed=asked.order_seed
+            asked.runs, _identity(asked, "", package_sha256="", image=""), order_seed=asked.order_seed
         ),
         signing_key=asked.signing_key,
     )
@@ -159,13 +209,13 @@ def _invalid(asked: Evaluation, why: str) -> Evaluated:
     return Evaluated(result=finish(ran, sets, runs, {}), folder=ran.folder)
 
 
-def _identity(asked: Evaluation, sets: list[ReadySet], *, package_sha256: str, image: str) -> RunIdentity:
+def _identity(asked: Evaluation, public_sha256: str, *, package_sha256: str, image: str) -> RunIdentity:
     return RunIdentity(
         package_sha256=package_sha256,
         challenge_sha256=asked.challenge.sha256,
         image=image,
         isolation=asked.isolation,
-        sets_sha256=" ".join(ready.sha256 for ready in sets),
+        sets_sha256=public_sha256,
     )
 
 

@@ -11,7 +11,7 @@ from harness.core.challenge import Challenge
 from harness.core.errors import InfrastructureError
 from harness.core.files import write_text
 from harness.core.limits import banner
-from harness.core.types import Outcome, PreparedVideo, SetName, Verdict
+from harness.core.types import Limits, Outcome, PreparedVideo, SetName, Verdict
 from harness.gateway.run_package import run_package
 from harness.gateway.set_run import SetProgress, SetRun, read_set_run, write_set_run
 from harness.package.opened import Package
@@ -23,6 +23,7 @@ from harness.scoring.running import RunningScore
 from harness.videos.labels import Labels
 
 if TYPE_CHECKING:
+    from harness.results.result import SetResult
     from harness.videos.prepare import PrepareProgress
     from harness.videos.ready_set import ReadySet
 
@@ -62,6 +63,9 @@ class Observer(Protocol):
 
     def running(self, name: SetName, progress: SetProgress) -> None:
         """Hear that a set is being run."""
+
+    def judged(self, one: SetResult, run: SetRun, limits: Limits) -> None:
+        """Hear the public set's score, before any other set is prepared."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,18 @@ def ready_set(
     )
 
 
+def look_at_sets(challenge: Challenge) -> None:
+    """Read every set's labels and recipe, which takes no time, so that none is found wrong hours later.
+
+    Raises:
+        ConfigError: labels, recipe or folder of a set are wrong.
+    """
+    for spec in challenge.sets.values():
+        read_video_set(spec.videos, spec.labels)
+        if spec.recipe != ORIGINAL:
+            load_recipe(spec.recipe)
+
+
 def _as_they_are(found: VideoSet, seed: int) -> tuple[PreparedVideo, ...]:
     videos = (
         PreparedVideo(

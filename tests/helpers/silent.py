@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.core.types import SetName
-from harness.gateway.set_run import SetProgress
+from harness.core.types import Limits, SetName
+from harness.gateway.set_run import SetProgress, SetRun
+from harness.results.result import SetResult
 from harness.videos.prepare import PrepareProgress
 
 
@@ -24,3 +25,6 @@ class Silent:
 
     def running(self, name: SetName, progress: SetProgress) -> None:
         self.ran.append((name, progress.done))
+
+    def judged(self, one: SetResult, run: SetRun, limits: Limits) -> None:
+        self.told.append(f"judged {one.set_name}: {one.verdict}")

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from harness.core.challenge import load_challenge
 from harness.core.errors import HarnessError
-from harness.core.types import ImageFacts, SetName
-from harness.gateway.set_run import SetProgress
+from harness.core.types import ImageFacts, Limits, SetName
+from harness.gateway.set_run import SetProgress, SetRun
 from harness.gateway.staging import reap_stages
 from harness.image.container_engine import connect
+from harness.results.result import SetResult
 from harness.run.evaluate import Evaluation, evaluate
 from harness.sandbox import Backend
 from harness.sandbox.docker.sandbox import DockerSandbox, reap
@@ -38,6 +39,9 @@ class Silent:
         """See `harness.run.passes.Observer`."""
 
     def running(self, name: SetName, progress: SetProgress) -> None:
+        """See `harness.run.passes.Observer`."""
+
+    def judged(self, one: SetResult, run: SetRun, limits: Limits) -> None:
         """See `harness.run.passes.Observer`."""
 
 

@@ -17,11 +17,11 @@ import pytest
 
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import SandboxError
-from harness.core.types import ImageFacts, OutcomeKind, SandboxSpec, SetName, Verdict
+from harness.core.types import ImageFacts, Limits, OutcomeKind, SandboxSpec, SetName, Verdict
 from harness.gateway.journal import read_journal
-from harness.gateway.set_run import SetProgress
+from harness.gateway.set_run import SetProgress, SetRun
 from harness.results.columns import columns_path
-from harness.results.result import read_result
+from harness.results.result import SetResult, read_result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key, SealState, seal_path, verify
 from harness.run.evaluate import Evaluation, evaluate
@@ -76,6 +76,9 @@ class Silent:
 
     def running(self, name: SetName, progress: SetProgress) -> None:
         self.told.append(f"ran {progress.done} of {name}")
+
+    def judged(self, one: SetResult, run: SetRun, limits: Limits) -> None:
+        self.told.append(f"judged {one.set_name}: {one.verdict}, {one.score.log_loss}")
 
 
 class FailingSandbox:

@@ -36,6 +36,23 @@ def terminal_summary(result: Result) -> RenderableType:
     return Panel(Group(*parts), title="result", border_style=border, expand=False)
 
 
+def score_line(one: SetResult) -> Text:
+    """Return a set's verdict and log loss on a line: what is shown while other sets are still to come."""
+    good = one.verdict is Verdict.OK
+    text = Text.assemble(
+        f"{one.set_name.value}: ", (one.verdict.value, "bold green" if good else "bold red"), ", "
+    )
+    if not good or one.score.failed:
+        text.append(f"{outcomes_in_words(one.outcomes)}, ")
+    found = one.score.metrics.get("log_loss")
+    if found is None or found.value is None:
+        return text.append(f"no score: {words.one_line(one.score.reason, characters=400)}")
+    text.append("log loss ").append(words.score(found.value), _STYLES[one.score.comparison])
+    if found.interval is not None:
+        text.append(f" (95% {words.score(found.interval.low)} to {words.score(found.interval.high)})")
+    return text.append(f", {words.against_half(one.score)}")
+
+
 def score_summary(score: SetScore) -> RenderableType:
     """Return the scores of one set as a table: for a table of predictions that no run made."""
     if not score.scored:
