@@ -4,8 +4,8 @@
 
 Made-up runs, one a team: columns of their own, and a few journals linked into all folders. Measured: the
 first board after a start; the next one, when one more run has ended; and the one after a hand-in, which
-changes no score. The baseline reads every journal again at each change, and works everything out again; reading is
-measured on a few and multiplied.
+changes no score. The baseline reads every journal again at each change, and works everything out again;
+reading is measured on a few and multiplied.
 """
 
 from __future__ import annotations

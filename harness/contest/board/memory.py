@@ -6,8 +6,7 @@ change reads the runs that are new to it, and works statistics out again only if
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from harness.contest.board.profiles import Cut
@@ -32,7 +31,7 @@ class Memory:
     bytes_max: int = BYTES_MAX
     read: int = 0  # runs, since it was made
     worked_out: int = 0  # statistics, since it was made
-    _answers: OrderedDict[tuple[SetName, str, str], Answers] = field(default_factory=OrderedDict)
+    _answers: dict[tuple[SetName, str, str], Answers] = field(default_factory=dict)
     _bytes: int = 0
     _last: tuple[object, Statistics] | None = None
 
@@ -43,17 +42,21 @@ class Memory:
         key = (name, row.run_id, row.result_sha256 or "")
         known = self._answers.get(key) if row.result_sha256 else None
         if known is not None:
-            self._answers.move_to_end(key)
             return known
         found = answers_of(folder, name, video_ids)
         self.read += 1
         if not isinstance(found, str) and row.result_sha256:
-            self._answers[key] = found
-            self._bytes += found.probability.nbytes
-            while self._bytes > self.bytes_max:
-                _, oldest = self._answers.popitem(last=False)
-                self._bytes -= oldest.probability.nbytes
+            size = found.probability.nbytes
+            if self._bytes + size <= self.bytes_max:  # of a round through more than fits, the first stay
+                self._answers[key] = found
+                self._bytes += size
         return found
+
+    def keep_only(self, rows: Iterable[RunRow]) -> None:
+        """Forget the answers of all runs but these."""
+        wanted = {(row.run_id, row.result_sha256) for row in rows}
+        for key in [key for key in self._answers if key[1:] not in wanted]:
+            self._bytes -= self._answers.pop(key).probability.nbytes
 
     def statistics(self, key: object, work: Callable[[], Statistics]) -> Statistics:
         """Return what was worked out the last time if it was of the same; else work it out."""

@@ -219,6 +219,7 @@ def _statistics(
 
 
 def _worked_out(standing: tuple[RunRow, ...], of_set: _OfSet) -> tuple[Board | None, tuple[Cut, ...]]:
+    of_set.memory.keep_only(standing)
     try:
         given = board_input(
             of_set.challenge,

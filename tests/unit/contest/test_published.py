@@ -183,7 +183,7 @@ def test_a_board_that_remembers_reads_a_run_once_and_says_the_same(
     small = Memory(bytes_max=700)  # two runs of 40 videos
     made(state, rows, small)
     assert made(replace(state, rules=RULES), regraded, small).rows == three.rows
-    assert small.read == 5  # the one that was regraded, and one that was forgotten for it
+    assert small.read == 5  # the one that was regraded, and the one that did not fit
 
 
 def test_answers_that_cannot_be_read_are_asked_for_again(tmp_path: Path) -> None:
