@@ -102,11 +102,17 @@ def test_from_a_dropped_zip_to_the_released_board(driver: str, tmp_path: Path) -
         page.click("form[action$='/finals'] button")
         page.wait(lambda: "Your finals are chosen" in page.text("main"), "finals cannot be chosen")
         page.open(f"{place}/board")
+        page.run("document.querySelector('#as-csv').focus()")
         enter_release(driver, kit)
         page.wait(
             lambda: "PRIVATE BOARD" in page.text("main").upper() and "The red team" in page.text("main"),
             "the private board does not appear by itself",
             seconds=60,
+        )
+        # Whoever reads on is not thrown back, though a link has come before theirs.
+        assert page.run("return document.activeElement.textContent") == "CSV"
+        page.wait(
+            lambda: "UTC" not in page.text("main"), "times are not the reader's after a part was renewed"
         )
         assert [one for one in page.log("browser") if "Content Security Policy" in one["message"]] == []
 

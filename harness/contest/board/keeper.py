@@ -11,9 +11,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from harness.contest.board.memory import Memory
 from harness.contest.board.published import PublishedBoard, publish
 from harness.contest.events import ContestPhase
 from harness.contest.ledger import Ledger
+from harness.contest.regrade.in_force import correction_in_force
 from harness.contest.state import State
 from harness.core.challenge import Challenge
 from harness.core.errors import HarnessError
@@ -52,6 +54,7 @@ class BoardKeeper(threading.Thread):
         super().__init__(name="boards", daemon=True)
         self._store, self._ledger, self._challenge = store, ledger, challenge
         self._sets = {ready.name: ready for ready in sets}
+        self._memory = {ready.name: Memory() for ready in sets}
         self._runs_root, self._say = runs_root, say
         self._end = threading.Event()
         self._done = -1
@@ -96,7 +99,16 @@ class BoardKeeper(threading.Thread):
         ids = tuple(one.run_id for one in state.entries.values() if one.run_id)
         with self._store.read() as connection:
             rows = {row.run_id: row for row in runs.all_runs(connection, run_ids=ids)}
-        found = publish(state, self._challenge, ready, rows, self._runs_root, before=before)
+        found = publish(
+            state,
+            self._challenge,
+            ready,
+            rows,
+            self._runs_root,
+            before=before,
+            correction=correction_in_force(self._runs_root, state.regrades),
+            memory=self._memory[name],
+        )
         row = BoardRow(
             challenge=state.challenge,
             set_name=name.value,

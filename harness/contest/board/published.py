@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.contest.board.memory import Memory
 from harness.contest.board.profiles import PERTURBATION, Cut, profiles_of
 from harness.contest.board.read_runs import Entered, board_input
 from harness.contest.board.statistics import Board, Standing, board_of
 from harness.contest.events import ContestPhase
+from harness.contest.regrade.corrections import UNCORRECTED, Correction
 from harness.contest.rules.finals import final_entries
 from harness.contest.state import Entry, EntryStatus, State, Team
 from harness.core.challenge import Challenge
@@ -98,6 +100,8 @@ def publish(
     runs: Path,
     *,
     before: PublishedBoard | None = None,
+    correction: Correction = UNCORRECTED,
+    memory: Memory | None = None,
 ) -> PublishedBoard:
     """Work out a board.
 
@@ -108,6 +112,8 @@ def publish(
         rows: Of runs, by their id.
         runs: Where run folders are.
         before: The public board, for a private one.
+        correction: Of the regrade that is in force.
+        memory: Of this set's boards; without one every run is read.
 
     Raises:
         ValueError: there is no contest, or the private board is asked for before scores are released.
@@ -123,11 +129,17 @@ def publish(
         key=lambda one: (one.score, one.entry.number),
     )
     exact = private or state.rules.public_scores.rule is ShownRule.ROUNDED
-    board, cuts = _statistics(chosen, challenge, ready, rows, runs) if exact and chosen else (None, ())
+    of_set = _OfSet(
+        challenge=challenge, ready=ready, runs=runs, correction=correction, memory=memory or Memory()
+    )
+    board, cuts = _statistics(chosen, of_set, rows) if exact and chosen else (None, ())
     standing = {} if board is None else {one.entry.run_id: one for one in board.standings}
     places = {} if before is None else {one.team: one.place for one in before.rows}
+    first: dict[float, int] = {}
+    for place, one in enumerate(chosen, start=1):
+        first.setdefault(one.score, place)
     lines = tuple(
-        _row(one, chosen, state, standing.get(one.entry.run_id or ""), places.get(one.team.team))
+        _row(one, first[one.score], state, standing.get(one.entry.run_id or ""), places.get(one.team.team))
         for one in chosen
     )
     found = PublishedBoard(
@@ -180,34 +192,59 @@ def _ranked_teams(state: State) -> list[Team]:
     return [team for team in state.teams.values() if team.merged_into is None and team.disqualified is None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _OfSet:
+    """What statistics of a set are made of, beside the runs."""
+
+    challenge: Challenge
+    ready: ReadySet
+    runs: Path
+    correction: Correction
+    memory: Memory
+
+
 def _statistics(
-    chosen: Sequence[Chosen], challenge: Challenge, ready: ReadySet, rows: Mapping[str, RunRow], runs: Path
+    chosen: Sequence[Chosen], of_set: _OfSet, rows: Mapping[str, RunRow]
 ) -> tuple[Board | None, tuple[Cut, ...]]:
     standing = tuple(
         replace(row, team=one.team.team, submitted=one.entry.submitted.isoformat())
         for one in chosen
         if (row := rows.get(one.entry.run_id or "")) is not None
-        and RunFolder(path=runs / row.run_id).journal(ready.name).is_file()
+        and RunFolder(path=of_set.runs / row.run_id).journal(of_set.ready.name).is_file()
     )
     if not standing:
         return None, ()
+    known = [(row.run_id, row.result_sha256, row.submitted) for row in standing]
+    return of_set.memory.statistics((known, of_set.correction), lambda: _worked_out(standing, of_set))
+
+
+def _worked_out(standing: tuple[RunRow, ...], of_set: _OfSet) -> tuple[Board | None, tuple[Cut, ...]]:
+    of_set.memory.keep_only(standing)
     try:
-        given = board_input(challenge, Entered(standing=standing, absent=(), unreadable=()), ready, runs)
+        given = board_input(
+            of_set.challenge,
+            Entered(standing=standing, absent=(), unreadable=()),
+            of_set.ready,
+            of_set.runs,
+            correction=of_set.correction,
+            reading=of_set.memory.answers,
+            forecast=False,
+        )
     except ConfigError:
         return None, ()  # scores stay as they were recorded; what cannot be read again has no interval
-    board = board_of(given)
+    board = board_of(given, whole=False)
     kept = board.standings[:PARTS_KEPT]
     return board, profiles_of(given, [one.column for one in kept]).cuts
 
 
 def _row(
-    one: Chosen, chosen: Sequence[Chosen], state: State, standing: Standing | None, public_place: int | None
+    one: Chosen, place: int, state: State, standing: Standing | None, public_place: int | None
 ) -> PublishedRow:
     decimals = state.public_decimals
     interval = standing.interval if standing else None
     entries = state.entries_of(one.team.team)
     return PublishedRow(
-        place=1 + sum(other.score < one.score for other in chosen),
+        place=place,
         team=one.team.team,
         name=one.team.name,
         score=one.score,

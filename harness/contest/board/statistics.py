@@ -94,15 +94,20 @@ class Board:
         return tuple(one for one in self.standings if one.group == 1)
 
 
-def board_of(given: BoardInput) -> Board:
-    """Rank the entries of a set and say how sure that is."""
+def board_of(given: BoardInput, *, whole: bool = True) -> Board:
+    """Rank the entries of a set and say how sure that is.
+
+    Args:
+        given: The answers of all.
+        whole: False leaves out what no published board shows: AUCs, and differences of pairs.
+    """
     order = _order(given)
     losses = given.losses[:, order]
     enough = given.sampling.enough
     joint = joint_of(losses, given.sampling, given.bootstrap) if enough else None
     ranks = ranks_of(joint.means, joint.moved) if joint else None
     means = losses.mean(axis=0)
-    standings = _standings(given, order, means, joint, ranks)
+    standings = _standings(given, order, means, joint, ranks, whole=whole)
     return Board(
         challenge=given.challenge,
         set_name=given.set_name,
@@ -116,7 +121,7 @@ def board_of(given: BoardInput) -> Board:
         seed=given.bootstrap.seed,
         standings=standings,
         absent=given.absent,
-        pairs=_pairs(joint) if joint else (),
+        pairs=_pairs(joint) if joint and whole else (),
         rank_shares=_rank_shares(ranks) if ranks is not None else np.zeros((0, 0)),
         forecast=_forecast(joint, given),
         separation=separation_of(joint) if joint and order.size > 1 else None,
@@ -137,13 +142,16 @@ def _standings(
     means: Floats,
     joint: Joint | None,
     ranks: NDArray[np.int32] | None,
+    *,
+    whole: bool,
 ) -> tuple[Standing, ...]:
     rounded = [round(float(one), given.decimals) for one in means]
     intervals = _score_intervals(joint)
-    aucs = _aucs(given, order)
+    aucs = _aucs(given, order) if whole else [(None, None)] * order.size
     groups = tie_groups(joint) if joint else None
     sorted_ranks = np.sort(ranks, axis=0) if ranks is not None else None
-    to_first, to_next = _neighbours(joint)
+    to_first, to_next = _neighbours(joint if whole else None)
+    first = {one: place for place, one in reversed(list(enumerate(rounded, start=1)))}
     standings = []
     for place, column in enumerate(order):
         low, high = (None, None)
@@ -154,7 +162,7 @@ def _standings(
         standings.append(
             Standing(
                 entry=given.entries[column],
-                place=rounded.index(rounded[place]) + 1,
+                place=first[rounded[place]],
                 log_loss=float(means[place]),
                 interval=intervals[place] if intervals else None,
                 roc_auc=aucs[place][0],

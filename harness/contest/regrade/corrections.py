@@ -40,6 +40,9 @@ class Correction:
             )
 
 
+UNCORRECTED = Correction()
+
+
 @dataclass(frozen=True, kw_only=True)
 class SetFrame:
     """All that scoring a set needs besides a run's outcomes, in the order of the prepared set."""

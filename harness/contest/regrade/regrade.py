@@ -236,6 +236,7 @@ def _record(plan: RegradePlan, found: RegradedRun) -> str:
             )
             for name, frame in plan.frames.items()
         },
+        "labels": {name.value: dict(rows) for name, rows in plan.correction.labels.items()},
         "dropped": sorted(plan.correction.dropped),
         "epsilon": plan.correction.epsilon,
         "failed_probability": plan.correction.failed_probability,

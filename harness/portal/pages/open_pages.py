@@ -11,7 +11,7 @@ from harness.contest.rules.commands import Role
 from harness.contest.rules.teams import scores_are_shown
 from harness.portal.access import enter, find, leave
 from harness.portal.api.open_routes import csv_of
-from harness.portal.api.route_parts import ROOT, ContestHere
+from harness.portal.api.route_parts import ContestHere
 from harness.portal.looking import board_answer, board_row, challenge_answer, phase_now
 from harness.portal.pages.charts import shake_of
 from harness.portal.pages.rendering import board_table as table_of_board
@@ -19,6 +19,7 @@ from harness.portal.pages.rendering import frame_of, page
 from harness.portal.schemas import ChallengeLine
 from harness.portal.site import Site
 from harness.portal.visitor import PageVisitor, PostedForm, SiteHere, cookie_name
+from harness.portal.watched import board_address
 from harness.results.store.access_rows import AccessKind, AccessRow
 
 router = APIRouter(include_in_schema=False)
@@ -60,7 +61,7 @@ def board(request: Request, site: SiteHere, contest: ContestHere, visitor: PageV
         contest,
         title="Board",
         here="board",
-        live=f"{ROOT}/challenges/{contest.name}/board/events",
+        live=board_address(site, contest),
     )
     return page(
         "board.html",

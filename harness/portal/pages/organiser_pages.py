@@ -15,7 +15,7 @@ from harness.contest.events import ContestPhase
 from harness.contest.state import EntryStatus
 from harness.core.contest import TIMES
 from harness.portal.access import Made
-from harness.portal.api.route_parts import ROOT, ContestHere, EntryName
+from harness.portal.api.route_parts import ContestHere, EntryName
 from harness.portal.looking import member_line, phase_now, rules_of
 from harness.portal.overview import (
     entry_lines,
@@ -30,6 +30,7 @@ from harness.portal.pages.team_pages import REPORT_POLICY
 from harness.portal.problems import invalid, not_found
 from harness.portal.site import Contest, Site
 from harness.portal.visitor import PageVisitor, SiteHere, Visitor, organiser
+from harness.portal.watched import board_address
 from harness.results.run_folder import RunFolder
 from harness.results.store import access_rows
 from harness.results.store.jobs import moment_text
@@ -44,7 +45,7 @@ def overview(request: Request, site: SiteHere, contest: ContestHere, visitor: Pa
     """Show the phase, the work, what it cost, and what the organiser may do about them."""
     organiser(visitor, contest.name)
     rules = rules_of(contest.state)
-    live = f"{ROOT}/challenges/{contest.name}/board/events"
+    live = board_address(site, contest)
     frame = frame_of(visitor, contest, title="Organise", here="organise", live=live, said=said_of(request))
     return page(
         "organise.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -20,6 +21,8 @@ from harness.portal.site import Contest
 from harness.portal.visitor import Visitor
 from harness.report import words
 
+PAUSES = (100, 600)  # milliseconds: a thousand watchers of a board do not come back in the same moment
+
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
@@ -35,6 +38,8 @@ class Frame:
         team: The visitor's team in it; None if they have none.
         organises: Whether the visitor is its organiser.
         live: The address of what changes, if the page follows it.
+        renews: Whether a part of the page is loaded again, by events or by the clock.
+        pause: Milliseconds between an event and the load: another for each reader.
         said: What came of the last form, in words.
     """
 
@@ -48,10 +53,19 @@ class Frame:
     organises: bool = False
     live: str = ""
     said: str = ""
+    renews: bool = False
+    pause: int = PAUSES[0]
 
 
 def frame_of(
-    visitor: Visitor, contest: Contest | None, *, title: str, here: str = "", live: str = "", said: str = ""
+    visitor: Visitor,
+    contest: Contest | None,
+    *,
+    title: str,
+    here: str = "",
+    live: str = "",
+    said: str = "",
+    renews: bool = False,
 ) -> Frame:
     """Return what a page says beside its own."""
     team = None if contest is None else visitor.team_in(contest.state)
@@ -71,6 +85,8 @@ def frame_of(
         organises=visitor.organises(None if contest is None else contest.name),
         live=live,
         said=said,
+        renews=renews or bool(live),
+        pause=random.randint(*PAUSES),
     )
 
 

@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from harness.contest.rules.commands import Role
 from harness.contest.rules.teams import scores_are_shown
 from harness.portal.access import TEAM_SCOPES, Holder, Made, Scope, make_link, make_token, revoke
-from harness.portal.api.route_parts import ROOT, ContestHere, EntryName
+from harness.portal.api.route_parts import ContestHere, EntryName
 from harness.portal.api.team_routes import (
     cancel_entry,
     choose_finals,
@@ -24,6 +24,7 @@ from harness.portal.problems import invalid, not_found
 from harness.portal.site import Contest, Site
 from harness.portal.visible import report_path
 from harness.portal.visitor import PageVisitor, Posted, PostedForm, SiteHere, Visitor, own_team
+from harness.portal.watched import team_address
 
 router = APIRouter(include_in_schema=False, prefix="/c/{challenge}")
 REPORT_POLICY = (
@@ -47,7 +48,12 @@ def entries(request: Request, site: SiteHere, contest: ContestHere, visitor: Pag
     own = own_team(visitor, contest, Scope.READ)
     found = entries_answer(site, contest, own)
     frame = frame_of(
-        visitor, contest, title="Entries", here="entries", live=_events(contest), said=said_of(request)
+        visitor,
+        contest,
+        title="Entries",
+        here="entries",
+        live=team_address(site, contest, found),
+        said=said_of(request),
     )
     return page(
         "entries.html",
@@ -71,7 +77,7 @@ def one_entry(
         contest,
         title=f"Entry {found.number}",
         here="entries",
-        live=_events(contest),
+        live=team_address(site, contest, entries_answer(site, contest, own)),
         said=said_of(request),
     )
     return page(
@@ -176,7 +182,3 @@ def _team_page(
         made="" if made is None else made.text,
         made_what=what,
     )
-
-
-def _events(contest: Contest) -> str:
-    return f"{ROOT}/challenges/{contest.name}/events"

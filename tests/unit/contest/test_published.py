@@ -5,18 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from harness.contest.board.memory import Memory
 from harness.contest.board.published import PublishedBoard, publish
 from harness.contest.events import ContestPhase, Purse
+from harness.contest.regrade.corrections import Correction
 from harness.contest.state import Entry, EntryStatus, State, Team
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.contest import ContestRules, PublicScores, ShownRule
 from harness.core.types import SetName
+from harness.results.run_folder import RunFolder
 from harness.results.run_row import RunRow
 from harness.videos.labels import read_labels
 from harness.videos.ready_set import ReadySet
+from tests.benchmarks.board_changes import challenge as made_challenge
+from tests.benchmarks.board_changes import ready_of, row_of
+from tests.benchmarks.regrade_speed import write_journal
 from tests.contest_kit import write_challenge
 
 MOMENT = datetime(2026, 11, 27, tzinfo=UTC)
@@ -135,3 +143,60 @@ def test_the_version_changes_with_what_is_shown_and_with_nothing_else(challenge:
     other = contest(entry(1, "a", 0.61))
     assert board(state, challenge).version == board(same, challenge).version
     assert board(state, challenge).version != board(other, challenge).version
+
+
+# --- what a keeper remembers -------------------------------------------------------------------------------
+
+
+def test_a_board_that_remembers_reads_a_run_once_and_says_the_same(
+    tmp_path: Path,
+) -> None:
+    fake = np.arange(40) % 2 == 0
+    ids = tuple(f"{number:02}.mp4" for number in range(40))
+    ready = ready_of(ids, fake)
+    state = contest(entry(1, "a", 0.6), entry(2, "b", 0.5), entry(3, "c", 0.4), rules=RULES)
+    rows = {one.run_id or "": row_of(one) for one in state.entries.values()}
+    rng = np.random.default_rng(0)
+    for run in rows:
+        journal = RunFolder(path=tmp_path / run).journal(SetName.PUBLIC)
+        journal.parent.mkdir(parents=True)
+        write_journal(journal, ids, np.clip(0.5 + 0.3 * rng.normal(size=40), 0.05, 0.95))
+    memory = Memory()
+
+    def made(state: State, rows: dict[str, RunRow], memory: Memory, **more: Any) -> PublishedBoard:
+        return publish(state, made_challenge(), ready, rows, tmp_path, memory=memory, **more)  # type: ignore[arg-type]
+
+    two = contest(entry(1, "a", 0.6), entry(2, "b", 0.5), rules=RULES)
+    made(two, rows, memory)
+    assert (memory.read, memory.worked_out) == (2, 1)
+    three = made(state, rows, memory)
+    assert (memory.read, memory.worked_out) == (3, 2)
+    assert three.rows == made(state, rows, Memory()).rows
+    assert made(replace(state, events=9), rows, memory).version == three.version
+    assert (memory.read, memory.worked_out) == (3, 2)  # a hand-in changes no score
+    regraded = rows | {"run2": replace(rows["run2"], result_sha256="other")}
+    made(state, regraded, memory)
+    assert (memory.read, memory.worked_out) == (4, 3)
+    flipped = Correction(labels={SetName.PUBLIC: dict.fromkeys(ids[20:], True)})
+    corrected = made(state, rows, memory, correction=flipped)
+    assert [row.low for row in corrected.rows] != [row.low for row in three.rows]
+    small = Memory(bytes_max=700)  # two runs of 40 videos
+    made(state, rows, small)
+    assert made(replace(state, rules=RULES), regraded, small).rows == three.rows
+    assert small.read == 5  # the one that was regraded, and the one that did not fit
+
+
+def test_answers_that_cannot_be_read_are_asked_for_again(tmp_path: Path) -> None:
+    ids = tuple(f"{number:02}.mp4" for number in range(40))
+    journal = RunFolder(path=tmp_path / "run1").journal(SetName.PUBLIC)
+    journal.parent.mkdir(parents=True)
+    journal.write_text("no journal\n", encoding="utf-8")
+    state = contest(entry(1, "a", 0.6), rules=RULES)
+    memory, rows = Memory(), {"run1": row_of(state.entries["e1"])}
+    ready = ready_of(ids, np.arange(40) % 2 == 0)
+    damaged = publish(state, made_challenge(), ready, rows, tmp_path, memory=memory)  # type: ignore[arg-type]
+    assert damaged.rows[0].low is None
+    journal.unlink()
+    write_journal(journal, ids, np.full(40, 0.4))
+    restored = publish(state, made_challenge(), ready, rows, tmp_path, memory=memory)  # type: ignore[arg-type]
+    assert restored.rows[0].low is not None

@@ -410,9 +410,9 @@ def crawled(session: requests.Session, kit: Kit) -> Iterator[tuple[str, str]]:
         yield url, answer.text
         if "text/html" not in answer.headers["content-type"]:
             continue
-        for link in re.findall(r'(?:href|src|data-live)="([^"]+)"', answer.text):
+        for link in re.findall(r'(?:href|src)="([^"]+)"', answer.text):
             target = requests.compat.urljoin(url, html.unescape(link))
-            if target.startswith(kit.address) and not target.endswith("events"):
+            if target.startswith(kit.address) and "/events" not in target:
                 todo.append(target.partition("#")[0])
 
 
