@@ -6,7 +6,7 @@ pinned by a golden test, recorded in a manifest and hashed for resumption.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Protocol
 
@@ -25,6 +25,18 @@ class Redraw:
     """
 
     draw: Callable[[Planes, Planes, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedrawTogether:
+    """Draws a few pictures in a row anew, for what costs less for several at once than for each.
+
+    `draw` takes at most `at_once` sources, which must not be written to, as many targets, and the index of
+    the first. How many there are must change no byte: the last ones of a video are fewer.
+    """
+
+    draw: Callable[[Sequence[Planes], Sequence[Planes], int], None]
+    at_once: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +80,7 @@ class FrameOperation(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def start(self, canvas: Canvas) -> EditFrame | Redraw:
+    def start(self, canvas: Canvas) -> EditFrame | Redraw | RedrawTogether:
         """Prepare for one video of this size."""
         ...
 

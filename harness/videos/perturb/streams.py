@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from harness.videos.orientation import Orientation
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.lookup import drawer, is_table
 from harness.videos.perturb.registry import frame_generator
-from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Redraw, Step
+from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Redraw, RedrawTogether, Step
 from harness.videos.probe import VideoInfo, frame_colour
 from harness.videos.tone import tone_map
 
@@ -113,6 +113,9 @@ def _pulled(graph: Graph) -> Frames:
 def operated(frames: Frames, operation: FrameOperation, canvas: Canvas) -> Frames:
     """Edit each picture's planes in place, or draw it anew."""
     edit = operation.start(canvas)
+    if isinstance(edit, RedrawTogether):
+        yield from _redrawn_together(frames, edit)
+        return
     for index, frame in enumerate(frames):
         if isinstance(edit, Redraw):
             yield _redrawn(frame, edit, index)
@@ -127,9 +130,24 @@ COPY = Redraw(lambda source, target, _: target.assign(source))
 
 
 def _redrawn(frame: av.VideoFrame, redraw: Redraw, index: int) -> av.VideoFrame:
-    """Return a new picture with the old one's time and colours."""
-    new = av.VideoFrame(frame.width, frame.height, "yuv420p")
+    new = _like(frame)
     redraw.draw(Planes.reading(frame), Planes.of(new), index)
+    return new
+
+
+def _redrawn_together(frames: Frames, redraw: RedrawTogether) -> Frames:
+    first = 0
+    while several := list(islice(frames, redraw.at_once)):
+        new = [_like(frame) for frame in several]
+        sources = [Planes.reading(frame) for frame in several]
+        redraw.draw(sources, [Planes.of(frame) for frame in new], first)
+        first += len(several)
+        yield from new
+
+
+def _like(frame: av.VideoFrame) -> av.VideoFrame:
+    """Return an empty picture with the old one's size, time and colours."""
+    new = av.VideoFrame(frame.width, frame.height, "yuv420p")
     new.pts, new.time_base, new.duration = frame.pts, frame.time_base, frame.duration
     new.color_range, new.colorspace = frame.color_range, frame.colorspace
     new.color_primaries, new.color_trc = frame.color_primaries, frame.color_trc

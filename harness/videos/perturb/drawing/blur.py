@@ -39,6 +39,18 @@ def halved(plane: Plane, shrink: int) -> Plane:
     return plane
 
 
+def shrunk(plane: Plane, size: tuple[int, int]) -> Plane:
+    """Shrink to (width, height) by halves, and by straight lines for the rest, which is less than a half.
+
+    Up to seven rows and columns at the far ends are left out, so that halves are whole. A plane that is
+    smaller is enlarged.
+    """
+    height, width = plane.shape
+    shrink = next(k for k in (8, 4, 2, 1) if k == 1 or (k * size[0] <= width and k * size[1] <= height))
+    small = halved(plane[: height // shrink * shrink, : width // shrink * shrink], shrink)
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SoftBlur:
     """A Gaussian blur of the whole picture."""

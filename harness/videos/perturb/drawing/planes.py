@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import av
-import cv2
 import numpy as np
 from av.video.plane import VideoPlane
 from numpy.typing import NDArray
@@ -159,12 +158,6 @@ class Sprite:
             own = np.s_[(y0 - top) // step : (y1 - top) // step, (x0 - left) // step : (x1 - left) // step]
             below, above, weight = target[place].astype(np.uint16), source[own], alpha[own]
             target[place] = ((below * (256 - weight) + above * weight + 128) >> 8).astype(np.uint8)
-
-
-def mixed(below: Plane, above: Plane, weight: Plane) -> Plane:
-    """One plane over another by a weight of 0..255, in three passes of whole numbers."""
-    kept = cv2.multiply(below, cv2.bitwise_not(weight), scale=1 / 255)
-    return np.asarray(cv2.add(kept, cv2.multiply(above, weight, scale=1 / 255)), np.uint8)
 
 
 def _halve(plane: NDArray[Any]) -> NDArray[np.float64]:

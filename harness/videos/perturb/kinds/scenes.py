@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from harness.videos.perturb.drawing.planes import Planes, Sprite
 from harness.videos.perturb.drawing.warp import Warp, tilted
 from harness.videos.perturb.generations import h264
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step, even, resized
+from harness.videos.perturb.steps import Canvas, EditFrame, RedrawTogether, Step, even, resized
 
 SUBTITLE_SECONDS = 2.0
 
@@ -51,7 +52,7 @@ class FilmedScreen:
     angle: float  # radians between display and sensor
     period: float  # pixels of the moiré
 
-    def start(self, canvas: Canvas) -> Redraw:
+    def start(self, canvas: Canvas) -> RedrawTogether:
         """Apply the moiré, one picture of gains; a dark band wanders over it as the two clocks drift."""
         tilt = self.warp.start(canvas)
         one = _wave(canvas, self.angle, self.period)
@@ -62,8 +63,7 @@ class FilmedScreen:
         tone = np.round(16 + 219 * (0.05 + 0.95 * levels**self.gamma)).astype(np.uint8)
         rows = np.arange(canvas.height)
 
-        def draw(source: Planes, planes: Planes, index: int) -> None:
-            tilt.draw(source, planes, index)
+        def film(planes: Planes, index: int) -> None:
             cv2.LUT(planes.y, tone, dst=planes.y)
             phase = 2 * np.pi * (rows / canvas.height * 1.5 - index / canvas.frames_per_second * 0.7)
             band = np.round(256 * (1 - self.grating * 0.5 * np.maximum(0, np.sin(phase)) ** 4))
@@ -72,7 +72,12 @@ class FilmedScreen:
             weights = band[dark, None].astype(np.uint16)
             planes.y[dark] = (planes.y[dark].astype(np.uint16) * weights >> 8).astype(np.uint8)
 
-        return Redraw(draw)
+        def draw(sources: Sequence[Planes], targets: Sequence[Planes], first: int) -> None:
+            tilt.draw(sources, targets, first)
+            for number, planes in enumerate(targets):
+                film(planes, first + number)
+
+        return replace(tilt, draw=draw)
 
 
 def _wave(canvas: Canvas, angle: float, period: float) -> NDArray[np.float32]:
