@@ -19,7 +19,6 @@ import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,20 +26,19 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from written_runs import made_challenge, ready_of, row_of, write_journal
+
 from harness.contest.board.memory import Memory
 from harness.contest.board.published import PublishedBoard, publish
 from harness.contest.events import ContestPhase, Purse
 from harness.contest.state import Entry, EntryStatus, State, Team
 from harness.core.contest import ContestRules
-from harness.core.types import PreparedVideo, SetName
+from harness.core.types import SetName
 from harness.gateway.journal import read_journal
 from harness.results import columns
 from harness.results.columns import PREDICTED, Columns, columns_path, read_columns
 from harness.results.run_folder import RunFolder
-from harness.results.run_row import RunRow
-from harness.videos.labels import Label, Labels
 from harness.videos.ready_set import ReadySet
-from tests.benchmarks.regrade_speed import write_journal
 
 JOURNALS = 8
 READ_FOR_BASELINE = 6
@@ -98,23 +96,8 @@ def timed(state: State, ready: ReadySet, root: Path, memory: Memory) -> tuple[Pu
     """Publish a board, and say how long it took."""
     rows = {one.run_id or "": row_of(one) for one in state.entries.values()}
     began = time.monotonic()
-    found = publish(state, challenge(), ready, rows, root, memory=memory)  # type: ignore[arg-type]
+    found = publish(state, made_challenge(), ready, rows, root, memory=memory)  # type: ignore[arg-type]
     return found, time.monotonic() - began
-
-
-def challenge() -> SimpleNamespace:
-    """Return what a board asks of a challenge."""
-    scoring = SimpleNamespace(
-        failed_probability=0.5, epsilon=1e-15, bootstrap_samples=2000, public_decimals=4
-    )
-    return SimpleNamespace(name="speed", title="Speed", sha256="0" * 64, scoring=scoring)
-
-
-def ready_of(ids: tuple[str, ...], fake: np.ndarray) -> ReadySet:
-    """Return a set of videos that nobody has to render."""
-    videos = tuple(PreparedVideo(video_id=one, path=Path(one), source_id=one, sha256="0" * 64) for one in ids)
-    labels = Labels({one: Label(fake=bool(truth)) for one, truth in zip(ids, fake, strict=True)})
-    return ReadySet(name=SetName.PUBLIC, videos=videos, labels=labels, sha256="", manifest_path=Path())
 
 
 def make_runs(root: Path, runs: int, ids: tuple[str, ...], fake: np.ndarray) -> list[RunFolder]:
@@ -174,26 +157,6 @@ def state_of(folders: list[RunFolder]) -> State:
         for one in entries.values()
     }
     return State(challenge="speed", rules=RULES, phase=ContestPhase.OPEN, entries=entries, teams=teams)
-
-
-def row_of(one: Entry) -> RunRow:
-    """Return a run's row."""
-    return RunRow(
-        run_id=one.run_id or "",
-        created="",
-        challenge="speed",
-        challenge_sha256="",
-        package="p",
-        package_sha256="",
-        image_digest="",
-        isolation="docker",
-        public_verdict="OK",
-        private_verdict="OK",
-        public_log_loss=0.5,
-        private_log_loss=0.5,
-        eligible=True,
-        result_sha256=one.entry,
-    )
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from example_run import example_run
+from written_runs import write_journal
 
 from harness.contest.regrade.corrections import Correction, SetFrame
 from harness.contest.regrade.regrade import RegradePlan, regrade_runs
-from harness.core.types import Outcome, OutcomeKind, SetName, Verdict
-from harness.gateway.journal import Header, Journal, Line
+from harness.core.types import OutcomeKind, SetName, Verdict
 from harness.results.columns import columns_path, read_columns
 from harness.results.result import Result, write_result
 from harness.results.run_folder import RunFolder
@@ -139,23 +139,6 @@ def one_set_result(folder: Path, videos: int) -> Result:
     private = private.model_copy(update={"verdict": Verdict.OK, "score": replace(private.score, scored=True)})
     challenge = whole.challenge.model_copy(update={"name": "example"})
     return whole.model_copy(update={"sets": {SetName.PRIVATE: private}, "gaps": (), "challenge": challenge})
-
-
-def write_journal(path: Path, ids: tuple[str, ...], probability: np.ndarray) -> None:
-    """Write a journal as the gateway does."""
-    header = Header(order_seed=1, videos_sha256="0" * 64, limits_sha256="0" * 64)
-    outcomes = (
-        Outcome(
-            video_id=video,
-            kind=OutcomeKind.PREDICTED,
-            probability=float(answer),
-            wall_seconds=0.8813445000000115,
-            cpu_seconds=1.5279215609999994,
-        )
-        for video, answer in zip(ids, probability, strict=True)
-    )
-    with Journal(path, header) as journal:
-        journal.append(Line(outcome=one) for one in outcomes)
 
 
 def plain_json(path: Path, ids: tuple[str, ...], fake: np.ndarray) -> float:

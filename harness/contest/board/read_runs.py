@@ -93,7 +93,7 @@ Reading = Callable[[RunFolder, RunRow, SetName, Sequence[str]], "Answers | str"]
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """One run's P(fake), video by video in the order of the prepared set; NaN where there is none."""
+    """One run's P(fake), video by video in the order of the prepared set; NaN if there is none."""
 
     probability: Floats
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from written_runs import made_challenge, ready_of, row_of, write_journal
 
 from harness.contest.board.memory import Memory
 from harness.contest.board.published import PublishedBoard, publish
@@ -22,9 +23,6 @@ from harness.results.run_folder import RunFolder
 from harness.results.run_row import RunRow
 from harness.videos.labels import read_labels
 from harness.videos.ready_set import ReadySet
-from tests.benchmarks.board_changes import challenge as made_challenge
-from tests.benchmarks.board_changes import ready_of, row_of
-from tests.benchmarks.regrade_speed import write_journal
 from tests.contest_kit import write_challenge
 
 MOMENT = datetime(2026, 11, 27, tzinfo=UTC)
