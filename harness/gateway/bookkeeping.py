@@ -105,6 +105,7 @@ class SetRecord:
         self._started = time.monotonic()
         self._news = [line.outcome for line in journal.lines]
         self._outcomes = {line.outcome.video_id: line.outcome for line in journal.lines}
+        self._failures = sum(_failed(outcome) for outcome in self._outcomes.values())
         self._losses = [verdict_of_kind(line.outcome.kind) for line in journal.lines if line.container_lost]
         self._containers = max((line.outcome.attempt for line in journal.lines), default=0)
         self.budget_seconds = terms.limits.mean_video_seconds * total
@@ -152,6 +153,7 @@ class SetRecord:
         """
         self._journal.restart()
         self._outcomes.clear()
+        self._failures = 0
         self._news.clear()
         self._losses.clear()
         self.billed_seconds = 0.0
@@ -186,6 +188,7 @@ class SetRecord:
         self._journal.append([Line(outcome=outcome, container_lost=container_lost) for outcome in outcomes])
         for outcome in outcomes:
             self._outcomes[outcome.video_id] = outcome
+            self._failures += _failed(outcome)
             self._news.append(outcome)
             self.billed_seconds += outcome.wall_seconds
             if container_lost:
@@ -196,13 +199,12 @@ class SetRecord:
         """Tell the observer how far the run is."""
         if self._progress is None:
             return
-        failures = sum(outcome.kind is not OutcomeKind.PREDICTED for outcome in self._outcomes.values())
         self._progress(
             SetProgress(
                 phase=phase,
                 done=len(self._outcomes),
                 total=self._total,
-                failures=failures,
+                failures=self._failures,
                 restarts=self.restarts,
                 elapsed_seconds=self.elapsed_seconds,
                 billed_seconds=self.billed_seconds,
@@ -265,3 +267,7 @@ def _highest(one: int | None, other: int | None) -> int | None:
 
 def _sum(one: float | None, other: float | None) -> float | None:
     return other if one is None else one if other is None else one + other
+
+
+def _failed(outcome: Outcome) -> bool:
+    return outcome.kind is not OutcomeKind.PREDICTED

@@ -53,8 +53,11 @@ cgroup_manager = "cgroupfs"
 @contextlib.contextmanager
 def podman(folder: Path) -> Iterator[str]:
     """Podman's service for Docker's API, as root, on runc: crun refuses both kinds of cgroups at once."""
-    with started(_podman(folder, "overlay"), folder, _conf(folder)) as url:
-        yield url
+    try:
+        with started(_podman(folder, "overlay"), folder, _conf(folder)) as url:
+            yield url
+    finally:  # Podman mounts it on itself, and leaves it so
+        subprocess.run(["umount", str(folder / "storage" / "overlay")], capture_output=True, check=False)
 
 
 @contextlib.contextmanager
