@@ -131,8 +131,8 @@ class Contest:
 def to_the_end(contest: Contest, *, kills: int, seed: int, shards: int, pause_seconds: float) -> None:
     """Run a contest to its end, restarting its driver like a service manager, and kill meanwhile.
 
-    Every kill comes after a random pause, or earlier if the work would be done before all kills were; if it is
-    nevertheless, another entry is handed in. So on a machine of any speed all of them hit a contest at work.
+    Every kill comes after a random pause, or earlier if the work would be done before all kills were; if it
+    is nevertheless, another entry is handed in. So on a machine of any speed all hit a contest at work.
     """
     rng = random.Random(seed)
     planned = ["driver", "node", "container", "database"] * (kills // 4 + 1)
