@@ -183,12 +183,8 @@ def run(
     if sandbox is SandboxKind.DOCKER:
         reap(connect())  # what a killed worker of this machine left; elsewhere the next shard clears that
         reap_stages()
-    failed = left.count("failed")
-    _say(
-        f"{left.count('done')} runs done, {failed} given up, {left.count('cancelled')} cancelled"
-        + (f"; {unfinished} entries still wait" if unfinished else "")
-    )
-    raise typer.Exit(0 if done and not failed and not unfinished else 1)
+    lines.ended(left, unfinished=unfinished)
+    raise typer.Exit(0 if done and not left.count("failed") and not unfinished else 1)
 
 
 def status(

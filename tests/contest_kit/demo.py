@@ -21,6 +21,14 @@ from tests.contest_kit.servers import RayNodes
 HARNESS = str(Path(sys.executable).with_name("harness"))
 VIDEOS, SHARD_VIDEOS = 12, 6
 PRICE_PER_HOUR = "1.20"
+PRICES = f"""
+currency = "EUR"
+[[nodes]]
+name = "another machine of this kind"
+count = 1
+places = 2
+price_per_hour = {PRICE_PER_HOUR}
+"""
 
 
 def write_contest(folder: Path) -> Path:
@@ -37,11 +45,11 @@ def write_contest(folder: Path) -> Path:
 
 
 def run_and_kill(command: list[str], nodes: RayNodes, runs: Path) -> int:
-    """Run the contest; once the first shard is in, end a node without a word. A fresh one joins."""
+    """Run the contest; once the slow entry is at work, end a node without a word. A fresh one joins."""
     with subprocess.Popen(command) as driver:
         killed = False
         while driver.poll() is None:
-            if not killed and list(runs.glob("*/sets/*/shards/*.json")):
+            if not killed and list(runs.glob("demo-slow-*/sets/public/shards/*.videos")):
                 killed = True
                 nodes.kill(0)
                 sys.stderr.write("-- a node was killed, and a fresh one has joined\n")
@@ -54,6 +62,8 @@ def main() -> int:
     folder = Path(given).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     challenge = write_contest(folder)
+    prices = folder / "prices.toml"
+    prices.write_text(PRICES)
     store = ["--store", f"sqlite:///{folder / 'index.db'}"]
     began = time.monotonic()
     nodes = RayNodes(folder, nodes=2)
@@ -70,7 +80,10 @@ def main() -> int:
     for after in (
         ["contest", "status", str(challenge), *store, "--price-per-hour", PRICE_PER_HOUR],
         ["leaderboard", str(challenge), *store],
-        ["contest", "plan", str(challenge), "--entries", str(folder / "entries"), *store],
+        [
+            *("contest", "plan", str(challenge), "--entries", str(folder / "entries"), *store),
+            *("--shard-videos", str(SHARD_VIDEOS), "--prices", str(prices)),
+        ],
     ):
         sys.stdout.write(f"\n$ harness {' '.join(after[:2])} …\n")
         sys.stdout.flush()

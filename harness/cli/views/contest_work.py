@@ -32,6 +32,8 @@ class Lines:
         self._ledger = ledger
         self._places = places
         self._price = price_per_hour
+        self._disturbed: set[str] = set()  # runs of which it was said
+        self._refused = 0
         self._due = 0.0
         self._last: ContestProgress | None = None
 
@@ -44,19 +46,29 @@ class Lines:
         self._console.print(Text.assemble(("warning:", "yellow"), f" {text}"))
 
     def accepted(self, job: Job, done: ShardDone) -> None:
-        """Count a shard, and say at once what disturbed it."""
+        """Count a shard, and say once what disturbed its run; `contest status` has the worst of each."""
         words = done.disturbance.in_words()
-        if words:
+        if words and job.run_id not in self._disturbed:
+            self._disturbed.add(job.run_id)
             self.warn(f"{job.run_id}, {job.set_name} shard {job.shard}: {words}")
 
     def finished(self, entry: AdmittedEntry) -> None:
         """One line for an entry."""
+        self._refused += bool(entry.why_not)
         progress = self._progress()
         over = sum(run.state in {"done", "stopped", "failed", "cancelled"} for run in progress.runs)
         self.say(
             f"{entry.waiting.team}/{entry.waiting.name}: {_outcome(entry)} · {over} of "
             f"{len(progress.runs)} runs · {_left(progress)} · {_cost(progress, self._price)}"
         )
+
+    def ended(self, left: ContestProgress, *, unfinished: int) -> None:
+        """One line for the whole: how many runs came to what, and what never was a run."""
+        parts = [f"{left.count('done')} runs done, {left.count('failed')} given up"]
+        parts.append(f"{left.count('cancelled')} cancelled")
+        if self._refused:
+            parts.append(f"{self._refused} refused before a run: see the lines above")
+        self.say(", ".join(parts) + (f"; {unfinished} entries still wait" if unfinished else ""))
 
     def _progress(self) -> ContestProgress:
         """Sum up the contest; of a large one not at every entry, so that nobody waits for it."""
