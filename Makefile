@@ -80,13 +80,13 @@ test: $(TRAIN_STAMP) ## Run the whole test suite, real containers and a real bro
 	@$(BIN)/harness image
 	@$(if $(TEST_PACKAGES),$(if $(MAY_INSTALL),echo "Installing for the tests: $(TEST_PACKAGES)" && \
 		apt-get update -qq && $(APT_INSTALL) $(TEST_PACKAGES) >/dev/null </dev/null,:),:)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 unit: $(STAMP) ## Run the quick unit tests: no engine, no torch, no database
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" tests/unit --ignore=tests/unit/submission $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" tests/unit --ignore=tests/unit/submission $(ARGS)
 
 coverage: $(STAMP) ## Say which lines the unit tests do not reach; the pages are in htmlcov/
-	@$(BIN)/python -m pytest -n $(WORKERS) tests/unit --ignore=tests/unit/submission \
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/unit --ignore=tests/unit/submission \
 		--cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 torture: $(STAMP) ## Prepare every odd file that the torture set can make, and write its table to docs/torture.md

@@ -26,6 +26,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import docker
 import pytest
 from hypothesis import HealthCheck, settings
+from spread import LONG_MODULES, spread
 
 from harness.core.locks import exclusive, machine_folder
 from harness.core.types import ImageFacts, Limits, Mode, Mount, PreparedVideo, SandboxSpec
@@ -34,7 +35,8 @@ from harness.image.base_image import BaseImage, ensure_base
 from harness.sandbox import Backend
 from harness.sandbox.docker.sandbox import DockerSandbox
 
-RUNNER = Path(__file__).parent.parent / "harness" / "image" / "runtime" / "runner.py"
+TESTS = Path(__file__).parent
+RUNNER = TESTS.parent / "harness" / "image" / "runtime" / "runner.py"
 MEGABYTE = 1_000_000
 # How long to wait for what must come: far longer than the slowest machine needs, and never waited out by a
 # test that passes. What a test measures is never compared with it.
@@ -53,6 +55,18 @@ Unhurried = Callable[[Callable[[float], object]], None]
 MakePackage = Callable[..., Path]
 MakeSpec = Callable[..., SandboxSpec]
 MakeVideos = Callable[..., tuple[PreparedVideo, ...]]
+
+
+@pytest.hookimpl(trylast=True)  # of what is left to run
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the long modules begin first, where several processes share the tests."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if processes == 1:
+        return
+    modules: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.path.relative_to(TESTS).as_posix(), []).append(item)
+    items[:] = spread(modules, seconds=LONG_MODULES, processes=processes)
 
 
 @pytest.fixture(scope="session", autouse=True)
