@@ -38,6 +38,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -57,11 +58,11 @@ from perturb_stages import STAGES, staged
 
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Encoding, Plan, build_plan
+from harness.videos.perturb.recoding import open_encoder
 from harness.videos.perturb.registry import catalogue
 from harness.videos.perturb.render import encoder_options
 from harness.videos.perturb.sound import AAC_OPTIONS
 from harness.videos.perturb.steps import Canvas, Generation
-from harness.videos.perturb.streams import open_encoder
 from harness.videos.probe import VideoInfo, probe
 
 SEVERITY = 3
@@ -319,12 +320,12 @@ def codings(clip: Path, info: VideoInfo, generations: list[Generation], canvas: 
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        frames = [
-            frame.reformat(canvas.width, canvas.height)
-            for frame, _ in zip(container.decode(stream), range(30), strict=False)
-        ]
+        decoded = [frame for frame, _ in zip(container.decode(stream), range(30), strict=False)]
     for generation in generations:
-        cost = timed(resource.RUSAGE_SELF, partial(encode_only, frames, generation, canvas))
+        width, height = generation.size or (canvas.width, canvas.height)
+        size = replace(canvas, width=width, height=height)
+        frames = [frame.reformat(width, height) for frame in decoded]
+        cost = timed(resource.RUSAGE_SELF, partial(encode_only, frames, generation, size))
         for key, seconds in cost.items():
             total[key] += seconds * (info.frame_count or 0) / len(frames)
     return total
