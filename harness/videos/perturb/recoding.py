@@ -56,7 +56,7 @@ def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
         nonlocal decoder
         for packet in packets:
             if decoder is None:
-                decoder = _decoder(encoder, generation)
+                decoder = open_decoder(encoder, generation)
             if generation.slice_loss and given > 1:
                 packet = _with_lost_slices(packet, generation)  # noqa: PLW2901  (what arrives of it)
             for frame in decoder.decode(packet):
@@ -106,7 +106,8 @@ def open_encoder(generation: Generation, canvas: Canvas) -> VideoCodecContext:
     return context
 
 
-def _decoder(encoder: VideoCodecContext, generation: Generation) -> VideoCodecContext:
+def open_decoder(encoder: VideoCodecContext, generation: Generation) -> VideoCodecContext:
+    """Open the decoder for what an encoder of this generation makes, with one thread."""
     names = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "libdav1d"}
     context = av.CodecContext.create(names.get(encoder.name, encoder.name), "r")
     if not isinstance(context, VideoCodecContext):
