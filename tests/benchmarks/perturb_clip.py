@@ -11,8 +11,11 @@ import cv2
 import numpy as np
 
 
-def make_clip(path: Path, frames: int) -> Path:
-    """1920x1080, 30 frames/s: a textured background, a head that nods and speaks, noise; a tone."""
+def make_clip(path: Path, frames: int, first: int = 0) -> Path:
+    """1920x1080, 30 frames/s: a textured background, a head that nods and speaks, noise; a tone.
+
+    `first` is where in the story it begins, in frames.
+    """
     rng = np.random.Generator(np.random.Philox(key=1))
     scene: Any = sum(
         cv2.resize(rng.random((1200 // step, 2000 // step, 3)), (2000, 1200), interpolation=2) * step
@@ -24,7 +27,7 @@ def make_clip(path: Path, frames: int) -> Path:
         stream: Any = container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "21"})
         stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
         sound: Any = container.add_stream("aac", rate=48_000)
-        for index in range(frames):
+        for index in range(first, first + frames):
             x, y = round(30 + 20 * np.sin(index / 25)), round(30 + 8 * np.cos(index / 11))
             picture = scene[y : y + 1080, x : x + 1920].copy()
             draw_head(picture, (960 + round(80 * np.sin(index / 20)), 560), 6 * np.sin(index / 9), index % 14)

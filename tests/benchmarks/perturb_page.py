@@ -27,7 +27,8 @@ def markdown(report: dict[str, Any]) -> str:
     lines = [
         "",
         f"{clip['width']}x{clip['height']}, {clip['frames']} frames, severity {report['severity']}, medians "
-        f"of {report['rounds']} rounds on {report['cores']} cores; load average before each piece "
+        f"of {report['rounds']} rounds of {clip['frames_of_a_round']} frames each on {report['cores']} "
+        f"cores; load average before each piece "
         f"{', '.join(str(load) for load in report['load_average_before_each_piece'])}; meanwhile others used "
         f"{others['median']:.2f} cores (median; at most {others['most']:.2f}). The bare transcode took "
         f"{bare['median']} ms of CPU for a frame ({bare['least']} to {bare['most']}), our control "
@@ -43,8 +44,8 @@ def markdown(report: dict[str, Any]) -> str:
     lines += [
         "",
         "| kind | CPU / bare | wall / bare | decode | sound | filter | encode | same picture | both codings "
-        "| ffmpeg's filter | AugLy | NumPy on RGB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| and decoded | ffmpeg's filter | AugLy | NumPy on RGB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     kinds = sorted(report["kinds"].items(), key=lambda item: float(item[1]["ours_over"]["bare"]))
     return "\n".join([*lines, *(_row(name, row) for name, row in kinds)]) + "\n\n"
@@ -54,6 +55,7 @@ def _row(name: str, row: dict[str, Any]) -> str:
     over, stages = row["ours_over"], row["milliseconds_of_a_frame"]
     cells = [f"`{name}`", over["bare"], row["ours_over_by_wall"]["bare"]]
     cells += [stages[stage] for stage in ("decode", "sound", "filter", "encode")]
-    cells += ["" if "codings" in over else row["same_picture"], over.get("codings", "")]
+    cells += ["" if "codings" in over else row["same_picture"]]
+    cells += [over.get("codings", ""), over.get("recodings", "")]
     cells += [over.get(rival, "") for rival in ("filter", "augly", "numpy_rgb")]
     return "| " + " | ".join(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in cells) + " |"

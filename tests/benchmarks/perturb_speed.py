@@ -4,6 +4,9 @@
 
 One 1080p clip; every kind at severity 3; x264 ultrafast at CRF 23 under the same rate cap, one thread, for
 all but AugLy, which cannot be told. The rivals take turns, kind by kind; the median of several rounds counts.
+Each round takes another part of the clip (three rounds of 300 frames: 100 frames each), so that every kind is
+measured on all of it once; with --whole, all of it in every round. A program's start, which a whole clip pays
+once, is counted once for all parts.
 Costs are CPU seconds of the process and its children, because sets are rendered with one single-threaded
 job per core; wall seconds are given along. The ffmpeg program is built by others than PyAV's libraries, so
 every kind is also compared with our own control.
@@ -17,9 +20,11 @@ how many cores others used meanwhile. Prints JSON:
   filter        (b) the ffmpeg program with the equivalent filter, where it has one; in the first round
   augly         (c) AugLy's transform, where it has one and --augly-python is given; in the first round
   numpy_rgb     (d) PyAV, to RGB, NumPy or OpenCV, and back, for some kinds; in the first round
+  start         the ffmpeg program coding one picture: its start; beside every few kinds
   control       our own re-encoding without a perturbation; beside every few kinds
   codings       decoding, sound and every encode of a kind that codes twice: our stages without the filter,
                 and each encode on the way, measured without anything else
+  recodings     the same with each decode on the way, which no program can leave out either
   stages        our CPU milliseconds for one frame of the source: decode, sound, filter, encode; and the
                 share of one core that each takes
   same_picture  the bare transcode's speed if it had to encode the picture that comes out: its cost times
@@ -33,11 +38,13 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -57,18 +64,18 @@ from perturb_stages import STAGES, staged
 
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Encoding, Plan, build_plan
+from harness.videos.perturb.recoding import open_decoder, open_encoder
 from harness.videos.perturb.registry import catalogue
 from harness.videos.perturb.render import encoder_options
 from harness.videos.perturb.sound import AAC_OPTIONS
 from harness.videos.perturb.steps import Canvas, Generation
-from harness.videos.perturb.streams import open_encoder
 from harness.videos.probe import VideoInfo, probe
 
 SEVERITY = 3
 THREE = ("gaussian_blur", "brighter", "noise")
 COMBINED, CONTROL = "three", "control"
-ANCHOR_EVERY = 8  # kinds between two runs of the bare transcode and of the control
-NOT_AFTER_SECONDS = 45.0  # kept free at the end of --minutes: what one kind may take
+ANCHOR_EVERY = 12  # kinds between two runs of the bare transcode and of the control
+NOT_AFTER_SECONDS = 40.0  # kept free at the end of --minutes: what one kind may take
 HARDER_FROM = 1.07  # our encoder's cost against the control's: from here on, the picture has become harder
 Costs = dict[str, float]
 Row = dict[str, list[Costs]]  # by rival, one for each round
@@ -81,6 +88,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300, help="of the clip that is made")
     parser.add_argument("--kinds", default="", help="comma-separated; all where not given")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--whole", action="store_true", help="every round takes the whole clip, not a part")
     parser.add_argument("--minutes", type=float, help="stop in time, with what there is")
     parser.add_argument("--state", type=Path, help="a file with what was measured so far; gone on with")
     parser.add_argument("--ffmpeg", default="ffmpeg")
@@ -93,13 +101,13 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        clip = arguments.clip or make_clip(work / "clip.mp4", arguments.frames)
+        clips = parts(arguments, work)
         names = [name for name in arguments.kinds.split(",") if name] or [CONTROL, *catalogue(), COMBINED]
-        bench = Bench(clip, arguments, work)
+        bench = Bench(clips, arguments, work)
         left = bench.run(names)
         report = bench.report(names)
         if arguments.scaling and not left:
-            control = plan_for(CONTROL, bench.info)
+            control, clip = plan_for(CONTROL, bench.info), clips[0]
             report["memory"] = memory_by_length(clip, work)
             report["workers"] = by_workers(clip, work, control)
             report["presets"] = by_preset(clip, work, control)
@@ -111,6 +119,24 @@ def main() -> None:
     print(text)
     if left:
         print(f"{left} measurements are left: run the same command again", file=sys.stderr)
+
+
+def parts(arguments: argparse.Namespace, work: Path) -> list[Path]:
+    """Return a clip for each round. They are kept beside --state: making them takes a minute."""
+    rounds, frames = arguments.rounds, arguments.frames
+    if arguments.clip:
+        return [arguments.clip] * rounds
+    count = 1 if arguments.whole else rounds
+    clips = []
+    for part in range(count):
+        length = frames // count
+        name = f"clip-{length}-from-{part * length}.mp4"
+        clip = arguments.state.with_name(f"{arguments.state.stem}-{name}") if arguments.state else work / name
+        if not clip.exists():
+            make_clip(work / "making.mp4", length, part * length)
+            shutil.move(work / "making.mp4", clip)
+        clips.append(clip)
+    return clips if count == rounds else clips * rounds
 
 
 def plan_for(name: str, info: VideoInfo, encoding: Encoding | None = None) -> Plan:
@@ -129,8 +155,9 @@ def plan_for(name: str, info: VideoInfo, encoding: Encoding | None = None) -> Pl
 class Bench:
     """The measurements, kept in a file as they come in."""
 
-    def __init__(self, clip: Path, arguments: argparse.Namespace, work: Path) -> None:
-        self.clip, self.arguments, self.info = clip, arguments, probe(clip)
+    def __init__(self, clips: list[Path], arguments: argparse.Namespace, work: Path) -> None:
+        self.clips, self.arguments, self.info = clips, arguments, probe(clips[0])
+        self.parts = len(set(clips))
         self._out = work / "out.mp4"
         self._since = time.monotonic()
         self._state: Path | None = arguments.state
@@ -139,15 +166,16 @@ class Bench:
         self.began_at_load: list[float] = []  # the load average before each piece
         if self._state is not None and self._state.exists():
             kept = json.loads(self._state.read_text())
-            if kept["frames"] != self.info.frame_count:
-                raise SystemExit(f"{self._state} is of {kept['frames']} frames, not {self.info.frame_count}")
+            layout = [self.info.frame_count, self.parts]
+            if [kept["frames"], kept["parts"]] != layout:
+                raise SystemExit(f"{self._state} is of other frames or parts than these {layout}: remove it")
             self.rows, self.loads, self.began_at_load = kept["rows"], kept["loads"], kept["began_at_load"]
         self.began_at_load.append(round(os.getloadavg()[0], 2))
 
     def run(self, names: list[str]) -> int:
         """Measure what is missing; return how many measurements are left."""
         ffmpeg, rgb = self.arguments.ffmpeg, rgb_operations()
-        bare = ffmpeg_command(ffmpeg, self.clip, plan_for(CONTROL, self.info), CONTROL, self._out) or []
+        control = plan_for(CONTROL, self.info)
         missing = [
             (turn, name)
             for turn in range(self.arguments.rounds)
@@ -159,32 +187,36 @@ class Bench:
             if minutes and time.monotonic() - self._since > minutes * 60 - NOT_AFTER_SECONDS:
                 return len(missing) - number
             if number % ANCHOR_EVERY == 0:
+                bare = ffmpeg_command(ffmpeg, self.clips[turn], control, CONTROL, self._out) or []
                 self._keep(CONTROL, "bare", partial(program, bare))
-                self._keep(CONTROL, CONTROL, partial(self._ours, CONTROL))
+                self._keep(CONTROL, "start", partial(program, [*bare[:-1], "-t", "0.03", bare[-1]]))
+                self._keep(CONTROL, CONTROL, partial(self._ours, CONTROL, turn))
             generations = [one for item in plan_for(name, self.info).steps for one in item.step.generations]
             if generations and turn == 0:
-                self._keep(name, "codings", partial(self._codings, name, generations))
+                for who, decodes in (("codings", False), ("recodings", True)):
+                    self._keep(name, who, partial(self._codings, name, generations, decodes=decodes))
             if turn == 0:
                 self._rivals(name, rgb)
-            self._keep(name, "ours", partial(self._ours, name))  # last: with it, the round is done
+            self._keep(name, "ours", partial(self._ours, name, turn))  # last: with it, the round is done
             self._save()
         return 0
 
     def _rivals(self, name: str, rgb: dict[str, Callable[[Any, int], Any]]) -> None:
-        plan = plan_for(name, self.info)
-        command = ffmpeg_command(self.arguments.ffmpeg, self.clip, plan, name, self._out)
+        plan, clip = plan_for(name, self.info), self.clips[0]
+        command = ffmpeg_command(self.arguments.ffmpeg, clip, plan, name, self._out)
         if command is not None and name != CONTROL:
             self._keep(name, "filter", partial(program, command))
         if self.arguments.augly_python and name in transforms():
-            self._keep(name, "augly", partial(augly, self.arguments.augly_python, self.clip, self._out, name))
+            self._keep(name, "augly", partial(augly, self.arguments.augly_python, clip, self._out, name))
         if name in rgb:
-            self._keep(name, "numpy_rgb", partial(numpy_rgb, self.clip, self.info, rgb[name], self._out))
+            self._keep(name, "numpy_rgb", partial(numpy_rgb, clip, self.info, rgb[name], self._out))
 
-    def _ours(self, name: str) -> Costs:
-        return staged(self.clip, self.info, plan_for(name, self.info), self._out)
+    def _ours(self, name: str, turn: int) -> Costs:
+        return staged(self.clips[turn], self.info, plan_for(name, self.info), self._out)
 
-    def _codings(self, name: str, generations: list[Generation]) -> Costs:
-        return codings(self.clip, self.info, generations, plan_for(name, self.info).expected)
+    def _codings(self, name: str, generations: list[Generation], *, decodes: bool) -> Costs:
+        canvas = plan_for(name, self.info).expected
+        return codings(self.clips[0], self.info, generations, canvas, decodes=decodes)
 
     def _keep(self, name: str, who: str, measure: Callable[[], Costs]) -> None:
         busy, wall = busy_seconds(), time.monotonic()
@@ -195,27 +227,40 @@ class Bench:
 
     def _save(self) -> None:
         if self._state is not None:
-            content: dict[str, Any] = {"frames": self.info.frame_count, "rows": self.rows}
+            content: dict[str, Any] = {
+                "frames": self.info.frame_count,
+                "parts": self.parts,
+                "rows": self.rows,
+            }
             content |= {"loads": self.loads, "began_at_load": self.began_at_load}
             self._state.write_text(json.dumps(content))
 
     def report(self, names: list[str]) -> dict[str, Any]:
         """Medians over the rounds, ratios and goals."""
-        frames = self.info.frame_count or 0
-        anchors = {who: middle(self.rows[CONTROL][who]) for who in ("bare", CONTROL)}
-        rows = {
-            name: figures(row | {who: [cost] for who, cost in anchors.items()}, frames)
-            for name in names
-            if "ours" in (row := self.rows.get(name, {}))
-        }
+        frames, once = self.info.frame_count or 0, 1 - 1 / self.parts
+        own = self.rows[CONTROL]
+        start = {key: seconds * once for key, seconds in middle(own["start"]).items()}
+        anchors = {"bare": less(own["bare"], start), CONTROL: own[CONTROL]}
+        rows = {}
+        for name in names:
+            if "ours" not in (row := self.rows.get(name, {})):
+                continue
+            started = {who: less(row[who], start) for who in ("filter", "augly") if who in row}
+            rows[name] = figures(row | started | {who: [middle(anchors[who])] for who in anchors}, frames)
         return {
-            "clip": {"width": self.info.width, "height": self.info.height, "frames": frames},
+            "clip": {
+                "width": self.info.width,
+                "height": self.info.height,
+                "frames": frames * self.parts,
+                "frames_of_a_round": frames,
+            },
             "severity": SEVERITY,
             "rounds": min(len(self.rows[name]["ours"]) for name in rows),
             "cores": os.cpu_count(),
             "load_average_before_each_piece": self.began_at_load,
             "cores_used_by_others": {"median": median(self.loads), "most": max(self.loads)},
-            "anchors": {who: spread(self.rows[CONTROL][who], frames) for who in ("bare", CONTROL)},
+            "anchors": {who: spread(costs, frames) for who, costs in anchors.items()},
+            "start_milliseconds": round(middle(own["start"])["cpu_seconds"] * 1000, 1),
             "kinds": rows,
             "goals": goals(rows),
         }
@@ -224,6 +269,11 @@ class Bench:
 def middle(costs: list[Costs]) -> Costs:
     """The median of each figure."""
     return {key: median(cost[key] for cost in costs) for key in costs[0]}
+
+
+def less(costs: list[Costs], start: Costs) -> list[Costs]:
+    """Take off the part of a program's starts that a whole clip would not have had."""
+    return [{key: cost[key] - start[key] for key in start} for cost in costs]
 
 
 def spread(costs: list[Costs], frames: int) -> dict[str, float]:
@@ -236,9 +286,11 @@ def figures(row: Row, frames: int) -> dict[str, Any]:
     """Frames of the source per second, CPU and wall, ours over each of the others, and our stages."""
     costs = {who: middle(several) for who, several in row.items()}
     ours, control = costs["ours"], costs[CONTROL]
-    if "codings" in costs:
-        rest = {key: ours[key] - ours["filter"] for key in ("cpu_seconds", "wall_seconds")}
-        costs["codings"] = {key: costs["codings"][key] + seconds for key, seconds in rest.items()}
+    costs.pop("start", None)
+    rest = {key: ours[key] - ours["filter"] for key in ("cpu_seconds", "wall_seconds")}
+    for who in ("codings", "recodings"):
+        if who in costs:
+            costs[who] = {key: costs[who][key] + seconds for key, seconds in rest.items()}
     speeds = {who: round(frames / cost["cpu_seconds"], 1) for who, cost in costs.items()}
     walls = {who: round(frames / cost["wall_seconds"], 1) for who, cost in costs.items()}
     rivals = {who: cost for who, cost in costs.items() if who != "ours"}
@@ -289,6 +341,7 @@ def goals(rows: dict[str, Any]) -> dict[str, Any]:
             lambda row: row["same_picture"], 0.9, harder
         ),
         "decode and every encode, for kinds that code twice": judge(over("codings"), 0.9, twice),
+        "decode and every encode and decode, for kinds that code twice": judge(over("recodings"), 0.9, twice),
         "equivalent ffmpeg filter": judge(over("filter"), 0.95, everything),
         "never slower than AugLy": judge(over("augly"), 1.0, everything),
         "AugLy's text, dots and shapes": judge(over("augly"), 4.0, drawn),
@@ -313,30 +366,37 @@ def timed(who: int, action: Callable[[], object]) -> Costs:
     return {"cpu_seconds": cpu(who) - before, "wall_seconds": time.monotonic() - wall}
 
 
-def codings(clip: Path, info: VideoInfo, generations: list[Generation], canvas: Canvas) -> Costs:
-    """Every encode on the way that the kind asks for, and nothing else."""
+def codings(
+    clip: Path, info: VideoInfo, generations: list[Generation], canvas: Canvas, *, decodes: bool
+) -> Costs:
+    """Every encode on the way that the kind asks for, and nothing else; or with every decode."""
     total = {"cpu_seconds": 0.0, "wall_seconds": 0.0}
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        frames = [
-            frame.reformat(canvas.width, canvas.height)
-            for frame, _ in zip(container.decode(stream), range(30), strict=False)
-        ]
+        decoded = [frame for frame, _ in zip(container.decode(stream), range(30), strict=False)]
     for generation in generations:
-        cost = timed(resource.RUSAGE_SELF, partial(encode_only, frames, generation, canvas))
+        width, height = generation.size or (canvas.width, canvas.height)
+        size = replace(canvas, width=width, height=height)
+        frames = [frame.reformat(width, height) for frame in decoded]
+        cost = timed(resource.RUSAGE_SELF, partial(recode, frames, generation, size, decodes=decodes))
         for key, seconds in cost.items():
             total[key] += seconds * (info.frame_count or 0) / len(frames)
     return total
 
 
-def encode_only(frames: list[av.VideoFrame], generation: Generation, canvas: Canvas) -> None:
+def recode(frames: list[av.VideoFrame], generation: Generation, canvas: Canvas, *, decodes: bool) -> None:
     encoder = open_encoder(generation, canvas)
+    packets = []
     for index, frame in enumerate(frames):
         shaped = frame.reformat(format=generation.pixel_format)
         shaped.pts, shaped.time_base, shaped.pict_type = index, encoder.time_base, 0
-        encoder.encode(shaped)
-    encoder.encode(None)
+        packets += encoder.encode(shaped)
+    packets += encoder.encode(None)
+    if decodes:
+        decoder = open_decoder(encoder, generation)
+        for packet in [*packets, None]:
+            decoder.decode(packet)
 
 
 def program(command: list[str]) -> Costs:

@@ -12,7 +12,10 @@ def h264(crf: float, **options: str) -> Generation:
     )
 
 
-def motion_jpeg(quantiser: int) -> Generation:
-    """Every picture as a JPEG of its own, in video's own range: converting it costs as much as coding it."""
+def motion_jpeg(quantiser: int, size: tuple[int, int] | None = None) -> Generation:
+    """Every picture as a JPEG of its own, in video's own range: converting it costs as much as coding it.
+
+    With a size (width, height), it is coded in that, and enlarged again after.
+    """
     options = {"qmin": f"{quantiser}", "qmax": f"{quantiser}", "huffman": "default", "strict": "unofficial"}
-    return Generation(codec="mjpeg", options=options)
+    return Generation(codec="mjpeg", options=options, size=size)

@@ -27,13 +27,13 @@ from harness.core.errors import VideoError
 from harness.videos.colour_spaces import LIMITED
 from harness.videos.perturb.clock import WITHOUT_TIMES, Clock
 from harness.videos.perturb.plans import Encoding, Plan
+from harness.videos.perturb.recoding import apply_step
 from harness.videos.perturb.sound import Sound
 from harness.videos.perturb.steps import Canvas
 from harness.videos.perturb.streams import (
     LONGEST_GAP_SECONDS,
     TIME_BASE,
     Frames,
-    apply_step,
     filtered,
     upright,
 )

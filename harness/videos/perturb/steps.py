@@ -21,7 +21,8 @@ EditFrame = Callable[[Planes, int], None]
 class Redraw:
     """Draws one picture anew: from the first planes, which must not be written to, into all of the second.
 
-    For what touches every sample anyway: the copy that is made before a picture is edited is saved.
+    The second are of the size of the canvas that `start` was given, which is the step's afterwards. For what
+    touches every sample anyway: the copy that is made before a picture is edited is saved.
     """
 
     draw: Callable[[Planes, Planes, int], None]
@@ -92,6 +93,7 @@ class Generation:
     codec: str  # as libav names the encoder
     options: Mapping[str, str] = field(default_factory=dict)
     pixel_format: str = "yuv420p"
+    size: tuple[int, int] | None = None  # width and height in which it is coded, and enlarged again after
     slice_loss: float = 0.0  # share of slices thrown away before decoding (H.264 only)
     loss_seed: int = 0
 

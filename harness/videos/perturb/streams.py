@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
 
 import av
 import av.error
 from av.filter import Graph
-from av.video.codeccontext import VideoCodecContext
 
-from harness.videos.colour_spaces import FULL, LIMITED, TONE_MAP, Colour, conversion
+from harness.videos.colour_spaces import LIMITED, TONE_MAP, Colour, conversion
 from harness.videos.orientation import Orientation
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.lookup import drawer, is_table
-from harness.videos.perturb.registry import frame_generator
-from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Redraw, RedrawTogether, Step
+from harness.videos.perturb.steps import Canvas, FrameOperation, Redraw, RedrawTogether
 from harness.videos.probe import VideoInfo, frame_colour
 from harness.videos.tone import tone_map
 
@@ -30,19 +24,6 @@ Frames = Iterator[av.VideoFrame]
 TIME_BASE = Fraction(1, 90_000)  # of every picture on its way and of every output file, whatever the source's
 LONGEST_GAP_SECONDS = 120  # a longer one is a broken clock: filling it could take hours and gigabytes
 CLOCKS = ("fps=", "select=", "setpts=")  # filters that choose pictures and their times
-START_CODE = b"\0\0\1"
-X265_WIDTH_MIN = 64  # between 34 and 48 pixels of width, x265 (in PyAV 18.1) writes past its buffers
-SLICE_UNITS = {1, 5}  # H.264 NAL unit types that carry picture data
-
-
-def apply_step(frames: Frames, step: Step, before: Canvas) -> Frames:
-    """Return what one step does to the picture, except for its filters: see `filtered`."""
-    after = step.after(before)
-    if step.operation is not None:
-        frames = operated(frames, step.operation, after)
-    for generation in step.generations:
-        frames = recoded(frames, generation, after)
-    return frames
 
 
 def filtered(frames: Frames, filters: tuple[str, ...]) -> Frames:
@@ -118,7 +99,7 @@ def operated(frames: Frames, operation: FrameOperation, canvas: Canvas) -> Frame
         return
     for index, frame in enumerate(frames):
         if isinstance(edit, Redraw):
-            yield _redrawn(frame, edit, index)
+            yield _redrawn(frame, edit, index, (canvas.width, canvas.height))
             continue
         # Half of what libav's own copy of a frame takes that the decoder still refers to, as it mostly does.
         own = _redrawn(frame, COPY, index)
@@ -129,8 +110,11 @@ def operated(frames: Frames, operation: FrameOperation, canvas: Canvas) -> Frame
 COPY = Redraw(lambda source, target, _: target.assign(source))
 
 
-def _redrawn(frame: av.VideoFrame, redraw: Redraw, index: int) -> av.VideoFrame:
-    new = _like(frame)
+def _redrawn(
+    frame: av.VideoFrame, redraw: Redraw, index: int, size: tuple[int, int] | None = None
+) -> av.VideoFrame:
+    """Return a new picture with the old one's time and colours, and its size if no other is asked for."""
+    new = _like(frame, *(size or (frame.width, frame.height)))
     redraw.draw(Planes.reading(frame), Planes.of(new), index)
     return new
 
@@ -138,16 +122,16 @@ def _redrawn(frame: av.VideoFrame, redraw: Redraw, index: int) -> av.VideoFrame:
 def _redrawn_together(frames: Frames, redraw: RedrawTogether) -> Frames:
     first = 0
     while several := list(islice(frames, redraw.at_once)):
-        new = [_like(frame) for frame in several]
+        new = [_like(frame, frame.width, frame.height) for frame in several]
         sources = [Planes.reading(frame) for frame in several]
         redraw.draw(sources, [Planes.of(frame) for frame in new], first)
         first += len(several)
         yield from new
 
 
-def _like(frame: av.VideoFrame) -> av.VideoFrame:
-    """Return an empty picture with the old one's size, time and colours."""
-    new = av.VideoFrame(frame.width, frame.height, "yuv420p")
+def _like(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    """Return an empty picture with another's time and colours."""
+    new = av.VideoFrame(width, height, "yuv420p")
     new.pts, new.time_base, new.duration = frame.pts, frame.time_base, frame.duration
     new.color_range, new.colorspace = frame.color_range, frame.colorspace
     new.color_primaries, new.color_trc = frame.color_primaries, frame.color_trc
@@ -234,98 +218,3 @@ def _to_canvas(
     whole = ("bwdif=mode=send_frame:deint=interlaced",) if interlaced else ()
     convert = () if plain else conversion(source, target)
     return (*whole, *convert, *lying.filters, *fit)
-
-
-def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
-    """Encode and decode again in memory, single-threaded; timestamps and number of pictures are kept."""
-    if generation.codec == "libx265" and canvas.width < X265_WIDTH_MIN:
-        wide = replace(canvas, width=X265_WIDTH_MIN)
-        padded = filtered(frames, (f"pad={wide.width}:{wide.height}",))
-        cropped = (f"crop={canvas.width}:{canvas.height}:0:0",)
-        yield from filtered(recoded(padded, generation, wide), cropped)
-        return
-    encoder = open_encoder(generation, canvas)
-    decoder: VideoCodecContext | None = None
-    times: deque[int | None] = deque()
-    given = 0
-
-    def decoded(packets: Sequence[av.Packet[Any]]) -> Frames:
-        nonlocal decoder
-        for packet in packets:
-            if decoder is None:
-                decoder = _decoder(encoder)
-            if generation.slice_loss and given > 1:
-                packet = _with_lost_slices(packet, generation)  # noqa: PLW2901  (what arrives of it)
-            for frame in decoder.decode(packet):
-                yield _timed(frame, times)
-
-    for frame in frames:
-        times.append(frame.pts)
-        shaped = (
-            frame
-            if frame.format.name == generation.pixel_format
-            else frame.reformat(
-                format=generation.pixel_format,
-                dst_color_range=FULL if "j" in generation.pixel_format else None,
-            )
-        )
-        shaped.pts, shaped.time_base, shaped.pict_type = given, encoder.time_base, 0
-        given += 1
-        yield from decoded(encoder.encode(shaped))
-    if not given:
-        return
-    yield from decoded(encoder.encode(None))
-    if decoder is not None:
-        for frame in decoder.decode(None):
-            yield _timed(frame, times)
-
-
-def _timed(frame: av.VideoFrame, times: deque[int | None]) -> av.VideoFrame:
-    if frame.format.name != "yuv420p":
-        frame = frame.reformat(format="yuv420p", dst_color_range=LIMITED)
-    frame.pts, frame.time_base = times.popleft(), TIME_BASE
-    return frame
-
-
-def open_encoder(generation: Generation, canvas: Canvas) -> VideoCodecContext:
-    """Open the encoder of a generation, with one thread."""
-    context = av.CodecContext.create(generation.codec, "w")
-    if not isinstance(context, VideoCodecContext):
-        raise TypeError(f"{generation.codec} encodes no video")
-    context.width, context.height, context.pix_fmt = canvas.width, canvas.height, generation.pixel_format
-    rate = Fraction(canvas.frames_per_second).limit_denominator(1001)
-    context.framerate, context.time_base = rate, 1 / rate
-    context.thread_count = 1
-    context.options = dict(generation.options)
-    if generation.codec == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")  # it writes to standard error by itself, past libav's log
-    context.open()
-    return context
-
-
-def _decoder(encoder: VideoCodecContext) -> VideoCodecContext:
-    names = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "libdav1d"}
-    context = av.CodecContext.create(names.get(encoder.name, encoder.name), "r")
-    if not isinstance(context, VideoCodecContext):
-        raise TypeError(f"{encoder.name} has no video decoder")
-    context.thread_count = 1
-    if encoder.extradata:
-        context.extradata = encoder.extradata
-    context.open()
-    return context
-
-
-def _with_lost_slices(packet: av.Packet[Any], generation: Generation) -> av.Packet[Any]:
-    """Drop some of a picture's slices, as a network would; its first always arrives, so it still decodes."""
-    content = bytes(packet)
-    rng = frame_generator(generation.loss_seed, packet.pts or 0)
-    kept, slices = [], 0
-    for unit in content.split(START_CODE)[1:]:
-        if unit[0] & 31 in SLICE_UNITS:
-            slices += 1
-            if slices > 1 and rng.random() < generation.slice_loss:
-                continue
-        kept.append(unit)
-    arrived = av.Packet(b"".join(START_CODE + unit for unit in kept))
-    arrived.pts, arrived.dts, arrived.time_base = packet.pts, packet.dts, packet.time_base
-    return arrived

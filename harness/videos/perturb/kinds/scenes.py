@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing import pictures as drawing
+from harness.videos.perturb.drawing.blur import Scaled
 from harness.videos.perturb.drawing.planes import Planes, Sprite
 from harness.videos.perturb.drawing.warp import Warp, tilted
 from harness.videos.perturb.generations import h264
@@ -36,7 +37,7 @@ def social_media(canvas: Canvas, rng: Generator, *, lines: int, share: float, cr
     scale = max(min(share, lines / shorter), min(1.0, 64 / shorter))
     width, height = even(canvas.width * scale), even(canvas.height * scale)
     return Step(
-        video=(f"scale={width}:{height}:flags=bilinear", "setsar=1", "unsharp=3:3:0.6"),
+        operation=Scaled(sharpening=0.6),
         generations=(h264(crf),),
         canvas=resized(canvas, width=width, height=height),
     )

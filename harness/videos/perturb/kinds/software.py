@@ -86,14 +86,7 @@ def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, 
     shorter = min(canvas.width, canvas.height)
     scale = max(min(share, lines / shorter), min(1.0, 48 / shorter))
     width, height = even(canvas.width * scale), even(canvas.height * scale)
-    return Step(
-        video=(
-            f"scale={width}:{height}:flags=bilinear",
-            f"scale={canvas.width}:{canvas.height}:flags=bilinear",
-            "setsar=1",
-        ),
-        generations=(motion_jpeg(quantiser),),
-    )
+    return Step(generations=(motion_jpeg(quantiser, (width, height)),))
 
 
 @dataclass(frozen=True, kw_only=True)
