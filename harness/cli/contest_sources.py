@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from harness.contest.admission import Prepared
 from harness.contest.board.keeper import BoardKeeper
+from harness.contest.driver import Contest
 from harness.contest.ledger import Ledger
+from harness.contest.regrade.regrader import Place, Regrader
 from harness.contest.shard_ledger import ShardLedger
 from harness.contest.sources import FolderSource, Source, StoreSource, handed_in
 from harness.contest.waiting_entries import Waiting, find_entries
@@ -62,19 +63,30 @@ def source_of(
 
 
 @contextmanager
-def boards_kept(
-    entries: str, store: Store, common: Prepared, *, say: Callable[[str], None]
-) -> Iterator[None]:
-    """Keep a contest's published boards up to date meanwhile, and once more at the end."""
-    if entries != FROM_STORE:
+def boards_kept(contest: Contest, store: Store, *, toml: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Keep a contest's published boards up to date meanwhile, and once more at the end; and do regrades."""
+    source, common = contest.source, contest.common
+    if not isinstance(source, StoreSource):
         yield
         return
+    place = Place(
+        store=store,
+        challenge=common.challenge,
+        toml=toml,
+        sets=common.sets,
+        runs=common.runs,
+        key=contest.signing_key,
+    )
+    regrader = Regrader(place, say=say)
+    source.about_to_record = regrader.about_to_record
     ledger = Ledger(store, common.challenge.name)
     keeper = BoardKeeper(store, ledger, common.challenge, common.sets, common.runs, say=say)
     keeper.start()
+    regrader.start()
     try:
         yield
     finally:
+        regrader.finish()
         keeper.finish()
 
 

@@ -172,7 +172,7 @@ def run(
             watch=watch,
             look=LiveCounts(ledger=ledger, runs=runs.resolve()).look,
         )
-        with boards_kept(entries, index, contest.common, say=_say):
+        with boards_kept(contest, index, toml=challenge.resolve(), say=_say):
             lines = Lines(_err, ledger, places=places, price_per_hour=price_per_hour)
             done = Driver(contest, ledger, shards, lines).run()
         left = progress_of(ledger.listed(), places=places)

@@ -102,9 +102,10 @@ def record_run(ledger: Ledger, entry: Entry, folder: RunFolder, *, now: datetime
         ResultError: the folder contains no result that can be read.
         StoreError: the database cannot be written.
     """
-    result = read_result(folder.result)
+    holds = folder.current.result  # of the regrade in force, if there is one
+    result = read_result(holds)
     _fits(result, entry, ledger.state().challenge_sha256, folder)
-    asked = command_of(result, entry, result_sha256=content_sha256(folder.result))
+    asked = command_of(result, entry, result_sha256=content_sha256(holds))
     return ledger.ask(
         asked,
         now=now,

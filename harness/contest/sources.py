@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -19,9 +20,11 @@ from harness.contest.state import UNFINISHED, Entry, EntryStatus, State
 from harness.contest.waiting_entries import Waiting, find_entries
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
+from harness.results.run_folder import RunFolder
 from harness.results.run_row import enter, entry_path
 
 Say = Callable[[str], None]
+AboutToRecord = Callable[[RunFolder], AbstractContextManager[None]]
 _T = TypeVar("_T")
 
 
@@ -99,6 +102,9 @@ class StoreSource:
         challenge: As it is run: it must be the one that the contest was made of.
         say: Told what a person should know.
 
+    Attributes:
+        about_to_record: Held while a run's result is recorded; regrades wait for it, and it for them.
+
     Raises:
         ConfigError: there is no such contest, it is of another challenge, or the folder is not there.
     """
@@ -106,6 +112,7 @@ class StoreSource:
     def __init__(
         self, ledger: Ledger, packages: Path, *, challenge: Challenge, say: Say = lambda _: None
     ) -> None:
+        self.about_to_record: AboutToRecord = lambda _: nullcontext()
         self._ledger = ledger
         self._packages = packages
         self._say = say
@@ -149,7 +156,8 @@ class StoreSource:
             return
         if not entry_path(folder).is_file():
             enter(folder, team=found.team, submitted=found.submitted)
-        answer = self._patiently(lambda: record_run(self._ledger, found, folder, now=_now()))
+        with self.about_to_record(folder):
+            answer = self._patiently(lambda: record_run(self._ledger, found, folder, now=_now()))
         if isinstance(answer, Refusal):
             self._say(f"the result of entry {waiting.entry} is not recorded: {answer.message}")
 

@@ -18,12 +18,13 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from harness.portal.config import BODY_BYTES, PortalConfig
+from harness.portal.config import BODY_BYTES, REGRADE_BYTES, PortalConfig
 from harness.portal.problems import Problem, forbidden
 from harness.portal.visitor import SAFE_METHODS
 
 BODY_SECONDS = 30.0  # without a byte of a body that is still to come
 REFUSED_SECONDS = 2.0  # for the body of a request that is refused
+REGRADE_FORM = "/organise/regrades/ask"  # the one form that brings a file
 CLIENTS_MAX = 20_000  # whose rates are remembered
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -113,6 +114,8 @@ class Walls:
         if method not in SAFE_METHODS:
             _check_origin(headers)
         limit = self._config.chunk_bytes if method == "PATCH" else BODY_BYTES
+        if method == "POST" and path.endswith(REGRADE_FORM):
+            limit = REGRADE_BYTES
         length = headers.get("content-length")
         if length is not None and (not length.isdecimal() or int(length) > limit):
             raise too_large(limit)

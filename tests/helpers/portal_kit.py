@@ -211,16 +211,20 @@ class Kit:
 
 
 @contextmanager
-def portal(folder: Path, *, rules: str = "", fill: bool = True, **settings: Any) -> Iterator[Kit]:
+def portal(
+    folder: Path, *, rules: str = "", fill: bool = True, public: int = 6, private: int = 6, **settings: Any
+) -> Iterator[Kit]:
     """Serve a portal over a fresh contest.
 
     Args:
         folder: For everything that it keeps.
         rules: Further lines of the [contest] table.
         fill: Make the contest; otherwise it is in the store already.
+        public: Videos of the set.
+        private: Videos of the set.
         settings: Of `PortalConfig`, other than the kit's own.
     """
-    toml = write_challenge(folder / "challenge", public=6, private=6)
+    toml = write_challenge(folder / "challenge", public=public, private=private)
     now = datetime.now(UTC).replace(microsecond=0)
     table = CONTEST.format(
         opens=(now - timedelta(days=2)).isoformat(), closes=(now + timedelta(days=20)).isoformat()

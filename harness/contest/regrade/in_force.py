@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.contest.regrade.corrections import UNCORRECTED, Correction, frame_of
-from harness.contest.regrade.regrade import RegradePlan, grade
+from harness.contest.regrade.regrade import Graded, RegradedRun, RegradePlan, grade
 from harness.core.errors import ResultError
 from harness.core.types import SetName
+from harness.results.result import read_result
 from harness.results.run_folder import RunFolder, regrade_record
 from harness.results.seal import Key
 from harness.videos.ready_set import ReadySet
@@ -85,3 +86,29 @@ def catch_up(
     )
     found = grade(folder, plan)
     return found if isinstance(found, str) else ""
+
+
+def recorded(runs_root: Path, regrade: str) -> RegradedRun:
+    """Read a finished regrade back from its record and its results: what it came to, not what was before.
+
+    Raises:
+        ResultError: the record or one of the results cannot be read.
+    """
+    record = read_record(runs_root, regrade)
+    found = []
+    for run_id, sha256 in record["runs"].items():
+        result = read_result(RunFolder(path=runs_root / run_id).regrade(regrade).result)
+        after = {name: one.score.log_loss for name, one in result.sets.items()}
+        found.append(
+            Graded(
+                run_id=run_id,
+                team=None,
+                package=result.package.name,
+                eligible=result.leaderboard.eligible,
+                before={},
+                after=after,
+                effects={},
+                result_sha256=sha256,
+            )
+        )
+    return RegradedRun(regrade=regrade, runs=tuple(found), left_out=tuple(record["left_out"]))

@@ -9,16 +9,23 @@ import sqlalchemy as sa
 
 from harness.contest.ledger import Accepted, Ledger
 from harness.contest.regrade.regrade import RegradedRun
-from harness.contest.rules import Refusal
+from harness.contest.rules import ORGANISER, Actor, Refusal
 from harness.contest.rules.commands import RecordRegrade
-from harness.contest.state import EntryStatus
+from harness.contest.state import EntryStatus, State
 from harness.core.types import SetName
 from harness.results.run_folder import RunFolder
 from harness.results.store import Store, runs
 
 
 def register(
-    store: Store, challenge: str, runs_root: Path, found: RegradedRun, *, reason: str, now: datetime
+    store: Store,
+    challenge: str,
+    runs_root: Path,
+    found: RegradedRun,
+    *,
+    reason: str,
+    now: datetime,
+    by: Actor = ORGANISER,
 ) -> Accepted | Refusal | None:
     """Renew the rows of the runs that the index knows, and tell the contest, both or neither.
 
@@ -34,6 +41,16 @@ def register(
     if state.rules is None:
         store.write(lambda connection: _renew(connection, runs_root, found))
         return None
+    return ledger.ask(
+        command_of(state, found, reason=reason),
+        now=now,
+        by=by,
+        also=lambda connection, _state, _events: _renew(connection, runs_root, found),
+    )
+
+
+def command_of(state: State, found: RegradedRun, *, reason: str) -> RecordRegrade:
+    """Return what a contest is to be told of a regrade."""
     by_run = {one.run_id: one for one in found.runs}
     losses: dict[str, float] = {}
     results: dict[str, str] = {}
@@ -42,10 +59,7 @@ def register(
         loss = None if graded is None else graded.after.get(SetName.PUBLIC)
         if entry.status is EntryStatus.SCORED and graded is not None and loss is not None:
             losses[entry.entry], results[entry.entry] = loss, graded.result_sha256
-    asked = RecordRegrade(regrade=found.regrade, reason=reason, public_losses=losses, results=results)
-    return ledger.ask(
-        asked, now=now, also=lambda connection, _state, _events: _renew(connection, runs_root, found)
-    )
+    return RecordRegrade(regrade=found.regrade, reason=reason, public_losses=losses, results=results)
 
 
 def _renew(connection: sa.Connection, runs_root: Path, found: RegradedRun) -> None:

@@ -21,7 +21,6 @@ from harness.portal.overview import (
     entry_lines,
     later_phases,
     preview_of,
-    regradings,
     team_lines,
     work_of,
 )
@@ -121,20 +120,6 @@ def teams(request: Request, site: SiteHere, contest: ContestHere, visitor: PageV
     """Show teams, and who may act for them."""
     organiser(visitor, contest.name)
     return teams_page(site, contest, visitor, said=said_of(request))
-
-
-@router.get("/regrades")
-def regrades(contest: ContestHere, visitor: PageVisitor) -> HTMLResponse:
-    """Show every regrade on record, before and after."""
-    organiser(visitor, contest.name)
-    return page(
-        "organise_regrades.html",
-        frame_of(visitor, contest, title="Regrades", here="organise"),
-        tab="regrades",
-        found=regradings(contest.ledger.log()),
-        path=contest.row.path,
-        decimals=contest.state.public_decimals,
-    )
 
 
 @router.get("/log")

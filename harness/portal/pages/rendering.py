@@ -144,6 +144,9 @@ SAID = {
     "merged": "The teams are merged.",
     "registered": "The team takes part.",
     "created": "It is a contest now.",
+    "asked": "It is asked for. Nothing changes before you have seen what it moves.",
+    "wanted": "The worker makes it hold now.",
+    "withdrawn": "It is withdrawn. Nothing was changed.",
     "wish": "The driver will follow at its next beat.",
 }
 

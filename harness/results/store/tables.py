@@ -2,8 +2,8 @@
 
 `runs` and `sets` are an index of the run folders; `events` are the truth of what a contest decided; `teams`
 and `entries` can be rebuilt from them; `jobs` is what a driver wants done and what is done; `access` says who
-may enter the portal, `boards` what it shows. Times are ISO 8601 in UTC as text: they sort as text in any
-database.
+may enter the portal, `boards` what it shows, `regrades` what was asked for on its pages. Times are ISO 8601
+in UTC as text: they sort as text in any database.
 """
 
 from __future__ import annotations
@@ -170,4 +170,18 @@ BOARDS = sa.Table(
     sa.Column("events", sa.Integer, nullable=False),  # of the contest, when it was worked out
     sa.Column("computed", _MOMENT, nullable=False),
     sa.Column("document", sa.Text, nullable=False),  # JSON: what everybody may see, and nothing else
+)
+REGRADES = sa.Table(
+    "harness_regrades",
+    METADATA,
+    sa.Column("challenge", _NAME, primary_key=True),
+    sa.Column("regrade", _ID, primary_key=True),  # as results and the contest's log call it
+    sa.Column("state", sa.String(40), nullable=False),
+    sa.Column("by", sa.Text, nullable=False),  # who asked for it, or decided last
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("asked", _MOMENT, nullable=False),
+    sa.Column("changed", _MOMENT, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),  # JSON: the correction; empty once it is over
+    sa.Column("preview", sa.Text, nullable=False),  # JSON: what it would move; empty until it is worked out
+    sa.Column("note", sa.Text, nullable=False),  # why it failed
 )
