@@ -1,12 +1,12 @@
 """`make test-engines`: the contract and the hostile suite on other engines than Docker with runc.
 
-    python -m tests.engines [podman] [podman-rootless] [gvisor] [--contract] [--part 2/5]
+    python -m tests.engines [podman] [podman-rootless] [gvisor] [--contract] [--part 2/5] [--costs]
 
 Each engine is started here, with storage and a socket of its own, and ended afterwards; the machine's own
 Docker is left alone. Prints a line for each engine and suite, and what a start and an answer cost there. What
 cannot be started says why, and fails. A rootless engine on control groups of version 1 can hold a package to
 no limit: there the one right thing is that the harness refuses it, and that is what is tried. `--part 2/5`
-tries the second fifth of the hostile suite and nothing else.
+tries the second fifth of the hostile suite and nothing else; `--costs` measures, the machine's own too.
 """
 
 from __future__ import annotations
@@ -219,11 +219,15 @@ def main() -> int:
     )
     parser.add_argument("--contract", action="store_true", help="not the hostile suite")
     parser.add_argument("--part", default="", metavar="N/OF", help="of the hostile suite, and nothing else")
+    parser.add_argument("--costs", action="store_true", help="no suite")
     asked = parser.parse_args()
     unknown = set(asked.engines) - set(ENGINES)
     if unknown:
         parser.error(f"no engine {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}")
     suites = ["contract"] if asked.contract else ["hostile"] if asked.part else list(SUITES)
+    if asked.costs:
+        suites, own = [], docker.from_env(timeout=300)
+        print(f"docker, costs: {json.dumps(measure(own, light_image(own)))}", flush=True)
     failed = False
     for name in asked.engines or list(ENGINES):
         with tempfile.TemporaryDirectory(prefix=f"engine-{name}-", ignore_cleanup_errors=True) as folder:
