@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,10 @@ def contest(tmp_path: Path, light_image: str) -> Iterator[Contest]:
         write_entry(tmp_path / "entries", team=f"team{number % 12}", name=f"entry{number}", sleep=0.05)
     write_entry(tmp_path / "entries", team="crashes", module=CRASHES)
     write_entry(tmp_path / "entries", team="raises", module=RAISES)
-    database, nodes = Postgres(), RayNodes(tmp_path, nodes=4)
+    with ThreadPoolExecutor(1) as beside:
+        server = beside.submit(Postgres)
+        nodes = RayNodes(tmp_path, nodes=4)  # in the main thread: Ray sets up signals for a node that starts
+        database = server.result()
     found = Contest(
         challenge=challenge,
         entries=tmp_path / "entries",
