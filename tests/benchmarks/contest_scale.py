@@ -157,11 +157,8 @@ def driver(*, sizes: tuple[int, ...], shards: int = 200) -> dict[str, Any]:
             ]
             store.write(partial(jobs.enqueue, jobs=new, now=now))
             done = {"state": JobState.DONE.value, "outcome": OUTCOME.to_json()}
-            store.write(
-                lambda c, done=done, size=size: c.execute(
-                    sa.update(JOBS).where(JOBS.c.turn < size).values(**done)
-                )
-            )
+            finished = sa.update(JOBS).where(JOBS.c.turn < size).values(**done)
+            store.write(partial(sa.Connection.execute, statement=finished))
             ledger = ShardLedger(store, "made")
             ledger.drive()
             claims, accepts = [], []
