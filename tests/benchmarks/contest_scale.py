@@ -31,9 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.progress import progress_of
 from harness.contest.shard_ledger import ShardLedger
-from harness.results.job_key import JobKey
 from harness.results.store import Store, jobs
-from harness.results.store.jobs import JobState, NewJob
+from harness.results.store.jobs import JobState
 from harness.results.store.tables import JOBS
 from tests.contest_kit import write_challenge, write_entry
 from tests.contest_kit.servers import RayNodes
@@ -146,19 +145,23 @@ def driver(*, sizes: tuple[int, ...], shards: int = 200) -> dict[str, Any]:
     for size in sizes:
         with tempfile.TemporaryDirectory() as name:
             store = Store(f"sqlite:///{Path(name) / 'index.db'}")
-            now = datetime.now(UTC)
-            new = [
-                NewJob(
-                    key=JobKey(run_id=f"run{number // 28}", set_name="private", shard=number % 28),
-                    challenge="made",
-                    turn=number,
-                )
+            moment = jobs.moment_text(datetime.now(UTC))
+            listed = [
+                {
+                    "run_id": f"run{number // 28}",
+                    "set_name": "private",
+                    "shard": number % 28,
+                    "challenge": "made",
+                    "turn": number,
+                    "enqueued": moment,
+                    "attempt": 1,
+                    "token": 0,
+                    "state": (JobState.DONE if number < size else JobState.WAITING).value,
+                    "outcome": OUTCOME.to_json() if number < size else None,
+                }
                 for number in range(size + shards)
             ]
-            store.write(partial(jobs.enqueue, jobs=new, now=now))
-            done = {"state": JobState.DONE.value, "outcome": OUTCOME.to_json()}
-            finished = sa.update(JOBS).where(JOBS.c.turn < size).values(**done)
-            store.write(partial(sa.Connection.execute, statement=finished))
+            store.write(partial(sa.Connection.execute, statement=sa.insert(JOBS), parameters=listed))
             ledger = ShardLedger(store, "made")
             ledger.drive()
             claims, accepts = [], []
