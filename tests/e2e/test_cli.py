@@ -12,40 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from harness.videos.synthetic import ClipSpec, write_clip
+from tiny_challenge import FEW_SAMPLES, write_challenge
 
 Eventually = Callable[[Callable[[], object]], bool]
 MakePackage = Callable[..., Path]
 HARNESS = Path(sys.executable).with_name("harness")
-CHALLENGE = """
-schema = 1
-name = "tiny"
-[sets.public]
-videos = "videos"
-labels = "videos/labels.csv"
-recipe = "clean"
-seed = 1
-[sets.private]
-videos = "videos"
-labels = "videos/labels.csv"
-recipe = "original"
-seed = 2
-[scoring]
-bootstrap_samples = 100
-"""
 
 
 @pytest.fixture
 def challenge(tmp_path: Path) -> Path:
-    videos = tmp_path / "challenge" / "videos"
-    videos.mkdir(parents=True)
-    names = [write_clip(videos / f"{n}.mp4", ClipSpec(frames=5, seed=n)).name for n in range(4)]
-    rows = [f"{name},{number % 2}" for number, name in enumerate(names)]
-    (videos / "labels.csv").write_text("\n".join(["filename,label", *rows]) + "\n")
-    path = videos.parent / "challenge.toml"
-    path.write_text(CHALLENGE)
-    return path
+    return write_challenge(tmp_path / "challenge", rules=FEW_SAMPLES, one_folder=True)
 
 
 def harness(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -89,7 +65,7 @@ def test_a_bad_zip_gets_a_verdict_and_exit_code_1(challenge: Path, tmp_path: Pat
 def test_a_wrong_challenge_is_exit_code_2_with_its_remedy(
     make_package: MakePackage, challenge: Path, tmp_path: Path
 ) -> None:
-    challenge.write_text(CHALLENGE + "[limits]\nvideo_second = 1\n")
+    challenge.write_text(challenge.read_text() + "[limits]\nvideo_second = 1\n")
     done = harness("run", make_package(), "-c", challenge, cwd=tmp_path)
     assert done.returncode == 2
     assert "video_second" in done.stderr

@@ -1,8 +1,8 @@
 """Which tests begin first: the long modules, dealt out to the processes, and the short ones behind them.
 
 With `--dist worksteal` each process gets as many tests as the others, one after another as they were
-collected, and one that has nothing left takes from the end of another's. So a module stays in one process, with
-what its tests share, no long one is left for the end, and what is taken is short.
+collected, and one that has nothing left takes from the end of another's. So a module stays in one process,
+with what its tests share, no long one is left for the end, and what is taken is short.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-# Seconds in CI, in round numbers, of modules that take 15 or more: see `--durations`. A module that is missing
-# is taken for a short one; nothing but the order depends on this.
+# Seconds in CI, in round numbers, of modules that take 15 or more: see `--durations`. One that is missing is
+# taken for a short one; nothing but the order depends on this.
 LONG_MODULES = {
     "integration/test_hostile.py": 700,
     "integration/test_faults.py": 230,

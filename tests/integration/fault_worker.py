@@ -14,36 +14,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from silent import Silent
+
 import harness.run.passes
 from harness.core.challenge import load_challenge
 from harness.core.errors import HarnessError
-from harness.core.types import ImageFacts, Limits, SetName
-from harness.gateway.set_run import SetProgress, SetRun
+from harness.core.types import ImageFacts
 from harness.gateway.staging import reap_stages
 from harness.image.container_engine import connect
-from harness.results.result import SetResult
 from harness.run.evaluate import Evaluation, evaluate
 from harness.sandbox import Backend
 from harness.sandbox.docker.sandbox import DockerSandbox, reap
-from harness.videos.prepare import PrepareProgress
-
-
-class Silent:
-    """Says nothing."""
-
-    def step(self, text: str) -> None:
-        """See `harness.run.passes.Observer`."""
-
-    say = warn = step
-
-    def preparing(self, name: SetName, progress: PrepareProgress) -> None:
-        """See `harness.run.passes.Observer`."""
-
-    def running(self, name: SetName, progress: SetProgress) -> None:
-        """See `harness.run.passes.Observer`."""
-
-    def judged(self, one: SetResult, run: SetRun, limits: Limits) -> None:
-        """See `harness.run.passes.Observer`."""
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -14,71 +15,24 @@ from pathlib import Path
 
 import docker
 import pytest
+from silent import Silent
+from tiny_challenge import FEW_SAMPLES, GENEROUS, write_challenge
 
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import SandboxError
-from harness.core.types import ImageFacts, Limits, OutcomeKind, SandboxSpec, SetName, Verdict
+from harness.core.types import ImageFacts, OutcomeKind, SandboxSpec, SetName, Verdict
 from harness.gateway.journal import read_journal
-from harness.gateway.set_run import SetProgress, SetRun
 from harness.results.columns import columns_path
-from harness.results.result import SetResult, read_result
+from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key, SealState, seal_path, verify
 from harness.run.evaluate import Evaluation, evaluate
 from harness.sandbox import Backend, SandboxProcess
 from harness.sandbox.docker.sandbox import RUN_LABEL, DockerSandbox, reap
 from harness.scoring.repeatability import Steadiness
-from harness.videos.prepare import PrepareProgress
-from harness.videos.synthetic import ClipSpec, write_clip
 
 MakePackage = Callable[..., Path]
-CHALLENGE = """
-schema = 1
-name = "tiny"
-[sets.public]
-videos = "public"
-labels = "public/labels.csv"
-recipe = "clean"
-seed = 1
-[sets.private]
-videos = "private"
-labels = "private/labels.csv"
-recipe = "original"
-seed = 2
-[limits]
-video_seconds = 120
-mean_video_seconds = 120
-memory_bytes = 256_000_000
-tmp_bytes = 16_000_000
-shm_bytes = 16_000_000
-startup_seconds = 300
-[scoring]
-bootstrap_samples = 100
-"""
-
-
 JOURNALS = "runs/*/sets/public/outcomes.jsonl"
-
-
-class Silent:
-    """An observer that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def step(self, text: str) -> None:
-        self.told.append(text)
-
-    say = warn = step
-
-    def preparing(self, name: SetName, progress: PrepareProgress) -> None:
-        self.told.append(f"prepared {progress.done} of {name}")
-
-    def running(self, name: SetName, progress: SetProgress) -> None:
-        self.told.append(f"ran {progress.done} of {name}")
-
-    def judged(self, one: SetResult, run: SetRun, limits: Limits) -> None:
-        self.told.append(f"judged {one.set_name}: {one.verdict}, {one.score.log_loss}")
 
 
 class FailingSandbox:
@@ -100,20 +54,7 @@ class FailingSandbox:
 
 @pytest.fixture
 def challenge(tmp_path: Path) -> Challenge:
-    return load_challenge(write_challenge(tmp_path / "challenge"))
-
-
-def write_challenge(folder: Path, text: str = CHALLENGE) -> Path:
-    for offset, name in enumerate(("public", "private")):
-        (folder / name).mkdir(parents=True)
-        rows = ["filename,label"]
-        for number in range(4):
-            clip = folder / name / f"clip{number}.mp4"
-            write_clip(clip, ClipSpec(width=64, height=48, frames=5, seed=10 * offset + number))
-            rows.append(f"{clip.name},{number % 2}")
-        (folder / name / "labels.csv").write_text("\n".join(rows) + "\n")
-    (folder / "challenge.toml").write_text(text)
-    return folder / "challenge.toml"
+    return load_challenge(write_challenge(tmp_path / "challenge", rules=GENEROUS + FEW_SAMPLES))
 
 
 def asked(package: Path, challenge: Challenge, tmp_path: Path, *, fresh: bool = False) -> Evaluation:
@@ -156,7 +97,7 @@ def test_a_constant_half_scores_the_logarithm_of_two_on_both_sets(
         assert one.score.log_loss == pytest.approx(math.log(2))
         assert one.outcomes == {OutcomeKind.PREDICTED: 4}
     assert done.result == read_result(done.folder.result)
-    assert "ran 4 of private" in observer.told
+    assert (SetName.PRIVATE, 4) in observer.ran
     assert done.folder.report.stat().st_size > 10_000
     assert done.folder.contestant_report.is_file()
     assert columns_path(done.folder, SetName.PRIVATE).is_file()
@@ -211,7 +152,7 @@ def test_a_fault_of_ours_is_tried_once_more_and_then_kept_for_later(
 def test_a_harness_killed_at_any_moment_loses_at_most_the_video_in_flight(
     docker_client: docker.DockerClient, light_image: str, make_package: MakePackage, tmp_path: Path
 ) -> None:
-    path = write_challenge(tmp_path / "challenge")
+    path = write_challenge(tmp_path / "challenge", rules=GENEROUS + FEW_SAMPLES)
     package = make_package("time.sleep(0.4); return 0.5")
     journal = _kill_after(2, package, path, light_image, tmp_path)
     _, before = read_journal(journal)
@@ -238,7 +179,7 @@ def _kill_after(outcomes: int, package: Path, challenge: Path, image: str, tmp_p
     code = (
         "import docker, os, signal, sys, threading, time\n"
         "from pathlib import Path\n"
-        "sys.path.insert(0, sys.argv[1])\n"
+        "sys.path[:0] = sys.argv[1].split(os.pathsep)\n"
         "from test_evaluate import Silent, asked, backend_of\n"
         "from harness.core.challenge import load_challenge\n"
         "from harness.run.evaluate import evaluate\n"
@@ -255,7 +196,8 @@ def _kill_after(outcomes: int, package: Path, challenge: Path, image: str, tmp_p
     )
     script = tmp_path / "killed.py"
     script.write_text(code)
-    arguments = [str(Path(__file__).parent), str(package), str(challenge), str(tmp_path), image, outcomes]
+    folders = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    arguments = [folders, str(package), str(challenge), str(tmp_path), image, outcomes]
     done = subprocess.run([sys.executable, str(script), *map(str, arguments)], check=False, timeout=300)
     assert done.returncode == -signal.SIGKILL, "the harness ended by itself"
     (journal,) = tmp_path.glob(JOURNALS)
@@ -282,7 +224,7 @@ def test_the_result_on_disk_holds_no_label_and_no_name(
 def test_a_source_that_cannot_be_read_is_left_out_counted_and_said(
     docker_client: docker.DockerClient, light_image: str, make_package: MakePackage, tmp_path: Path
 ) -> None:
-    path = write_challenge(tmp_path / "challenge")
+    path = write_challenge(tmp_path / "challenge", rules=GENEROUS + FEW_SAMPLES)
     (path.parent / "public" / "clip1.mp4").write_bytes(b"no video at all")
     observer = Silent()
     done = evaluate(

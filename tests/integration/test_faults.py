@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 import docker
 import pytest
+from tiny_challenge import FEW_SAMPLES, GENEROUS, write_challenge
 
 from harness.core.types import OutcomeKind, SetName
 from harness.gateway.journal import read_journal
@@ -36,7 +37,6 @@ from harness.gateway.staging import reap_stages
 from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
 from harness.sandbox.docker.sandbox import RUN_LABEL, reap
-from harness.videos.synthetic import ClipSpec, write_clip
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
 SEED = int(os.environ.get("HARNESS_FAULT_SEED", "21"))
@@ -46,31 +46,9 @@ LOG = os.environ.get("HARNESS_FAULT_LOG")
 WORKER = Path(__file__).with_name("fault_worker.py")
 MAIN_ENGINE = "unix:///var/run/docker.sock"
 OUR_ERROR = 3
-CHALLENGE = """
-schema = 1
-name = "faults"
-[sets.public]
-videos = "public"
-labels = "public/labels.csv"
-recipe = "clean"
-seed = 1
-[sets.private]
-videos = "private"
-labels = "private/labels.csv"
-recipe = "original"
-seed = 2
-[limits]
-video_seconds = 120
-mean_video_seconds = 120
-memory_bytes = 256_000_000
-tmp_bytes = 16_000_000
-shm_bytes = 16_000_000
-startup_seconds = 300
-cpus = 1
-[scoring]
-bootstrap_samples = 100
-max_failed_share = 1.0  # its package fails on purpose, and more often than not
-"""
+RULES = (
+    GENEROUS + FEW_SAMPLES + "max_failed_share = 1.0  # its package fails on purpose, more often than not\n"
+)
 # Answers, raises and crashes, each by nothing but the video: what becomes of one is the same in every run.
 PREDICTOR = """
 import hashlib, os, time
@@ -99,7 +77,7 @@ class Bench:
         self.image = image
         self.root = folder / "first"
         self.temporary = Path(tempfile.mkdtemp(prefix="faults-"))
-        self.challenge = write_challenge(folder / "challenge")
+        self.challenge = write_challenge(folder / "challenge", rules=RULES, videos=VIDEOS)
         self.process: subprocess.Popen[str] | None = None  # that was started last
 
     def asked(self, **changes: Any) -> dict[str, Any]:
@@ -119,6 +97,7 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},  # the tests' helpers
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "begin\n", process.stdout.read()
@@ -186,19 +165,6 @@ class Bench:
         label = f"{RUN_LABEL}={self.run_folder(runs).run_id}"
         containers = client.containers.list(all=True, filters={"label": label})
         return [str(one.name) for one in containers] + [path.name for path in self.temporary.glob("stage-*")]
-
-
-def write_challenge(folder: Path) -> Path:
-    for offset, name in enumerate(("public", "private")):
-        (folder / name).mkdir(parents=True)
-        rows = ["filename,label"]
-        for number in range(VIDEOS):
-            clip = folder / name / f"clip{number}.mp4"
-            write_clip(clip, ClipSpec(width=64, height=48, frames=5, seed=10 * offset + number))
-            rows.append(f"{clip.name},{number % 2}")
-        (folder / name / "labels.csv").write_text("\n".join(rows) + "\n")
-    (folder / "challenge.toml").write_text(CHALLENGE)
-    return folder / "challenge.toml"
 
 
 def note(**facts: Any) -> None:

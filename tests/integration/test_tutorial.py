@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-
-from harness.videos.synthetic import ClipSpec, write_clip
+from tiny_challenge import write_challenge
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -21,36 +20,18 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tutorial-contestant.md"
 # Not run here: what installs, what is a terminal or a debugger, and what never ends by itself.
 LEFT_OUT = re.compile(r"^(git|make|\. )|--pdb|--watch|^harness shell")
-CHALLENGE = """
-schema = 1
-name = "tiny"
-[sets.public]
-videos = "videos"
-labels = "videos/labels.csv"
-recipe = "clean"
-seed = 1
-[sets.private]
-videos = "videos"
-labels = "videos/labels.csv"
-recipe = "original"
-seed = 2
-"""
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
     """A folder with clips and a small challenge, which is found there before the sample challenge is."""
-    names = []
-    (tmp_path / "videos").mkdir()
-    for number in range(4):
-        clip = write_clip(tmp_path / "videos" / f"{number}.mp4", ClipSpec(frames=5, seed=number))
+    write_challenge(tmp_path, rules="", one_folder=True)
+    clips = sorted((tmp_path / "videos").glob("*.mp4"))
+    for number, clip in enumerate(clips):
         place = tmp_path / "clips" / ("real", "fake")[number % 2] / clip.name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(clip.read_bytes())
-        names.append(f"{clip.name},{number % 2}")
-    (tmp_path / "videos" / "labels.csv").write_text("\n".join(["filename,label", *names]) + "\n")
-    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
-    (tmp_path / "challenge.toml").write_text(CHALLENGE)
+    (tmp_path / "clip.mp4").write_bytes(clips[0].read_bytes())
     return tmp_path
 
 
