@@ -20,17 +20,17 @@ def test_four_pictures_at_once_are_the_same_bytes_as_one_after_another(
     width, height = size
     canvas = Canvas(width=width, height=height, frames_per_second=25, duration_seconds=1, has_audio=False)
     corners = np.array([[0.1, 0.02], [-0.03, 0.1], [0.05, 0.05], [0.0, 0.12]])
-    operation: Warp | Lens = {
+    operations: dict[str, Warp | Lens] = {
         "turn": rotated(17),
         "tilt": tilted(corners, canvas),
         "barrel": Lens(strength=0.2),
         "pincushion": Lens(strength=-0.2),
-    }[kind]
+    }
     rng = np.random.default_rng(5)
     pictures = [Planes.blank(width, height) for _ in range(4)]
     for plane in (plane for planes in pictures for plane in planes.all):
         plane[:] = rng.integers(0, 256, plane.shape)
-    redraw = operation.start(canvas)
+    redraw = operations[kind].start(canvas)
     together = [Planes.blank(width, height) for _ in pictures]
     redraw.draw(pictures, together, 0)
     for index, (picture, drawn) in enumerate(zip(pictures, together, strict=True)):
