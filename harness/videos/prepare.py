@@ -101,14 +101,20 @@ def prepare_set(
         )
     for folder in (destination / VIDEOS, destination / RECORDS):
         folder.mkdir(parents=True, exist_ok=True)
+    cells = range(max(1, len(recipe.cells)))
+    chosen = engine or LocalEngine(workers)
+    # With half as many videos as processes, each has a core for its pictures and one for its encoder.
+    ahead = isinstance(chosen, LocalEngine) and 2 * len(sources) * len(cells) <= chosen.workers
     jobs = [
-        RenderJob(source=source, recipe=recipe, set_seed=set_seed, cell=cell, destination=destination)
+        RenderJob(
+            source=source, recipe=recipe, set_seed=set_seed, cell=cell, destination=destination, ahead=ahead
+        )
         for source in sources
-        for cell in range(max(1, len(recipe.cells)))
+        for cell in cells
     ]
     what = f"the set in {destination}"
     with exclusive(destination / LOCK, waiting=waiting, what=what):
-        finished = list(_follow(engine or LocalEngine(workers), jobs, progress))
+        finished = list(_follow(chosen, jobs, progress))
         return _recorded(finished, recipe, set_seed, destination)
 
 

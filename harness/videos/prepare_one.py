@@ -44,6 +44,7 @@ class RenderJob:
     set_seed: int
     cell: int
     destination: Path
+    ahead: bool = False  # whether there is a second core for it; changes no byte
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def prepare_one(job: RenderJob) -> RenderDone:
             write_json(record_path, current)
         return RenderDone(source_id=source.source_id, record=current, reused=True)
     try:
-        made = _rendered(source.path, info, planned, place)
+        made = _rendered(source.path, info, planned, place, ahead=job.ahead)
     except _UnreadableError as error:
         return RenderDone(source_id=source.source_id, record=None, reason=str(error))
     made["input"]["sha256"] = source_sha256
@@ -98,11 +99,11 @@ class _UnreadableError(Exception):
     """The source turned out to be damaged while it was rendered."""
 
 
-def _rendered(source: Path, info: VideoInfo, planned: Plan, place: Path) -> dict[str, Any]:
+def _rendered(source: Path, info: VideoInfo, planned: Plan, place: Path, *, ahead: bool) -> dict[str, Any]:
     """Render one video to its place, and return what its record says of that."""
     with beside(place) as part:
         try:
-            rendered = render(source, info, planned, part)
+            rendered = render(source, info, planned, part, ahead=ahead)
         except VideoError as error:
             raise _UnreadableError(error.message) from error
         found = verify(part, planned, rendered)

@@ -22,7 +22,10 @@ CLOCK_SET_BACK_SECONDS = 0.15  # less is an overlap, which the resampler trims
 
 
 class Sound:
-    """The first audio track, through its filters, as 48 kHz stereo AAC in step with the picture."""
+    """The first audio track, through its filters, as 48 kHz stereo AAC in step with the picture.
+
+    Coded packets wait in `coded` for whoever writes the file.
+    """
 
     def __init__(self, stream: AudioStream, output: OutputContainer, plan: Plan, origin: float) -> None:
         self.stream = stream
@@ -30,7 +33,8 @@ class Sound:
         self._shift = 0  # samples by which the clock was set anew on the way
         self._given = 0  # samples given to the encoder
         self._next = 0  # where the next samples should lie, in samples of the source
-        self._output, self._origin = output, origin
+        self.coded: list[av.Packet[Any]] = []
+        self._origin = origin
         encoding = plan.encoding
         self._filters = tuple(text for item in plan.steps for text in item.step.audio)
         self._rate = encoding.audio_rate
@@ -42,7 +46,7 @@ class Sound:
         self._graph: Graph | None = None
 
     def take(self, packet: av.Packet[Any]) -> int:
-        """Decode, filter, encode and write; returns the number of damaged packets, 0 or 1."""
+        """Decode, filter and encode; returns the number of damaged packets, 0 or 1."""
         try:
             frames = self.stream.codec_context.decode(packet)
         except av.error.FFmpegError:
@@ -100,7 +104,7 @@ class Sound:
                 # Without gaps from 0 on, as the first filter made it; adelay after atempo forgets the time.
                 frame.pts, frame.time_base = self._given, Fraction(1, self._rate)
                 self._given += frame.samples
-                self._output.mux(self._target.encode(frame))
+                self.coded += self._target.encode(frame)
                 self.wrote = True
 
     def finish(self) -> None:
@@ -113,4 +117,4 @@ class Sound:
         if self._graph is not None and not self._ended:
             self._graph.push(None)
         self._drain()
-        self._output.mux(self._target.encode(None))
+        self.coded += self._target.encode(None)
