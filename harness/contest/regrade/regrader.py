@@ -77,7 +77,7 @@ class Regrader(threading.Thread):
             self.join()
 
     def look(self) -> int:
-        """Do what was asked for, and return how much that was.
+        """Do what was requested, and return how much that was.
 
         Raises:
             HarnessError: our own fault; it is tried again.

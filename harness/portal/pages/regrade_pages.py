@@ -122,7 +122,7 @@ def apply(site: SiteHere, contest: ContestHere, form: PostedForm, regrade: Regra
 
 @router.post("/{regrade}/withdraw")
 def withdraw(site: SiteHere, contest: ContestHere, form: PostedForm, regrade: RegradeName) -> Response:
-    """Take back what was asked for; labels that came with it are forgotten."""
+    """Take back what was requested; labels that came with it are forgotten."""
     organiser(form.visitor, contest.name)
     row = _row(site, contest, regrade)
     if row.state not in {RegradeState.ASKED, RegradeState.PREVIEWED}:
