@@ -20,7 +20,7 @@ from real_browser import OVERFLOWING, WIDTHS, Browser, browser, chromedriver
 
 from harness.contest.board.published import PublishedRow
 from harness.contest.events import ContestPhase
-from harness.contest.regrade.preview import Preview, SetMove, Side, TeamMove
+from harness.contest.regrade.what_moves import Preview, SetMove, Side, TeamMove
 from harness.contest.rules.commands import EnterPhase, Role
 from harness.portal.access import Holder, make_link
 from harness.results.store import regrade_rows

@@ -17,8 +17,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from harness.contest.regrade.asked import Asked, correction_files
 from harness.contest.regrade.corrections import Correction
-from harness.contest.regrade.preview import read_preview
 from harness.contest.regrade.regrade import new_regrade
+from harness.contest.regrade.what_moves import read_preview
 from harness.core.errors import ConfigError
 from harness.core.types import SetName
 from harness.portal.api.route_parts import ContestHere
