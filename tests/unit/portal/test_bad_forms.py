@@ -122,7 +122,12 @@ def test_what_is_no_number_or_no_time_does_not_take_a_limit_away(kit: Kit) -> No
     assert kit.ledger.state().rules == before
 
 
-def test_names_that_turn_around_or_break_a_line_are_refused_and_notes_are_shown_flat(kit: Kit) -> None:
+def test_names_that_turn_around_are_refused_and_notes_are_shown_flat(tmp_path: Path) -> None:
+    with portal(tmp_path) as kit:
+        names_and_notes(kit)
+
+
+def names_and_notes(kit: Kit) -> None:
     boss = kit.browser(None)
     word, place = word_of(kit, boss), f"{kit.address}/c/{kit.name}/organise"
     for name in ("\u202egnp", "a\u200bb", "x" * 81, "   ", "日本"):  # of the last no id can be made
