@@ -348,7 +348,7 @@ def test_what_a_regrade_changed_can_be_read_back_and_a_later_run_is_scored_by_it
     assert catch_up(later, tmp_path, (made.regrade,), challenge="example", sets=(ready,), key=KEY) == ""
     assert (
         read_result(later.current.result).sets[SetName.PRIVATE].score.log_loss
-        == made.runs[0].after["private"]
+        == made.runs[0].after[SetName.PRIVATE]
     )
     assert read_result(later.result).regrade is None
     assert recorded(tmp_path, made.regrade).runs[0].after == made.runs[0].after

@@ -150,8 +150,8 @@ def test_a_long_list_comes_a_page_at_a_time(tmp_path: Path, monkeypatch: pytest.
         place = f"{kit.address}/c/{kit.name}/organise/entries"
         monkeypatch.setattr(organiser_pages, "ENTRIES_SHOWN", 5)
         seen = []
-        for number in ("1", "2", "3", "99", "-1", "x"):
-            text = boss.get(place, params={"page": number, "team": ""}, timeout=60).text
+        for asked in ("1", "2", "3", "99", "-1", "x"):
+            text = boss.get(place, params={"page": asked, "team": ""}, timeout=60).text
             seen.append([one for one in ids if f"<code>{one}</code>, attempt" in text])
             assert "page=" in text
         assert [len(one) for one in seen] == [5, 5, 2, 2, 5, 5]
