@@ -183,6 +183,7 @@ def _read(
     path: Path, *, runs: Path, by: SetName, choice: Choice, cache: Path | None, store: str | None = None
 ) -> BoardInput:
     from harness.contest.board.read_runs import board_input, entered_runs  # noqa: PLC0415
+    from harness.contest.regrade.in_force import correction_in_force, regrades_of  # noqa: PLC0415
 
     challenge = load_challenge(path)
     judged = _judged(store, challenge, by)
@@ -205,6 +206,7 @@ def _read(
             entered,
             ready,
             runs,
+            correction=correction_in_force(runs, regrades_of(runs, challenge.name)),
             told=lambda done, total: observer.counting("reading", done, total, unit="run"),
         )
 

@@ -111,6 +111,8 @@ class Walls:
         host = headers.get("host", "").rpartition("@")[2].partition(":")[0]
         if self._config.hosts and host not in self._config.hosts:
             raise Problem(421, "not_found", "this portal does not answer to that name")
+        if "transfer-encoding" in headers and "content-length" in headers:  # a proxy may cut it elsewhere
+            raise Problem(400, "invalid", "a body has a length, or comes in chunks: not both")
         if method not in SAFE_METHODS:
             _check_origin(headers)
         limit = self._config.chunk_bytes if method == "PATCH" else BODY_BYTES

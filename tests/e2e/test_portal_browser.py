@@ -20,12 +20,25 @@ from real_browser import OVERFLOWING, WIDTHS, Browser, browser, chromedriver
 
 from harness.contest.board.published import PublishedRow
 from harness.contest.events import ContestPhase
+from harness.contest.regrade.what_moves import Preview, SetMove, Side, TeamMove
 from harness.contest.rules.commands import EnterPhase, Role
 from harness.portal.access import Holder, make_link
+from harness.results.store import regrade_rows
+from harness.results.store.regrade_rows import RegradeRow, RegradeState
 
 SHOTS = os.environ.get("PORTAL_SHOTS")  # a folder for pictures of every page, for whoever wants to look
 TEAM_PAGES = ("", "/board", "/submit", "/entries", "/team")
-ORGANISER_PAGES = ("", "/entries", "/teams", "/regrades", "/log", "/phase?to=released")
+ORGANISER_PAGES = (
+    *(
+        "",
+        "/entries",
+        "/teams",
+        "/regrades",
+        "/regrades/20261127-070000-abcdef",
+        "/log",
+        "/phase?to=released",
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +110,8 @@ def test_from_a_dropped_zip_to_the_released_board(driver: str, tmp_path: Path) -
         page.open(f"{place}/board")
         page.wait(lambda: shown in page.text("main"), "the score is not on the board")
         assert "The red team" in page.text("tr.own")
+        regrade_as_organiser(driver, kit)
+        page.wait(lambda: shown not in page.text("tr.own"), "the new score does not come by itself")
         page.open(f"{place}/team")
         page.click("input[name=entry]")
         page.click("form[action$='/finals'] button")
@@ -143,6 +158,28 @@ def enter_release(driver: str, kit: Kit) -> None:
         assert "organiser Ada" in page.text("main")
 
 
+def regrade_as_organiser(driver: str, kit: Kit) -> None:
+    """Correct a public label with a file, see what that moves, and let it hold."""
+    corrected = kit.folder / "corrected.csv"
+    corrected.write_text("filename,label\nclip00000.mp4,fake\n", encoding="utf-8")
+    with browser(driver, "desktop") as page:
+        enter(page, kit, None)
+        page.open(f"{kit.address}/c/{kit.name}/organise/regrades")
+        page.click("select[name=set] option[value=public]")
+        page.type("input[type=file]", str(corrected))
+        page.wait(
+            lambda: page.run("return document.getElementById('labels').value.includes('clip00000')"),
+            "the file is not put into the field",
+        )
+        page.type("input[name=reason]", "its label was wrong")
+        page.click("form[action$='/regrades/ask'] button")
+        page.wait(lambda: "1 label changes" in page.text("main"), "no preview comes")
+        assert "1 have another score" in page.text("main")
+        page.click("form[action$='/apply'] button")
+        page.accept()
+        page.wait(lambda: "It holds" in page.text("main"), "it is not applied")
+
+
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     """Two teams with several entries and names of every length, and both boards."""
@@ -175,7 +212,39 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
         )
         found.publish(rows)
         found.publish(rows, set_name="private")
+        put_regrade(found, rows)
         yield found
+
+
+def put_regrade(kit: Kit, rows: tuple[PublishedRow, ...]) -> None:
+    """Put a regrade on record that waits for the organiser's decision."""
+    moves = tuple(
+        TeamMove(
+            team=row.team,
+            name=row.name,
+            before=Side(place=row.place, score=row.score, group=row.group, entry=row.entry),
+            after=Side(place=row.place + 1, score=row.score + 0.01, group=2, entry=row.entry),
+        )
+        for row in rows
+    )
+    counts = {"labels_changed": 3, "dropped": 2, "teams": 12, "scores": 12, "places": 12, "groups": 5}
+    sets = tuple(SetMove(set=name, moves=moves, **counts) for name in ("public", "private"))
+    preview = Preview(
+        runs=5, events=9, regrades=(), left_out=("run-1: is of another set",), sets=sets, correction={}
+    )
+    moment = "2026-11-27T07:00:00+00:00"
+    row = RegradeRow(
+        challenge=kit.name,
+        regrade="20261127-070000-abcdef",
+        state=RegradeState.PREVIEWED,
+        by="organiser Ada",
+        reason="three labels were wrong",
+        asked=moment,
+        changed=moment,
+        document="{}",
+        preview=preview.to_json(),
+    )
+    kit.site.store.write(lambda connection: regrade_rows.add(connection, row))
 
 
 @pytest.mark.parametrize(("width", "scheme"), [("desktop", "light"), ("phone", "dark")])

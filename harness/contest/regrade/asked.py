@@ -58,7 +58,7 @@ def correction_files(challenge_toml: Path) -> tuple[str, ...]:
 def correction_asked(
     asked: Asked, challenge: Challenge, challenge_toml: Path, in_force: Correction
 ) -> Correction:
-    """Read what was asked for, by the reader of `harness regrade`.
+    """Read what was requested, by the reader of `harness regrade`.
 
     Raises:
         LabelsError: a file cannot be read; a row is for no video, or for different videos of one name.

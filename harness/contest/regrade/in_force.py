@@ -26,6 +26,16 @@ def correction_in_force(runs_root: Path, regrades: Sequence[str]) -> Correction:
     return correction_of(read_record(runs_root, regrades[-1])) if regrades else UNCORRECTED
 
 
+def regrades_of(runs_root: Path, challenge: str) -> tuple[str, ...]:
+    """Return the regrades of a challenge that hold for runs in this folder, the first first.
+
+    Raises:
+        ResultError: a record cannot be read.
+    """
+    names = sorted(path.stem for path in regrade_record(runs_root, "any").parent.glob("*.json"))
+    return tuple(name for name in names if read_record(runs_root, name).get("challenge") == challenge)
+
+
 def read_record(runs_root: Path, regrade: str) -> Mapping[str, Any]:
     """Read the record of a regrade.
 

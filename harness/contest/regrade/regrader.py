@@ -17,9 +17,9 @@ from harness.contest.ledger import Ledger
 from harness.contest.regrade.asked import correction_asked, read_asked, to_plain
 from harness.contest.regrade.corrections import Correction, frame_of, unknown_dropped
 from harness.contest.regrade.in_force import catch_up, correction_in_force, correction_of, recorded
-from harness.contest.regrade.preview import Law, Preview, moves_of, read_preview
 from harness.contest.regrade.register import register
 from harness.contest.regrade.regrade import RegradePlan, regrade_runs
+from harness.contest.regrade.what_moves import Law, Preview, moves_of, read_preview
 from harness.contest.rules import Actor, Refusal, Role
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError, HarnessError, InfrastructureError
@@ -77,7 +77,7 @@ class Regrader(threading.Thread):
             self.join()
 
     def look(self) -> int:
-        """Do what was asked for, and return how much that was.
+        """Do what was requested, and return how much that was.
 
         Raises:
             HarnessError: our own fault; it is tried again.

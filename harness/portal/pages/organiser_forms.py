@@ -66,7 +66,7 @@ def amend(contest: ContestHere, form: PostedForm) -> Response:
     for key in TIMES:
         changed[key] = form.text(key) or None
     for key in NUMBERS:
-        changed[key] = int(form.text(key)) if form.text(key).isdecimal() else None
+        changed[key] = whole_number(form, key)
     try:
         amended = ContestRules.model_validate({k: v for k, v in changed.items() if v is not None})
     except ValidationError as error:
@@ -122,8 +122,8 @@ def reinstate(contest: ContestHere, form: PostedForm) -> Response:
 @router.post("/c/{challenge}/organise/grant")
 def grant(contest: ContestHere, form: PostedForm) -> Response:
     """Give a team further tries."""
-    tries = int(form.text("tries")) if form.text("tries").isdecimal() else 0
-    asked = GrantTries(team=form.text("team"), tries=tries, reason=_reason(form))
+    tries = whole_number(form, "tries")
+    asked = GrantTries(team=form.text("team"), tries=tries or 0, reason=_reason(form))
     return _decided(contest, form, asked, to="/teams", said="granted")
 
 
@@ -145,10 +145,10 @@ def register(contest: ContestHere, form: PostedForm) -> Response:
 def link(site: SiteHere, contest: ContestHere, form: PostedForm) -> HTMLResponse:
     """Make a link for a team, or for a further organiser of this contest."""
     organiser(form.visitor, contest.name)
-    team = form.text("team") or None
+    role = Role.ORGANISER if form.text("role") == Role.ORGANISER else Role.TEAM  # never by an empty field
+    team = form.text("team") if role is Role.TEAM else None
     if team is not None and team not in contest.state.teams:
         raise not_found("team")
-    role = Role.ORGANISER if team is None else Role.TEAM
     label = form.text("label") or (team or "organiser")
     made = make_link(site, Holder(role=role, label=label, challenge=contest.name, team=team))
     return teams_page(site, contest, form.visitor, made=made)
@@ -202,6 +202,20 @@ def create(site: SiteHere, form: PostedForm) -> Response:
     if isinstance(answer, Refusal):
         raise refused(answer)
     return RedirectResponse(f"/c/{loaded.name}/organise?said=created", status_code=303)
+
+
+def whole_number(form: Posted, name: str) -> int | None:
+    """Return a field as a number; None if it was left empty.
+
+    Raises:
+        Problem: it is none; what was meant is not guessed, for an empty limit is no limit.
+    """
+    text = form.text(name)
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise invalid(f"{name.replace('_', ' ')} is not a whole number", remedy="Write digits, or nothing.")
+    return int(text)
 
 
 def slug(name: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -36,6 +38,7 @@ from harness.results.store.jobs import moment_text
 
 router = APIRouter(include_in_schema=False, prefix="/c/{challenge}/organise")
 EVENTS_SHOWN = 200
+ENTRIES_SHOWN = 100
 Filter = Annotated[str, Query(max_length=80)]
 
 
@@ -85,16 +88,24 @@ def entries(
     status: Filter = "",
     team: Filter = "",
 ) -> HTMLResponse:
-    """Show entries with exact scores of both sets."""
+    """Show entries with exact scores of both sets, the newest first, a page at a time."""
     organiser(visitor, contest.name)
     site: Site = request.app.state.site
     text = request.query_params.get("text", "")[:80]
     lines = entry_lines(site, contest, status=status, team=team, text=text)
+    pages = max(1, math.ceil(len(lines) / ENTRIES_SHOWN))
+    asked = request.query_params.get("page", "1")
+    place = min(pages, max(1, int(asked))) if re.fullmatch(r"[0-9]{1,6}", asked) else 1
+    first = (place - 1) * ENTRIES_SHOWN
     return page(
         "organise_entries.html",
         frame_of(visitor, contest, title="Entries", here="organise", said=said_of(request)),
         tab="entries",
-        lines=lines,
+        lines=lines[first : first + ENTRIES_SHOWN],
+        count=len(lines),
+        first=first + 1,
+        place=place,
+        pages=pages,
         statuses=[one.value for one in EntryStatus],
         teams=sorted((one.team, one.name) for one in contest.state.teams.values()),
         wanted={"status": status, "team": team, "text": text},

@@ -17,8 +17,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from harness.contest.regrade.asked import Asked, correction_files
 from harness.contest.regrade.corrections import Correction
-from harness.contest.regrade.preview import read_preview
 from harness.contest.regrade.regrade import new_regrade
+from harness.contest.regrade.what_moves import read_preview
 from harness.core.errors import ConfigError
 from harness.core.types import SetName
 from harness.portal.api.route_parts import ContestHere
@@ -122,7 +122,7 @@ def apply(site: SiteHere, contest: ContestHere, form: PostedForm, regrade: Regra
 
 @router.post("/{regrade}/withdraw")
 def withdraw(site: SiteHere, contest: ContestHere, form: PostedForm, regrade: RegradeName) -> Response:
-    """Take back what was asked for; labels that came with it are forgotten."""
+    """Take back what was requested; labels that came with it are forgotten."""
     organiser(form.visitor, contest.name)
     row = _row(site, contest, regrade)
     if row.state not in {RegradeState.ASKED, RegradeState.PREVIEWED}:

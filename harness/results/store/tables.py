@@ -2,7 +2,7 @@
 
 `runs` and `sets` are an index of the run folders; `events` are the truth of what a contest decided; `teams`
 and `entries` can be rebuilt from them; `jobs` is what a driver wants done and what is done; `access` says who
-may enter the portal, `boards` what it shows, `regrades` what was asked for on its pages. Times are ISO 8601
+may enter the portal, `boards` what it shows, `regrades` what was requested on its pages. Times are ISO 8601
 in UTC as text: they sort as text in any database.
 """
 

@@ -13,6 +13,7 @@ from example_run import example_run
 
 from harness.contest.regrade.corrections import Correction, SetFrame
 from harness.contest.regrade.doubts import doubts_csv, doubts_of, good_answers
+from harness.contest.regrade.in_force import catch_up, correction_in_force, recorded, regrades_of
 from harness.contest.regrade.ranks import ranks
 from harness.contest.regrade.regrade import RegradedRun, RegradePlan, new_regrade, regrade_runs
 from harness.core.errors import ConfigError, ResultError
@@ -26,6 +27,7 @@ from harness.results.seal import Key, SealState, content_sha256, verify
 from harness.results.store import Store
 from harness.scoring.score import score_set
 from harness.videos.labels import Label, Labels
+from harness.videos.ready_set import ReadySet
 
 pytestmark = pytest.mark.slow
 
@@ -322,3 +324,34 @@ def test_a_label_that_all_good_entries_contradict_is_found_and_a_bad_one_s_word_
     noise = [replace(one, probability=0.9 if one.probability is not None else None) for one in outcomes(9)]
     finished(tmp_path, template, 9, noise)  # worse than a constant 0.5
     assert len(good_answers(tmp_path, frame(), challenge="example", best=10).entries) == 4
+
+
+def test_what_a_regrade_changed_can_be_read_back_and_a_later_run_is_scored_by_it(
+    tmp_path: Path, template: Result
+) -> None:
+    finished(tmp_path, template, 1, outcomes(1))
+    wanted = Correction(labels={SetName.PRIVATE: {SOURCES[0]: not FAKE[0]}}, epsilon=1e-3)
+    now = FAKE.copy()
+    now[0] = ~now[0]
+    made = graded(tmp_path, plan(frame(fake_now=now), wanted))
+    assert regrades_of(tmp_path, "example") == (made.regrade,)
+    assert regrades_of(tmp_path, "another") == ()
+    assert correction_in_force(tmp_path, (made.regrade,)) == wanted
+    later = finished(tmp_path, template, 2, outcomes(1))
+    videos = tuple(
+        PreparedVideo(video_id=video, path=Path(video), source_id=source, sha256="")
+        for video, source in zip(IDS, SOURCES, strict=True)
+    )
+    ready = ReadySet(
+        name=SetName.PRIVATE, videos=videos, labels=labels(), sha256=PREPARED, manifest_path=Path()
+    )
+    assert catch_up(later, tmp_path, (made.regrade,), challenge="example", sets=(ready,), key=KEY) == ""
+    assert (
+        read_result(later.current.result).sets[SetName.PRIVATE].score.log_loss
+        == made.runs[0].after[SetName.PRIVATE]
+    )
+    assert read_result(later.result).regrade is None
+    assert recorded(tmp_path, made.regrade).runs[0].after == made.runs[0].after
+    regrade_record(tmp_path, made.regrade).write_text("{", encoding="utf-8")
+    with pytest.raises(ResultError, match="cannot be read"):
+        correction_in_force(tmp_path, (made.regrade,))

@@ -24,7 +24,7 @@ from harness.contest.rules.commands import Start
 from harness.contest.state import EntryStatus
 from harness.core.types import Outcome, OutcomeKind, PreparedVideo, SetName, Verdict
 from harness.gateway.journal import Header, Journal, Line
-from harness.results.result import write_result
+from harness.results.result import SetResult, write_result
 from harness.results.run_folder import RunFolder, regrade_record
 from harness.results.run_row import enter
 from harness.results.seal import Key
@@ -86,7 +86,7 @@ def run(kit: Kit, team: str, *, skill: float, seed: int, regrader: Regrader) -> 
     entry = kit.hand_in(team)
     found = kit.ledger.state().entries[entry]
     folder = RunFolder(path=kit.config.runs / f"{kit.name}-{entry}")
-    sets = {}
+    sets: dict[SetName, SetResult] = {}
     for ready in sets_of(kit):
         rng = np.random.default_rng([seed, len(sets)])
         outcomes = []
@@ -134,8 +134,8 @@ def run(kit: Kit, team: str, *, skill: float, seed: int, regrader: Regrader) -> 
     enter(folder, team=team)
     kit.ledger.ask(Start(entry=entry, attempt=1), now=datetime.now(UTC), by=HARNESS)
     with regrader.about_to_record(folder):
-        answer = record_run(kit.ledger, found, folder, now=datetime.now(UTC))
-    assert isinstance(answer, Accepted), answer
+        recorded = record_run(kit.ledger, found, folder, now=datetime.now(UTC))
+    assert isinstance(recorded, Accepted), recorded
     assert kit.ledger.state().entries[entry].status is EntryStatus.SCORED
     return entry
 
@@ -226,21 +226,21 @@ def test_private_corrections_move_nothing_that_a_team_can_reach(kit: Kit) -> Non
     for number, team in enumerate(("red", "blue")):
         run(kit, team, skill=1.0 + number, seed=number, regrader=regrader)
     keeper.look()
-    boss, team = Boss(kit), kit.browser("red")
-    seen = _all_of(kit, team)
+    boss, member = Boss(kit), kit.browser("red")
+    seen = _all_of(kit, member)
     regrade = boss.asks(set="private", labels=wrong_labels(kit, SetName.PRIVATE, 3))
     regrader.look()
     page = boss.page(f"/{regrade}")
     scores = set(re.findall(r"\d\.\d{4}", page.partition("private board")[2]))
     assert len(scores) >= 4
-    assert _all_of(kit, team) == seen
+    assert _all_of(kit, member) == seen
     boss.send(f"{regrade}/apply")
     regrader.look()
     keeper.look()
-    after = _all_of(kit, team)
+    after = _all_of(kit, member)
     assert not {one for one in scores if one in after} - {one for one in scores if one in seen}
     for path in ("", f"/{regrade}"):
-        assert team.get(boss.place + path, timeout=60).status_code == 403
+        assert member.get(boss.place + path, timeout=60).status_code == 403
         assert requests.get(boss.place + path, timeout=60).status_code == 401
 
 
@@ -329,7 +329,8 @@ def test_corrections_add_up_are_chosen_and_taken_back(kit: Kit) -> None:
         ({}, "nothing is corrected"),
         ({"labels": "filename,label\nvideo.mp4,perhaps"}, "the labels"),
         ({"labels": "nonsense"}, "the labels"),
-        ({"labels": "filename,label\n../../x.mp4,fake"}, None),
+        ({"labels": "filename,label\n../../x.mp4,fake"}, "the labels"),
+        ({"labels": "filename,label\nof_no_set.mp4,fake"}, None),
         ({"set": "control", "labels": "filename,label\nv,fake"}, "no such set"),
         ({"file": "../challenge.toml"}, "no such file"),
         ({"epsilon": "nan"}, "not a number"),

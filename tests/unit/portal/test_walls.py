@@ -27,11 +27,14 @@ from harness.contest.rules.commands import EnterPhase, RegisterTeam, Role
 from harness.portal.access import Holder, make_link, make_token, revoke
 from harness.portal.access import Scope as Scopes
 from harness.portal.app import routers
+from harness.results.store import regrade_rows
+from harness.results.store.regrade_rows import RegradeRow, RegradeState
 
 pytestmark = pytest.mark.slow  # starts servers
 
 PAYLOAD = "<script>alert(1)</script>'\"><img src=x onerror=alert(1)>{{7*7}}"
 SECRETS = (f"{PRIVATE_LOSS}"[:8], f"{PRIVATE_LOSS:.4f}", "SECRET")
+REGRADE = "20261127-070000-abcdef"
 PUBLIC_ROUTES = {
     ("GET", "/"),
     ("GET", "/c/{challenge}"),
@@ -86,6 +89,18 @@ def filled(kit: Kit) -> tuple[Kit, str, str]:
     kit.finish(mine, loss=0.51)
     kit.finish(theirs, loss=0.52)
     kit.publish((row(kit, mine), row(kit, theirs, place=2, score=0.52)))
+    regrade = RegradeRow(
+        challenge=kit.name,
+        regrade=REGRADE,
+        state=RegradeState.PREVIEWED,
+        by="organiser",
+        reason="SECRET",
+        asked="2026-11-27T07:00:00+00:00",
+        changed="2026-11-27T07:00:00+00:00",
+        document='{"labels": {"private": "SECRET"}}',
+        preview=f"SECRET {PRIVATE_LOSS}",
+    )
+    kit.site.store.write(lambda connection: regrade_rows.add(connection, regrade))
     return kit, mine, theirs
 
 
@@ -97,7 +112,7 @@ def test_every_route_that_is_not_for_everybody_refuses_nobody_and_the_wrong_ones
     for method, path in routes(kit):
         if (method, path) in PUBLIC_ROUTES:
             continue
-        place = path.format(challenge=kit.name, entry=theirs, upload="0" * 24, text="x")
+        place = path.format(challenge=kit.name, entry=theirs, upload="0" * 24, text="x", regrade=REGRADE)
         page = not path.startswith("/api")
         body: dict[str, Any] = (
             {"data": {"csrf": ""}} if page and method == "POST" else {"json": {}} if method == "POST" else {}
@@ -131,7 +146,7 @@ def test_another_teams_things_answer_like_what_does_not_exist(filled: tuple[Kit,
             tried += 1
             answers = []
             for value in (foreign, "does-not-exist" if name == "{entry}" else own):
-                place = path.format(challenge=kit.name, entry=value, upload=value)
+                place = path.format(challenge=kit.name, entry=value, upload=value, regrade=value)
                 if path.startswith("/api"):
                     body: dict[str, Any] = {"data": b"x"} if method == "PATCH" else {"json": {}}
                     headers = {"upload-offset": "0"} | (
@@ -161,7 +176,7 @@ def test_private_scores_are_in_nothing_that_a_team_can_reach_before_release(
         f"/c/{kit.name}/board",
     }
     places = {
-        path.format(challenge=kit.name, entry=value, upload="0" * 24, text="x") + query
+        path.format(challenge=kit.name, entry=value, upload="0" * 24, text="x", regrade=REGRADE) + query
         for method, path in routes(kit)
         for value in (mine, theirs)
         for query in (("", "?set=private") if "board" in path else ("",))
@@ -425,3 +440,16 @@ def first_events(kit: Kit, path: str) -> str:
             if found.count(b"event:") >= 1 and len(found) > 100:
                 break
     return found.decode()
+
+
+def test_a_body_that_a_proxy_and_we_could_cut_at_two_places_is_refused(kit: Kit) -> None:
+    host = urlsplit(kit.address).netloc
+    smuggled = f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n"
+    head = f"POST /leave HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection((host.partition(":")[0], int(host.partition(":")[2])), timeout=60) as line:
+        line.sendall(f"{head}0\r\n\r\n{smuggled}".encode())
+        said = b""
+        while chunk := line.recv(65536):  # the line is closed: what came behind the body is never answered
+            said += chunk
+    assert said.startswith(b"HTTP/1.1 400")
+    assert said.count(b"HTTP/1.1 ") == 1
