@@ -18,6 +18,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from harness.core.errors import ImageError
 from harness.core.files import cache_folder
 from harness.core.locks import exclusive, machine_folder
 from harness.image.base_image import BaseImage, ensure_base, find_base, image_id_of
-from harness.image.wheels import REQUIREMENT_FILES, Variant, ensure_wheelhouse
+from harness.image.wheels import REQUIREMENT_FILES, Variant, Wheelhouse, ensure_wheelhouse
 
 LABEL: Final = "blackbox-video-harness.image"
 REPOSITORY: Final = "blackbox-video-harness/runtime"
@@ -171,10 +172,18 @@ def _build(
     client: docker.DockerClient, variant: Variant, runtime: Path, say: Callable[[str], None]
 ) -> RuntimeImage:
     started = time.monotonic()
+    beside = ThreadPoolExecutor(max_workers=1)  # what it still does at the end of the process is waited for
+    wheels: Future[Wheelhouse] | None = None
+    if find_base(client) is None:  # then no packages image stands on it: wheels are fetched meanwhile
+        wheels = beside.submit(_wheels, runtime, variant, say)
     base = ensure_base(client, say=say)
     packages = packages_tag(base.image_id, variant, runtime)
     if image_id_of(client, packages) is None:
-        _build_packages(client, packages, base=base, variant=variant, runtime=runtime, say=say)
+        fetched = _wheels(runtime, variant, say) if wheels is None else wheels.result()
+        _build_packages(
+            client, packages, base=base, variant=variant, runtime=runtime, wheels=fetched, say=say
+        )
+        beside.submit(_remove_build, client, _build_name(packages))  # gigabytes: it takes seconds
     say("Adding the runner to the runtime image.")
     _build_runtime(client, runtime_tag(base.image_id, variant, runtime), packages, runtime)
     found = _find(client, variant, runtime)
@@ -185,6 +194,10 @@ def _build(
     return replace(found, built_seconds=seconds)
 
 
+def _wheels(runtime: Path, variant: Variant, say: Callable[[str], None]) -> Wheelhouse:
+    return ensure_wheelhouse(runtime, variant=variant, cache=cache_folder(), say=say)
+
+
 def _build_packages(
     client: docker.DockerClient,
     tag: str,
@@ -192,16 +205,18 @@ def _build_packages(
     base: BaseImage,
     variant: Variant,
     runtime: Path,
+    wheels: Wheelhouse,
     say: Callable[[str], None],
 ) -> None:
     """Install the packages in a container on the base image, and keep its file system as one layer.
 
+    The caller removes the container and its volume, of the name `_build_name`.
+
     The wheels come in a volume, which also works if the engine is on another machine; in a Dockerfile they
     would have to be copied into a layer and out of it again, half a gigabyte and more each time.
     """
-    wheels = ensure_wheelhouse(runtime, variant=variant, cache=cache_folder(), say=say)
     say(f"Building {tag} on {base.name} with torch {wheels.torch} (a minute or two).")
-    name = tag.replace("/", "-").replace(":", "-")
+    name = _build_name(tag)
     _remove_build(client, name)  # left by a build that was killed; nobody else builds now
     container = client.containers.create(
         base.image_id, name=name, entrypoint=["/bin/sh", f"{_WHEELHOUSE}/{_PACKAGES_SCRIPT}"], command=[],
@@ -237,8 +252,13 @@ def _build_packages(
         repository, _, version = tag.partition(":")
         changes = [f"LABEL {key}={json.dumps(value)}" for key, value in labels.items()]
         client.api.commit(name, repository=repository, tag=version, changes=changes)
-    finally:
+    except BaseException:
         _remove_build(client, name)
+        raise
+
+
+def _build_name(tag: str) -> str:
+    return tag.replace("/", "-").replace(":", "-")
 
 
 def _remove_build(client: docker.DockerClient, name: str) -> None:

