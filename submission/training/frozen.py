@@ -5,9 +5,11 @@
 A backbone that is trained learns the generators it is shown, and forgets what would have told others: a
 linear output on features that have seen no fake at all carries over well (Ojha et al. 2023). It errs on other
 clips than a trained member does, so that both together are better than either; and it is fitted on a CPU in
-minutes. Features have length 1, as `models.Plain` has them: what is written is a member of
-that kind. Seen are the crops of render.py, real ones and generated ones through the public recipe; recordings
-of which there is a real and a swapped half are left out: of those these features tell nothing.
+minutes. Features have length 1, as `models.Plain` has them: what is written is a member of that kind.
+
+Seen are the crops of render.py, real ones and generated ones through the public recipe. Repositories of
+swaps, with a real and a swapped half of one recording, are left out: of those these features tell nothing,
+and an output that is to tell them all the same is worse on whole faces.
 
 Features are kept in CACHE/features, a file for each clip: a run that was stopped goes on there.
 """
@@ -43,11 +45,12 @@ Floats = NDArray[np.float64]
 
 
 def usable(clips: Sequence[Clip]) -> list[Clip]:
-    """The clips but for recordings of which there is a real and a fake half."""
+    """The clips but for those of repositories that publish a real and a fake half of one recording."""
     labels: dict[tuple[str, str], set[int]] = {}
     for clip in clips:
         labels.setdefault((clip.repository, clip.recording), set()).add(clip.label)
-    return [clip for clip in clips if len(labels[clip.repository, clip.recording]) == 1]
+    swaps = {repository for (repository, _), both in labels.items() if len(both) > 1}
+    return [clip for clip in clips if clip.repository not in swaps]
 
 
 @torch.inference_mode()

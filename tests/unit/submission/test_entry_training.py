@@ -272,14 +272,15 @@ def test_an_output_on_frozen_features_finds_what_tells_and_counts_clips_as_it_is
         frozen.fit(features, np.zeros(400), np.ones(400))
 
 
-def test_recordings_with_a_real_and_a_swapped_half_are_left_out() -> None:
+def test_repositories_with_a_real_and_a_swapped_half_of_a_recording_are_left_out() -> None:
     clips = [
         _clip("a", "r", recording="both"),
         _clip("b", "r", label=1, recording="both"),
         _clip("c", "s", recording="both"),
         _clip("d", "r", label=1, recording="alone"),
+        _clip("e", "s", label=1, recording="alone"),
     ]
-    assert [clip.name for clip in frozen.usable(clips)] == ["c", "d"]
+    assert [clip.name for clip in frozen.usable(clips)] == ["c", "e"]
 
 
 def test_a_frozen_member_goes_on_where_it_was_stopped_and_is_a_plain_member(
