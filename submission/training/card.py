@@ -70,7 +70,7 @@ def sources(found: Mapping[str, Any]) -> str:
 def between(figures: Sequence[float], decimals: int = 3) -> str:
     """A value with its interval."""
     value, low, high = figures
-    return f"{value:.{decimals}f} ({low:.2f}-{high:.2f})"
+    return f"{value:.{decimals}f} ({low:.{decimals}f}-{high:.{decimals}f})"
 
 
 def unseen(found: Mapping[str, Any]) -> str:
