@@ -77,7 +77,7 @@ class Predictor:
             raise FileNotFoundError(f"no weights in {package / 'weights'}")
         self._members = [models.load(file) for file in files]
         for model, _ in self._members:
-            model.to(self._device)
+            models.fold_norms(model).to(self._device)
         self._evidence = evidence.load(package / "weights")
         self.counts = Counts()
 

@@ -22,12 +22,19 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as nnf
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from . import attention as attn
 
 # The variants with TensorFlow's padding and mean/std 0.5: the ImageNet weights we start from fit them
 # exactly, and fit `efficientnet_lite0` and its like without an error and with wrong answers.
 BACKBONES = ("tf_efficientnet_lite0", "tf_efficientnet_lite2")
+# Of timm's blocks: which convolution each batch norm follows.
+FOLDED = {
+    "EfficientNet": (("conv_stem", "bn1"), ("conv_head", "bn2")),
+    "DepthwiseSeparableConv": (("conv_dw", "bn1"), ("conv_pw", "bn2")),
+    "InvertedResidual": (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
+}
 REFINE_THRESHOLD = 0.1  # of the mean map's maximum: WS-DAN's crop at test
 REFINE_PADDING = 0.05
 
@@ -231,6 +238,19 @@ def load(path: Path) -> tuple[Member, MemberConfig]:
     if missing or unexpected:
         raise RuntimeError(f"{path.name} does not fit {config.kind}: lacks {missing}, has also {unexpected}")
     return channels_last(model.eval()), config
+
+
+def fold_norms(model: Member) -> Member:
+    """The same model, its batch norms written into the convolutions before them: a sixth less to compute.
+
+    For predicting alone: what was folded can be neither trained nor saved.
+    """
+    for block in list(model.modules()):
+        for convolution, norm in FOLDED.get(type(block).__name__, ()):
+            after = getattr(block, norm)
+            setattr(block, convolution, fuse_conv_bn_eval(getattr(block, convolution), after))
+            setattr(block, norm, nn.Sequential(after.drop, after.act))
+    return channels_last(model)
 
 
 def channels_last(model: Member) -> Member:

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import autoencoders, calibrate, judge, members, pool, prepare, render, train, unseen
+from . import autoencoders, calibrate, frozen, judge, members, pool, prepare, render, train, unseen
 from .clips import FOLDS
 from .places import PACKAGE, ROOT
 
@@ -46,7 +46,8 @@ def everything(arguments: argparse.Namespace) -> None:
             for seed in members.RECIPES[name].seeds:
                 run = members.run_of(runs, name, seed, fold)
                 print(f"{name}, seed {seed}, {members.fold_name(fold)}: {run}")
-                train.main([*common, *always, *words_of(name, seed, fold, arguments), "--run", str(run)])
+                trained = frozen if members.RECIPES[name].frozen else train
+                trained.main([*common, *always, *words_of(name, seed, fold, arguments), "--run", str(run)])
             members.average_seeds(runs, name, fold)
     kinds = ["--kinds", *arguments.members]
     judged = str(cache / "judged.json")
@@ -61,10 +62,14 @@ def everything(arguments: argparse.Namespace) -> None:
 def words_of(name: str, seed: int, fold: int | None, arguments: argparse.Namespace) -> list[str]:
     """The command line of one training; what was given by hand comes last, and so counts."""
     recipe = members.RECIPES[name]
-    words = ["--imagenet", str(arguments.imagenet), "--kind", recipe.kind, "--seed", str(seed)]
+    held_out = ["--fold", str(fold)] if fold is not None else []
+    words = ["--imagenet", str(arguments.imagenet)]
+    if recipe.frozen:
+        return [*words, *held_out]
+    words += ["--kind", recipe.kind, "--seed", str(seed)]
     words += ["--steps", str(recipe.steps), "--pairs", str(recipe.pairs)]
     words += ["--learning-rate", str(recipe.learning_rate), "--without", *recipe.without]
-    return [*words, *arguments.options, *(["--fold", str(fold)] if fold is not None else [])]
+    return [*words, *arguments.options, *held_out]
 
 
 def main(command_line: Sequence[str] | None = None) -> None:

@@ -6,11 +6,12 @@ Each member's logits are brought to one law: real clips about THRESHOLD below no
 bias and temperature). Then the sum of detector/evidence.py is fitted: an offset, and a weight of at least
 nothing for each kind of trace. Fitted on people, generators and
 repositories that were held out: clean and publicly perturbed clips, and what was forged by hand of people
-held out. The figures that are printed judge each fold by a fit to the other folds; the private recipe takes
-no part in any fit.
+held out. The figures that are printed judge each fold by a fit to the other folds, and each kind of fake by a
+fit to the other kinds; the private recipe takes no part in any fit.
 
-What counts how much in a fit is a guess at what is to come, and stands in SHARES; within a share every
-generator counts by the root of its number of clips, and every fold's real clips count the same.
+What counts how much in a fit is a guess at what is to come, and stands in SHARES; within a share real and
+fake clips count the same, every generator by the root of its number of clips, and every fold's real clips
+the same.
 
 Not covered: sample_videos, on purpose: the harness judges those.
 """
@@ -30,22 +31,20 @@ from detector import evidence, models, pooling
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from .figures import auc
+from . import worth
 from .judge import FORGED
 from .members import RECIPES
 from .places import PACKAGE
 
 FITTED_ON = ("control", "public", FORGED)
 SETS = (*FITTED_ON, "private")
-# Of the weight of all fakes in a fit. Swaps by a trained swapper that was held out are found by no member:
-# they teach a fit to say nothing of anything, so that they count for little.
-SHARES = {"generated": 0.6, "swap": 0.1, "forged": 0.3}
+# Of a fit's weight: nobody knows which kind of fake will come, so that none counts more than another.
+SHARES = {"generated": 1 / 3, "swap": 1 / 3, "forged": 1 / 3}
 THRESHOLD = 0.7  # how far above the mean of real clips a member's finding begins, in units of the spread
 # How much of a fitted sum is believed: the next generator differs from those of a fit as these differ from
 # each other, and confident mistakes cost most. Chosen with all folds in view, as THRESHOLD was.
-TRUST = 0.7
+TRUST = 0.5
 STEEPEST = 8.0  # a kind's weight at most
-RESAMPLES = 1000
 
 Floats = NDArray[np.float64]
 
@@ -54,15 +53,13 @@ Floats = NDArray[np.float64]
 class Judged:
     """Clips of one set as some members see them: frames' logits, (members, clips), and what is known.
 
-    `finds` (members,) is the kind of trace that each looks for; `weights` (clips,) is how much each counts.
+    `finds` (members,) is the kind of trace that each looks for; `weights` (clips,) is how much each counts
+    among those of its kind and label.
     """
 
     finds: tuple[str, ...]
     logits: tuple[tuple[Floats, ...], ...]
-    labels: Floats
-    folds: NDArray[np.int64]
-    generators: tuple[str, ...]
-    identities: tuple[str, ...]
+    seen: worth.Seen
     weights: Floats
 
     def means(self) -> Floats:
@@ -86,32 +83,45 @@ def share_of(generator: str) -> str:
     return "swap" if "swap" in generator.lower() else "generated"
 
 
+def kinds_of(folds: Sequence[int], generators: Sequence[str]) -> list[str]:
+    """The key of SHARES of each clip; a real one's is that of most of the fakes of its fold."""
+    beside: dict[int, Counter[str]] = {}
+    for fold, generator in zip(folds, generators, strict=True):
+        if generator:
+            beside.setdefault(fold, Counter())[share_of(generator)] += 1
+    most = {fold: counts.most_common(1)[0][0] for fold, counts in beside.items()}
+    return [
+        share_of(generator) if generator else most.get(fold, "generated")
+        for fold, generator in zip(folds, generators, strict=True)
+    ]
+
+
 def read_judged(report: Mapping[str, Any], kinds: Sequence[str], name: str) -> Judged:
     """One set out of what judge.py wrote.
 
     Raises:
         KeyError: a kind was not judged.
     """
-    clips = report["clips"]
     names = sorted(report[kinds[0]][name]["logits"])
-    labels = np.array([clips[n]["label"] for n in names], np.float64)
-    generators = tuple(clips[n]["generator"] for n in names)
-    folds = np.array([clips[n]["fold"] for n in names])
-    groups = [generator or int(fold) for generator, fold in zip(generators, folds, strict=True)]
+    clips = [report["clips"][n] for n in names]
+    generators = [one["generator"] for one in clips]
+    folds = [int(one["fold"]) for one in clips]
+    groups = [generator or fold for generator, fold in zip(generators, folds, strict=True)]
     counts = Counter(groups)
-    weights = np.array(
-        [counts[g] ** -0.5 if isinstance(g, str) else 1 / counts[g] for g in groups], np.float64
-    )
     return Judged(
         finds=tuple(RECIPES[kind].finds for kind in kinds),
         logits=tuple(
             tuple(np.array(report[kind][name]["logits"][n], np.float64) for n in names) for kind in kinds
         ),
-        labels=labels,
-        folds=folds,
-        generators=generators,
-        identities=tuple(clips[n]["identity"] for n in names),
-        weights=weights,
+        seen=worth.Seen(
+            sets=np.full(len(names), name),
+            kinds=np.array(kinds_of(folds, generators)),
+            folds=np.array(folds),
+            labels=np.array([one["label"] for one in clips], np.float64),
+            identities=np.array([one["identity"] for one in clips]),
+            generators=np.array(generators, np.str_),
+        ),
+        weights=np.array([counts[g] ** -0.5 if isinstance(g, str) else 1 / counts[g] for g in groups]),
     )
 
 
@@ -128,16 +138,11 @@ def by_kind(finds: Sequence[str], calibrated: Floats) -> dict[str, Floats]:
 
 def fit(sets: Sequence[Judged], rows: Sequence[NDArray[np.bool_]]) -> Calibration:
     """Temperatures and evidence of the least weighted log loss on some rows of some sets."""
-    means = np.concatenate([one.means()[:, r] for one, r in zip(sets, rows, strict=True)], axis=1)
-    labels = np.concatenate([one.labels[r] for one, r in zip(sets, rows, strict=True)])
-    weights = np.concatenate([one.weights[r] for one, r in zip(sets, rows, strict=True)])
-    fakes = [
-        share_of(g) if g else ""
-        for one, r in zip(sets, rows, strict=True)
-        for g, chosen in zip(one.generators, r, strict=True)
-        if chosen
-    ]
-    weights = balanced(weights, np.array(fakes))
+    pairs = list(zip(sets, rows, strict=True))
+    means = np.concatenate([one.means()[:, r] for one, r in pairs], axis=1)
+    seen = worth.together([worth.part(one.seen, r) for one, r in pairs])
+    labels = seen.labels
+    weights = balanced(np.concatenate([one.weights[r] for one, r in pairs]), labels, seen.kinds)
     real = labels == 0
     temperatures = means.std(axis=1).clip(1e-3)
     biases = -(means[:, real] @ weights[real]) / weights[real].sum() / temperatures - THRESHOLD
@@ -160,13 +165,15 @@ def fit(sets: Sequence[Judged], rows: Sequence[NDArray[np.bool_]]) -> Calibratio
     )
 
 
-def balanced(weights: Floats, fakes: NDArray[np.str_]) -> Floats:
-    """Weights of which half is the real clips' (where `fakes` is empty), the rest dealt out by SHARES."""
-    out: Floats = weights / weights[fakes == ""].sum() / 2
-    there = {name: share for name, share in SHARES.items() if (fakes == name).any()}
+def balanced(weights: Floats, labels: Floats, kinds: NDArray[np.str_]) -> Floats:
+    """Weights dealt out by SHARES to the kinds that are there, half of a share to each label."""
+    out: Floats = np.zeros(len(weights))
+    there = {name: share for name, share in SHARES.items() if (kinds == name).any()}
     for name, share in there.items():
-        mine = fakes == name
-        out[mine] = weights[mine] / weights[mine].sum() * share / sum(there.values()) / 2
+        for label in (0, 1):
+            mine = (kinds == name) & (labels == label)
+            if mine.any():
+                out[mine] = weights[mine] / weights[mine].sum() * share / sum(there.values()) / 2
     return out
 
 
@@ -183,108 +190,46 @@ def answers(judged: Judged, calibration: Calibration) -> Floats:
     return np.array(out)
 
 
-def cross_calibrated(judged: Judged, fitted_on: Sequence[Judged]) -> Floats:
-    """P(fake) of each clip, each fold's calibrated by a fit to the other folds."""
-    out = np.empty(len(judged.labels))
-    for fold in sorted(set(judged.folds.tolist())):
-        calibration = fit(fitted_on, [one.folds != fold for one in fitted_on])
-        mine = judged.folds == fold
+def cross_calibrated(
+    judged: Judged, fitted_on: Sequence[Judged], by: Callable[[worth.Seen], NDArray[Any]]
+) -> Floats:
+    """P(fake) of each clip, by a fit to those clips for which `by` gives another value."""
+    own = by(judged.seen)
+    out = np.empty(len(own))
+    for value in sorted(set(own.tolist())):
+        calibration = fit(fitted_on, [by(one.seen) != value for one in fitted_on])
+        mine = own == value
         out[mine] = answers(judged, calibration)[mine]
     return out
 
 
-def log_loss(p: Floats, labels: Floats) -> float:
-    """Mean log loss."""
-    return float(-np.where(labels == 1, np.log(p), np.log(1 - p)).mean())
+def folds_of(seen: worth.Seen) -> NDArray[Any]:
+    """For `cross_calibrated`: people, generators and repositories are other ones."""
+    return seen.folds
 
 
-def interval(
-    figure: Callable[[Floats, Floats], float], p: Floats, labels: Floats, identities: Sequence[str]
-) -> tuple[float, float, float]:
-    """(value, low, high): 95% by resampling identities, not clips, of which one person has many alike."""
-    rng = np.random.default_rng(0)
-    groups = [np.flatnonzero(np.array(identities) == name) for name in sorted(set(identities))]
-    values = []
-    for _ in range(RESAMPLES):
-        rows = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
-        values.append(figure(p[rows], labels[rows]))
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return figure(p, labels), float(low), float(high)
+def sorts_of(seen: worth.Seen) -> NDArray[Any]:
+    """For `cross_calibrated`: the kind of fake is another one."""
+    return seen.kinds
 
 
-def area(p: Floats, labels: Floats) -> float:
-    """AUC."""
-    return auc(p[labels == 0], p[labels == 1])
-
-
-def but_the_largest(judged: Judged) -> list[int]:
-    """All folds but the one with most clips: a generator that is most of the fakes would stand for all."""
-    counts = Counter(judged.folds.tolist())
-    return sorted(fold for fold in counts if fold != counts.most_common(1)[0][0])
-
-
-def within_folds(p: Floats, judged: Judged, folds: Sequence[int]) -> tuple[float, float, float]:
-    """The mean of the folds' own AUCs, with its interval.
-
-    95% by resampling identities. A fold that a resample leaves with one label does not count in it.
-    """
-    names = np.array(judged.identities)
-    groups = [np.flatnonzero(names == name) for name in sorted(set(judged.identities))]
-
-    def figure(rows: NDArray[np.int64]) -> float:
-        areas = []
-        for fold in folds:
-            mine = rows[judged.folds[rows] == fold]
-            real, fake = p[mine[judged.labels[mine] == 0]], p[mine[judged.labels[mine] == 1]]
-            if len(real) and len(fake):
-                areas.append(auc(real, fake))
-        return float(np.mean(areas)) if areas else float("nan")
-
-    rng = np.random.default_rng(0)
-    drawn = [
-        figure(np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))]))
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return figure(np.arange(len(names))), float(low), float(high)
-
-
-def describe(p: Floats, judged: Judged) -> dict[str, object]:
-    """The figures of one row of the table."""
-    names = np.array(judged.generators)
-    by_generator = {}
-    for name in sorted(set(names[judged.labels == 1])):
-        own = sorted(set(judged.folds[names == name].tolist()))
-        real = (judged.labels == 0) & np.isin(judged.folds, own)
-        by_generator[str(name)] = auc(p[real], p[names == name])
-    folds = sorted(set(judged.folds.tolist()))
-    rest = but_the_largest(judged)
-    wholes = np.isin(judged.folds, rest)
-    return {
-        "log_loss": interval(log_loss, p, judged.labels, judged.identities),
-        "log_loss_but_the_largest": interval(
-            log_loss, p[wholes], judged.labels[wholes], np.array(judged.identities)[wholes].tolist()
-        ),
-        "auc": interval(area, p, judged.labels, judged.identities),
-        "auc_by_generator": by_generator,
-        "auc_by_fold": {str(f): within_folds(p, judged, [f]) for f in folds},
-        "auc_within_folds": within_folds(p, judged, folds),
-        "auc_within_folds_but_the_largest": within_folds(p, judged, rest),
-        "clips": len(p),
-        "identities": len(set(judged.identities)),
-    }
-
-
-def report_of(judged: Mapping[str, Judged]) -> dict[str, Any]:
-    """The figures of an ensemble: each set's, cross-calibrated and as shipped, and what ships."""
+def all_answers(judged: Mapping[str, Judged], by: Callable[[worth.Seen], NDArray[Any]]) -> Floats:
+    """The answers to all sets, one after the other, each by a fit to others."""
     fitted_on = [judged[name] for name in FITTED_ON]
-    rows: dict[str, Any] = {
-        name: describe(cross_calibrated(one, fitted_on), one) for name, one in judged.items()
-    }
-    calibration = fit(fitted_on, [np.ones(len(one.labels), bool) for one in fitted_on])
-    for name, one in judged.items():
-        p = answers(one, calibration)
-        rows[name]["log_loss_as_shipped"] = interval(log_loss, p, one.labels, one.identities)
+    return np.concatenate([cross_calibrated(one, fitted_on, by) for one in judged.values()])
+
+
+def report_of(judged: Mapping[str, Judged], against: Mapping[str, Mapping[str, Judged]]) -> dict[str, Any]:
+    """The figures of an ensemble, cross-calibrated; its differences to others; and what ships."""
+    fitted_on = [judged[name] for name in FITTED_ON]
+    seen = worth.together([one.seen for one in judged.values()])
+    p = all_answers(judged, folds_of)
+    rows: dict[str, Any] = worth.describe(p, all_answers(judged, sorts_of), seen)
+    others = {name: all_answers(other, folds_of) for name, other in against.items()}
+    rows["less_than"] = worth.differences(p, {"constant 0.5": np.full(len(p), 0.5), **others}, seen)
+    calibration = fit(fitted_on, [np.ones(len(one.weights), bool) for one in fitted_on])
+    shipped = np.concatenate([answers(one, calibration) for one in judged.values()])
+    rows["mean_log_loss_as_shipped"] = worth.mean_loss(worth.losses(shipped, seen.labels), seen)
     rows["calibration"] = {
         "temperatures": calibration.temperatures,
         "biases": calibration.biases,
@@ -312,17 +257,21 @@ def main(command_line: Sequence[str] | None = None) -> None:
     parser.add_argument("--judged", type=Path, required=True, help="what judge.py wrote")
     parser.add_argument("--kinds", nargs="+", required=True, help="members of the ensemble, as judged")
     parser.add_argument("--report", type=Path, required=True, help="JSON, a row for each ensemble")
+    parser.add_argument("--against", nargs="*", default=[], help="ensembles to compare with")
     parser.add_argument("--write", action="store_true", help="calibrate FOLDER/KIND.safetensors in place")
     parser.add_argument("--folder", type=Path, default=PACKAGE / "weights", help="of the weights")
     arguments = parser.parse_args(command_line)
     report = json.loads(arguments.judged.read_text())
-    rows = report_of({name: read_judged(report, arguments.kinds, name) for name in SETS})
+
+    def read(kinds: Sequence[str]) -> dict[str, Judged]:
+        return {name: read_judged(report, kinds, name) for name in SETS}
+
+    against = {name: read(name.split("+")) for name in arguments.against}
+    rows = report_of(read(arguments.kinds), against)
     recorded = json.loads(arguments.report.read_text()) if arguments.report.exists() else {}
     recorded["+".join(arguments.kinds)] = rows
     arguments.report.write_text(json.dumps(recorded, indent=1) + "\n")
-    for name in SETS:
-        print(name, json.dumps(rows[name]))
-    print(json.dumps(rows["calibration"]))
+    print(json.dumps(rows))
     if arguments.write:
         write(arguments.kinds, rows["calibration"], arguments.folder)
 

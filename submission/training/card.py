@@ -25,7 +25,12 @@ SETS = {
     "control": "clean",
     "public": "public recipe",
     "private": "private recipe",
-    "forged by hand": "forged by hand, public recipe",
+    "forged by hand": "public recipe, 90 pairs of runs",
+}
+KINDS = {
+    "generated": "whole faces, generated",
+    "swap": "swaps by a trained swapper",
+    "forged": "forged by hand",
 }
 
 
@@ -33,6 +38,13 @@ def read(name: str) -> Any:
     """A recorded result; None where there is none."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.is_file() else None
+
+
+def signed(figures: Sequence[float]) -> str:
+    """A difference with its interval, and whether that leaves out nothing."""
+    value, low, high = figures
+    apart = "" if low > 0 or high < 0 else ", not distinguishable"
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f}){apart}"
 
 
 def row(cells: Sequence[object]) -> str:
@@ -58,54 +70,56 @@ def sources(found: Mapping[str, Any]) -> str:
 def between(figures: Sequence[float], decimals: int = 3) -> str:
     """A value with its interval."""
     value, low, high = figures
-    return f"{value:.{decimals}f} ({low:.2f}-{high:.2f})"
+    return f"{value:.{decimals}f} ({low:.{decimals}f}-{high:.{decimals}f})"
 
 
 def unseen(found: Mapping[str, Any]) -> str:
-    """Members on clips of people, generators and repositories that they never saw."""
-    rows = []
-    for name, sets in found.items():
-        for part, words in SETS.items():
-            one = sets[part]
-            rows.append(
-                (
-                    name,
-                    words,
-                    between(one["auc_within_folds_but_the_largest"], 2),
-                    between(one["auc_by_fold"]["0"], 2),
-                    between(one["auc_within_folds"], 2),
-                    between(one["log_loss_but_the_largest"]),
-                    between(one["log_loss"]),
-                    f"{one['log_loss_as_shipped'][0]:.3f}",
-                )
-            )
+    """Ensembles by their mean log loss over the kinds of fakes, best first, with what sets them apart."""
+    rows = [
+        (
+            name,
+            between(sets["mean_log_loss"]),
+            between(sets["mean_log_loss_kind_left_out"]),
+            signed(sets["less_than"]["constant 0.5"]),
+            signed(sets["less_than"]["generated"]) if "generated" in sets["less_than"] else "",
+            f"{sets['mean_log_loss_as_shipped'][0]:.3f}",
+        )
+        for name, sets in sorted(found.items(), key=lambda item: item[1]["mean_log_loss"][0])
+    ]
     header = (
         "members",
-        "clips",
-        "AUC, folds 1 to 4",
-        "AUC, fold 0",
-        "AUC, all folds",
-        "log loss, folds 1 to 4",
-        "log loss, all",
+        "log loss, mean over kinds",
+        "each kind left out of the fit",
+        "less than a constant 0.5",
+        "less than `generated`",
         "as shipped",
     )
     return table(header, rows)
 
 
+def by_kind(found: Mapping[str, Any]) -> str:
+    """Log loss and AUC of every ensemble on each kind of fake in each set."""
+    cells = [(part, kind) for part in SETS for kind in KINDS if kind in next(iter(found.values()))[part]]
+    rows = []
+    for name, sets in found.items():
+        for part, kind in cells:
+            one = sets[part][kind]
+            left_out = between(one["log_loss_kind_left_out"])
+            rows.append(
+                (name, KINDS[kind], SETS[part], between(one["auc"], 2), between(one["log_loss"]), left_out)
+            )
+    return table(("members", "fakes", "clips", "AUC", "log loss", "this kind left out of the fit"), rows)
+
+
 def by_generator(found: Mapping[str, Any]) -> str:
-    """AUC of each generator against the real clips of its fold, of each kind of member, clean."""
-    names = sorted({g for sets in found.values() for g in sets["control"]["auc_by_generator"]})
-    rows = [
-        (
-            name,
-            *(
-                f"{sets['control']['auc_by_generator'].get(name, float('nan')):.2f}"
-                for sets in found.values()
-            ),
-        )
-        for name in names
-    ]
-    return table(("generator", *found), rows)
+    """AUC of each generator against the real clips of its fold, of each ensemble, clean."""
+    areas = {
+        name: {g: a for one in sets["control"].values() for g, a in one["auc_by_generator"].items()}
+        for name, sets in found.items()
+    }
+    names = sorted({generator for one in areas.values() for generator in one})
+    rows = [(name, *(f"{one[name]:.2f}" for one in areas.values())) for name in names]
+    return table(("generator", *areas), rows)
 
 
 def sample(found: Mapping[str, Any]) -> str:
@@ -139,6 +153,7 @@ def listing(found: Any) -> str:
 TABLES = {
     "sources": ("sources", sources),
     "unseen": ("unseen", unseen),
+    "by_kind": ("unseen", by_kind),
     "by_generator": ("unseen", by_generator),
     "sample": ("sample", sample),
     "probe": ("probe", probe),

@@ -35,7 +35,7 @@ from .pool import read_rendered
 
 SETS = ("control", "public", "private")
 FORGED = "forged by hand"  # the fourth set, and the generator that its fakes are said to be of
-FRAMES = 8  # looked at per video: half of the entry's, for speed
+FRAMES = 8  # looked at per video, as the entry does
 AT_ONCE = 128
 
 

@@ -21,13 +21,17 @@ from .clips import FOLDS
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one member is trained; `without` names material (see material.SHARES)."""
+    """How one member is trained; `without` names material (see material.SHARES).
+
+    Where it is `frozen` its backbone stays ImageNet's, and frozen.py fits the output: no step is made.
+    """
 
     kind: str
     finds: str
-    without: tuple[str, ...]
-    steps: int
-    learning_rate: float
+    without: tuple[str, ...] = ()
+    steps: int = 0
+    learning_rate: float = 0.0
+    frozen: bool = False
     pairs: int = 64
     seeds: tuple[int, ...] = (1,)
 
@@ -38,6 +42,7 @@ RECIPES = {
     "generated": Recipe(
         kind="plain", finds="generated", without=GENERATED, steps=160, learning_rate=1.5e-4, seeds=(1, 2)
     ),
+    "generated_frozen": Recipe(kind="plain", finds="generated", frozen=True),
     # Judged, and not shipped: see MODEL_CARD.md.
     "swapped": Recipe(kind="plain", finds="swapped", without=SWAPPED, steps=320, learning_rate=3e-4),
     "generated_noise": Recipe(
@@ -48,7 +53,7 @@ RECIPES = {
         kind="wsdan", finds="swapped", without=SWAPPED, steps=200, learning_rate=3e-4, pairs=32
     ),
 }
-SHIPPED = ("generated",)
+SHIPPED = ("generated", "generated_frozen")
 
 
 def average(files: Sequence[Path], output: Path) -> None:

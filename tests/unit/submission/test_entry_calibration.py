@@ -2,13 +2,16 @@
 
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import training  # noqa: F401  (lets timm be imported beside a CPU build of torch)
 from detector import evidence, models
+from numpy.typing import NDArray
 from predictor import Predictor
 from training.ablate import RECORDED, lay_out, markdown, variants
 from training.calibrate import (
@@ -18,15 +21,16 @@ from training.calibrate import (
     balanced,
     cross_calibrated,
     fit,
-    interval,
-    log_loss,
+    folds_of,
+    kinds_of,
     read_judged,
     share_of,
-    within_folds,
+    sorts_of,
 )
 from training.judge import FORGED
-from training.members import SHIPPED
+from training.members import RECIPES, SHIPPED
 from training.places import PACKAGE
+from training.worth import Seen, differences, losses, mean_loss, within_folds
 
 EVERY = np.ones(200, bool)
 SAMPLE = next((PACKAGE.parent / "sample_videos" / "public").glob("*.mp4"))
@@ -39,19 +43,27 @@ def _judged(clips: int = 200, *, spread: float = 1.0, finds: tuple[str, ...] = (
     return Judged(
         finds=finds,
         logits=(tuple(np.repeat(value, 3) for value in honest),) * len(finds),
-        labels=labels.astype(np.float64),
-        folds=np.arange(clips) // 2 % 5,
-        generators=tuple("some" if label else "" for label in labels),
-        identities=tuple(f"person {n // 20}" for n in range(clips)),
+        seen=Seen(
+            sets=np.full(clips, "control"),
+            kinds=np.where(np.arange(clips) // 2 % 5 == 0, "swap", "generated"),
+            folds=np.arange(clips) // 2 % 5,
+            labels=labels.astype(np.float64),
+            identities=np.array([f"person {n // 20}" for n in range(clips)]),
+            generators=np.where(labels == 1, "some", ""),
+        ),
         weights=np.ones(clips),
     )
+
+
+def _log_loss(p: NDArray[np.float64], judged: Judged) -> float:
+    return float(losses(p, judged.seen.labels).mean())
 
 
 def test_a_fit_undoes_a_distortion() -> None:
     plain, stretched = _judged(), _judged(spread=7.0)
     p = answers(plain, fit([plain], [EVERY]))
     np.testing.assert_allclose(answers(stretched, fit([stretched], [EVERY])), p, atol=1e-3)
-    assert log_loss(p, plain.labels) < 0.55
+    assert _log_loss(p, plain) < 0.6
 
 
 def test_a_member_that_says_nothing_or_the_contrary_has_no_weight() -> None:
@@ -63,11 +75,16 @@ def test_a_member_that_says_nothing_or_the_contrary_has_no_weight() -> None:
     np.testing.assert_allclose(answers(contrary, fit([contrary], [EVERY])), 0.5, atol=0.01)
 
 
-def test_a_fold_is_calibrated_by_the_others_only() -> None:
+@pytest.mark.parametrize(("by", "value"), [(folds_of, 2), (sorts_of, "swap")])
+def test_a_fold_and_a_kind_of_fake_are_calibrated_by_the_others_only(
+    by: Callable[[Seen], NDArray[Any]], value: object
+) -> None:
     judged = _judged()
-    mine = judged.folds == 0
-    lied = replace(judged, labels=np.where(mine, 1 - judged.labels, judged.labels))
-    one, other = cross_calibrated(judged, [judged]), cross_calibrated(lied, [lied])
+    mine = by(judged.seen) == value
+    lied = np.where(mine, 1 - judged.seen.labels, judged.seen.labels)
+    other_judged = replace(judged, seen=replace(judged.seen, labels=lied))
+    one = cross_calibrated(judged, [judged], by)
+    other = cross_calibrated(other_judged, [other_judged], by)
     np.testing.assert_array_equal(one[mine], other[mine])
     assert not np.allclose(one[~mine], other[~mine])
 
@@ -89,19 +106,31 @@ def test_answers_are_clipped_and_no_face_is_a_half() -> None:
     assert none == 0.5
 
 
-def test_half_of_the_weight_is_the_real_clips_and_the_fakes_are_dealt_out_by_shares() -> None:
-    kinds = np.array(["", "", "generated", "generated", "swap", "forged"])
-    weights = balanced(np.array([1.0, 3.0, 1.0, 1.0, 5.0, 9.0]), kinds)
-    assert weights[:2].tolist() == pytest.approx([0.125, 0.375])
+def test_every_kind_has_its_share_and_half_of_that_each_label() -> None:
+    kinds = np.array(["generated", "generated", "generated", "swap", "swap", "forged", "forged"])
+    labels = np.array([0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0])
+    weights = balanced(np.array([1.0, 3.0, 1.0, 5.0, 7.0, 9.0, 2.0]), labels, kinds)
+    assert weights[:2].tolist() == pytest.approx([SHARES["generated"] / 8, SHARES["generated"] * 3 / 8])
     for name, share in SHARES.items():
-        assert weights[kinds == name].sum() == pytest.approx(share / 2)
-    without = balanced(np.ones(3), np.array(["", "generated", "forged"]))
-    assert without[1] / without[2] == pytest.approx(SHARES["generated"] / SHARES["forged"])
+        for label in (0, 1):
+            assert weights[(kinds == name) & (labels == label)].sum() == pytest.approx(share / 2)
+    without = kinds != "swap"
+    assert balanced(np.ones(5), labels[without], kinds[without]).sum() == pytest.approx(1)
+
+
+def test_a_real_clip_is_of_the_kind_of_the_fakes_that_it_was_judged_beside() -> None:
     assert (share_of("Some face swap"), share_of(FORGED), share_of("AniTalker")) == (
         "swap",
         "forged",
         "generated",
     )
+    assert kinds_of([0, 0, 1, 1, 2], ["", "Some face swap", "", "AniTalker", ""]) == [
+        "swap",
+        "swap",
+        "generated",
+        "generated",
+        "generated",
+    ]
 
 
 def test_a_report_of_members_is_read_with_what_they_find() -> None:
@@ -120,16 +149,43 @@ def test_a_report_of_members_is_read_with_what_they_find() -> None:
         read_judged(report, ["generated_noise"], "control")
 
 
+def test_a_constant_has_ln_2_however_many_clips_of_a_kind_there_are() -> None:
+    seen = _judged().seen
+    seen = replace(seen, labels=np.where(np.arange(200) % 10 == 1, 1.0, 0.0))
+    value, low, high = mean_loss(losses(np.full(200, 0.5), seen.labels), seen)
+    assert value == pytest.approx(np.log(2))
+    assert low == pytest.approx(high) == pytest.approx(np.log(2))
+    # Who says "real" to everything is right nine times in ten, and gains nothing by it.
+    assert mean_loss(losses(np.full(200, 0.1), seen.labels), seen)[0] > 1
+
+
+def test_each_kind_counts_the_same_whatever_its_clips() -> None:
+    seen = _judged().seen
+    of_swaps = np.where(seen.kinds == "swap", 1.0, 0.0)
+    assert (seen.kinds == "swap").mean() == pytest.approx(0.2)
+    assert mean_loss(of_swaps, seen)[0] == pytest.approx(0.5)
+
+
 def test_an_interval_holds_its_figure_and_widens_when_few_people_carry_it() -> None:
     judged = _judged()
     p = answers(judged, fit([judged], [EVERY]))
-    value, low, high = interval(log_loss, p, judged.labels, judged.identities)
+    loss = losses(p, judged.seen.labels)
+    value, low, high = mean_loss(loss, judged.seen)
     assert low <= value <= high
-    alike = tuple(f"person {n // 100}" for n in range(len(p)))
-    few = interval(log_loss, np.where(np.arange(len(p)) < 100, p, 0.5), judged.labels, alike)
+    alike = replace(judged.seen, identities=np.array([f"person {n // 100}" for n in range(200)]))
+    few = mean_loss(np.where(np.arange(200) < 100, loss, np.log(2)), alike)
     assert few[2] - few[1] > high - low
-    area, at_least, at_most = within_folds(p, judged, [0, 1])
+    area, at_least, at_most = within_folds(p, judged.seen)
     assert 0.5 < at_least <= area <= at_most <= 1
+
+
+def test_a_difference_is_below_nothing_where_an_ensemble_is_better() -> None:
+    judged = _judged()
+    p = answers(judged, fit([judged], [EVERY]))
+    found = differences(p, {"constant": np.full(200, 0.5), "itself": p, "contrary": 1 - p}, judged.seen)
+    assert found["itself"] == (0, 0, 0)
+    assert found["constant"][2] < 0
+    assert found["contrary"][0] < found["constant"][0]
 
 
 def test_rows_of_the_table() -> None:
@@ -168,5 +224,5 @@ def test_what_ships_is_calibrated_as_recorded() -> None:
     assert (shipped.offset, shipped.weights) == (recorded["offset"], recorded["weights"])
     for kind, temperature, bias in zip(SHIPPED, recorded["temperatures"], recorded["biases"], strict=True):
         _, config = models.load(PACKAGE / "weights" / f"{kind}.safetensors")
-        assert (config.finds, config.temperature, config.bias) == (kind, temperature, bias)
-        assert kind in shipped.weights
+        assert (config.finds, config.temperature, config.bias) == (RECIPES[kind].finds, temperature, bias)
+        assert config.finds in shipped.weights

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import training  # noqa: F401  (lets timm be imported beside a CPU build of torch)
 from detector import models
-from training import album, autoencoders, members, pool, train, unseen, views
+from safetensors.torch import save_file
+from training import album, autoencoders, frozen, members, pool, train, unseen, views
 from training.__main__ import words_of
 from training.augment import Disguise, cut_square
 from training.clips import Clip, fold_of, read_clips, split
@@ -200,12 +202,31 @@ def test_a_second_training_from_the_same_seed_gives_the_same_figures_and_weights
     assert once[1] != other[1]
 
 
+@pytest.mark.parametrize("kind", sorted(models.KINDS))
+def test_folding_norms_changes_no_answer(kind: str) -> None:
+    torch.manual_seed(1)
+    model = models.build(models.MemberConfig(kind=kind)).eval()
+    for module in model.modules():  # as after a training: statistics that are not 0 and 1
+        if isinstance(module, torch.nn.BatchNorm2d) and module.running_mean is not None:
+            module.running_mean.uniform_(-0.2, 0.2)
+    pictures = torch.rand(2, 3, 64, 64) * 2 - 1
+    with torch.inference_mode():
+        before = model.predict(pictures)
+        torch.testing.assert_close(models.fold_norms(model).predict(pictures), before, atol=1e-4, rtol=1e-4)
+    names = {type(module).__name__ for module in model.backbone.modules()}
+    assert "BatchNormAct2d" not in names
+
+
 @pytest.mark.parametrize("name", sorted(members.RECIPES))
 def test_every_recipe_is_a_command_line_that_training_reads(name: str) -> None:
     given = argparse.Namespace(imagenet=Path("wheel"), options=["--steps", "7"])
     words = ["--clips", "clips", "--cache", "cache", *words_of(name, 3, 2, given)]
-    read = train.parse(words)
     recipe = members.RECIPES[name]
+    if recipe.frozen:
+        fixed = frozen.parse([*words, "--run", "run"])
+        assert (fixed.fold, fixed.imagenet) == (2, Path("wheel"))
+        return
+    read = train.parse(words)
     assert (read.kind, read.seed, read.fold, tuple(read.without)) == (recipe.kind, 3, 2, recipe.without)
     assert (read.learning_rate, read.pairs) == (recipe.learning_rate, recipe.pairs)
     assert read.steps == 7  # what is given by hand counts
@@ -234,6 +255,73 @@ def test_the_mean_of_seeds_is_the_mean_of_their_weights(tmp_path: Path) -> None:
     files = [tmp_path / "wide.safetensors", tmp_path / "generated" / "all" / "generated.safetensors"]
     with pytest.raises(ValueError, match="not of one configuration"):
         members.average(files, tmp_path / "mean.safetensors")
+
+
+def test_an_output_on_frozen_features_finds_what_tells_and_counts_clips_as_it_is_told() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    features = rng.normal(size=(400, 6))
+    features[:, 2] += 2 * labels
+    output, bias = frozen.fit(features, labels.astype(float), np.ones(400), ridge=0.01)
+    assert np.abs(output).argmax() == 2
+    assert ((features @ output + bias > 0) == labels).mean() > 0.8
+    weights = np.where(np.arange(400) < 200, 1.0, 0.0)
+    half = frozen.fit(features[:200], labels[:200].astype(float), np.ones(200), ridge=0.01)
+    np.testing.assert_allclose(frozen.fit(features, labels.astype(float), weights, ridge=0.01)[0], half[0])
+    with pytest.raises(ValueError, match="only one of the two"):
+        frozen.fit(features, np.zeros(400), np.ones(400))
+
+
+def test_repositories_with_a_real_and_a_swapped_half_of_a_recording_are_left_out() -> None:
+    clips = [
+        _clip("a", "r", recording="both"),
+        _clip("b", "r", label=1, recording="both"),
+        _clip("c", "s", recording="both"),
+        _clip("d", "r", label=1, recording="alone"),
+        _clip("e", "s", label=1, recording="alone"),
+    ]
+    assert [clip.name for clip in frozen.usable(clips)] == ["c", "e"]
+
+
+def test_a_frozen_member_goes_on_where_it_was_stopped_and_is_a_plain_member(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    backbone = models.build(models.MemberConfig(kind="plain")).backbone
+    wheel = tmp_path / "imagenet.safetensors"
+    save_file({k: v.half() for k, v in backbone.state_dict().items() if v.is_floating_point()}, wheel)
+    folder, cache = tmp_path / "clips", tmp_path / "cache"
+    folder.mkdir()
+    (cache / "pool").mkdir(parents=True)
+    names = [f"{label}{n}" for label in (0, 1) for n in range(3)]
+    rows = [f"{name}.mp4,{name[0]},r{name},i{name}" for name in names]
+    (folder / "clips.csv").write_text("\n".join(["file,label,repo,identity", *rows]))
+    rng = np.random.default_rng(0)
+    arrays = {
+        "crops": rng.integers(0, 255, (6, pool.SIDE, pool.SIDE, 3), np.uint8),
+        "clips": np.array(names),
+        "labels": np.array([0, 0, 0, 1, 1, 1]),
+        "forged": np.zeros(6, bool),
+        "moments": np.zeros(6, np.int64),
+    }
+    for name, array in {**{f"rendered_{k}": v for k, v in arrays.items()}, "clips": np.array(["x"])}.items():
+        np.save(cache / "pool" / f"{name}.npy", array)
+    for name in names:
+        (folder / f"{name}.mp4").touch()
+    words = ["--clips", str(folder), "--cache", str(cache), "--imagenet", str(wheel), "--run"]
+    once = frozen.train(frozen.parse([*words, str(tmp_path / "once")]))
+    assert once["clips"] == 6
+    assert once["training_auc"] == 1
+    kept = sorted((cache / "features" / models.BACKBONES[0]).iterdir())
+    kept[0].unlink()
+    seen: list[int] = []
+    features_of = frozen.features_of
+    monkeypatch.setattr(frozen, "features_of", lambda b, c, s: seen.append(len(c)) or features_of(b, c, s))
+    frozen.train(frozen.parse([*words, str(tmp_path / "again")]))
+    assert seen == [1]  # the one that was missing
+    one, other = (models.load(tmp_path / name / "plain.safetensors") for name in ("once", "again"))
+    assert one[1] == other[1] == models.MemberConfig(kind="plain")
+    torch.testing.assert_close(one[0].head.weight, other[0].head.weight)
 
 
 def test_noise_levels_find_the_patch_of_another_noise_whatever_its_colour() -> None:
@@ -296,11 +384,11 @@ def test_a_repository_is_held_out_in_one_fold_and_whoever_is_seen_in_it_is_not_t
     clips = _clips()
     seen: list[str] = []
     for fold in range(5):
-        training, held_out = split(clips, fold, always=["always"])
+        trained_on, held_out = split(clips, fold, always=["always"])
         assert held_out
-        assert not {c.repository for c in training} & {c.repository for c in held_out}
-        assert not {c.identity for c in training} & {c.identity for c in held_out}
-        assert {"always0", "always1"} <= {c.name for c in training}
+        assert not {c.repository for c in trained_on} & {c.repository for c in held_out}
+        assert not {c.identity for c in trained_on} & {c.identity for c in held_out}
+        assert {"always0", "always1"} <= {c.name for c in trained_on}
         seen += [c.name for c in held_out]
     assert sorted(seen) == sorted(c.name for c in clips if c.repository != "always")
     assert split(clips, None) == (clips, [])
