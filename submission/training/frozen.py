@@ -105,7 +105,7 @@ def fit(features: Floats, labels: Floats, weights: Floats, *, ridge: float = RID
     centred = features - middle
     signs = 2 * labels - 1
     normal = (centred * share[:, None]).T @ centred + ridge * np.eye(features.shape[1])
-    output = np.linalg.solve(normal, centred.T @ (share * signs))
+    output: NDArray[np.float64] = np.linalg.solve(normal, centred.T @ (share * signs))
     return output, float(-middle @ output)
 
 
@@ -120,7 +120,8 @@ def train(arguments: argparse.Namespace) -> dict[str, float]:
     torch.set_num_threads(arguments.threads)
     backbone = timm.create_model(config.backbone, num_classes=0)
     imagenet.load_into(backbone, config.backbone, arguments.imagenet)
-    backbone.eval().to(memory_format=torch.channels_last)
+    backbone.eval()
+    backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     every_clip = read_clips(arguments.clips)
     clips = usable(every_clip)
     folder = arguments.cache / "features" / config.backbone

@@ -1,9 +1,9 @@
 """How long a person waits from a fresh clone to the first score, and to both reports, by stages.
 
-A clone of this repository is made in a temporary folder, with empty caches, and the README's command is given
-there. `--without-image` gives it an engine of its own that has nothing (as root, with dockerd). Every line that
-the command prints has its time, and the stages are read off them. The baseline is the same run's end: until the
-public set was judged by itself, the first score came with the last one.
+A clone of this repository is made in a temporary folder, with empty caches, and the README's command is
+given there. `--without-image` gives it an engine of its own that has nothing (as root, with dockerd). Every
+line that the command prints has its time, and the stages are read off them. The baseline is the same run's end:
+until the public set was judged by itself, the first score came with the last one.
 
     python tests/benchmarks/clone_to_score.py [--without-image]
 """
@@ -126,7 +126,7 @@ def main() -> int:
         "first_score_seconds": round(first, 1),
         "all_seconds": round(seconds, 1),
         "stages_seconds": stages,
-        "baseline": "the end of the same run: when the first score came before the public set was judged by itself",
+        "baseline": "the end of the same run, with which the first score came before",
         "ratio": round(first / seconds, 3),
         "cores": os.cpu_count(),
         "load_average_before": round(load, 2),

@@ -8,7 +8,9 @@ import pytest
 import torch
 import training  # noqa: F401  (lets timm be imported beside a CPU build of torch)
 from detector import models
+from numpy.typing import NDArray
 from safetensors.torch import save_file
+from torch import nn
 from training import album, autoencoders, frozen, members, pool, train, unseen, views
 from training.__main__ import words_of
 from training.augment import Disguise, cut_square
@@ -316,7 +318,12 @@ def test_a_frozen_member_goes_on_where_it_was_stopped_and_is_a_plain_member(
     kept[0].unlink()
     seen: list[int] = []
     features_of = frozen.features_of
-    monkeypatch.setattr(frozen, "features_of", lambda b, c, s: seen.append(len(c)) or features_of(b, c, s))
+
+    def counted(backbone: nn.Module, crops: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+        seen.append(len(crops))
+        return features_of(backbone, crops, size)
+
+    monkeypatch.setattr(frozen, "features_of", counted)
     frozen.train(frozen.parse([*words, str(tmp_path / "again")]))
     assert seen == [1]  # the one that was missing
     one, other = (models.load(tmp_path / name / "plain.safetensors") for name in ("once", "again"))
