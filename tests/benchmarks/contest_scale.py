@@ -45,8 +45,8 @@ VIDEO_SECONDS = 8.1  # of a package at the whole budget
 STARTUP_SECONDS = 20.0  # of a container whose package loads its weights
 # Measured by `efficiency` and `driver`; docs/cluster.md says on what.
 SHARD_OVERHEAD_SECONDS, VIDEO_OVERHEAD_SECONDS = 0.8, 0.0083
-CLAIM_SECONDS = 0.015  # of the driver and its database, for each shard
-ACCEPT_SECONDS = 0.035  # likewise: 0.010, and the rest for the shard's file (not measured)
+CLAIM_SECONDS = 0.010  # of the driver and its database, for each shard
+ACCEPT_SECONDS = 0.035  # likewise: 0.006, and the rest for the shard's file (not measured)
 CONCLUDE_SECONDS = 3.0  # of the driver's machine, for each entry; one process
 PRICE_PER_NODE_HOUR = 1.5
 OUTCOME = AcceptedShard(
