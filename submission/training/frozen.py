@@ -105,7 +105,7 @@ def fit(features: Floats, labels: Floats, weights: Floats, *, ridge: float = RID
     centred = features - middle
     signs = 2 * labels - 1
     normal = (centred * share[:, None]).T @ centred + ridge * np.eye(features.shape[1])
-    output: NDArray[np.float64] = np.linalg.solve(normal, centred.T @ (share * signs))
+    output = np.linalg.solve(normal, centred.T @ (share * signs)).astype(np.float64)
     return output, float(-middle @ output)
 
 

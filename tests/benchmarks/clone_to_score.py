@@ -2,8 +2,8 @@
 
 A clone of this repository is made in a temporary folder, with empty caches, and the README's command is
 given there. `--without-image` gives it an engine of its own that has nothing (as root, with dockerd). Every
-line that the command prints has its time, and the stages are read off them. The baseline is the same run's end:
-until the public set was judged by itself, the first score came with the last one.
+line that the command prints has its time, and the stages are read off them. The baseline is the same run's
+end: until the public set was judged by itself, the first score came with the last one.
 
     python tests/benchmarks/clone_to_score.py [--without-image]
 """
