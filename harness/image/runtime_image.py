@@ -178,6 +178,7 @@ def _build(
         wheels = beside.submit(_wheels, runtime, variant, say)
     base = ensure_base(client, say=say)
     packages = packages_tag(base.image_id, variant, runtime)
+    tag = runtime_tag(base.image_id, variant, runtime)  # now: its files may be edited while it is built
     if image_id_of(client, packages) is None:
         fetched = _wheels(runtime, variant, say) if wheels is None else wheels.result()
         _build_packages(
@@ -185,7 +186,7 @@ def _build(
         )
         beside.submit(_remove_build, client, _build_name(packages))  # gigabytes: it takes seconds
     say("Adding the runner to the runtime image.")
-    _build_runtime(client, runtime_tag(base.image_id, variant, runtime), packages, runtime)
+    _build_runtime(client, tag, packages, runtime)
     found = _find(client, variant, runtime)
     if found is None:
         raise ImageError("the runtime image was built, but is gone", remedy="Run the command once more.")
