@@ -4,8 +4,10 @@ SUBMISSION ?= submission
 CHALLENGE ?= sample_videos/challenge.toml
 ARGS ?=
 PYTHON ?= python3
+CORES := $(shell nproc 2>/dev/null || echo 2)
 # Test processes: two for each core, since half of their time they wait for containers, servers and browsers.
-WORKERS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || echo 2))))
+# Quick unit tests wait for nothing: one for each core.
+WORKERS ?= $(shell echo $$((2 * $(CORES))))
 
 VENV := .venv
 BIN := $(VENV)/bin
