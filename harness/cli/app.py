@@ -190,9 +190,9 @@ def run_command(arguments: list[str]) -> int:
 
 
 def _complain(title: str, error: Exception, advice: str = "") -> None:
-    from rich.text import Text  # noqa: PLC0415  (what ends well and says nothing has no need of it)
+    from rich.text import Text  # what ends well and says nothing has no need of it
 
-    from harness.cli.terminal import printer  # noqa: PLC0415
+    from harness.cli.terminal import printer
 
     console = printer(errors=True)
     text = error.format_message() if isinstance(error, TyperException) else str(error)

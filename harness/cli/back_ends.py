@@ -50,7 +50,7 @@ def made_ready(
     """
 
     def engine() -> docker.DockerClient:
-        from harness.image.container_engine import ensure_engine  # noqa: PLC0415  (its client is slow to load)
+        from harness.image.container_engine import ensure_engine  # its client is slow to load
 
         return ensure_engine(install=True, say=say)
 
@@ -58,7 +58,7 @@ def made_ready(
         say(f"removed {path}, which a dead harness left")
 
     def image(client: docker.DockerClient) -> ImageFacts:
-        from harness.image.runtime_image import ensure_image  # noqa: PLC0415  (likewise)
+        from harness.image.runtime_image import ensure_image
 
         found = ensure_image(client, variant=None, say=say)
         return ImageFacts(label=found.tag, digest=found.reference, variant=found.variant)
@@ -82,9 +82,9 @@ def made_ready(
 
 def made_environment() -> Path | None:
     """Return the interpreter that `harness environment` made; None if it was not requested."""
-    from harness.image.environment import environment_folder, python_of  # noqa: PLC0415  (as above)
-    from harness.image.runtime_image import RUNTIME_FOLDER  # noqa: PLC0415
-    from harness.image.wheels import find_wheelhouse  # noqa: PLC0415
+    from harness.image.environment import environment_folder, python_of
+    from harness.image.runtime_image import RUNTIME_FOLDER
+    from harness.image.wheels import find_wheelhouse
 
     cache = cache_folder()
     wheels = find_wheelhouse(RUNTIME_FOLDER, variant="cpu", cache=cache)

@@ -82,7 +82,7 @@ def make(
     for skipped in report.skipped:
         _err.print(Text(f"left out, for it is not a file: {skipped}", "yellow"))
     if as_json:
-        from harness.cli.documents.portal import BackupMakeDocument  # noqa: PLC0415  (types take time to load)
+        from harness.cli.documents.portal import BackupMakeDocument  # types take time to load
 
         print_document(BackupMakeDocument.model_validate(asdict(report)))
         return
@@ -99,7 +99,7 @@ def make(
 def list_backups(folder: FolderArgument, *, as_json: JsonOption = False) -> None:
     """List the whole backups of a folder, the oldest first."""
     if as_json:
-        from harness.cli.documents.portal import BackupListDocument  # noqa: PLC0415
+        from harness.cli.documents.portal import BackupListDocument
 
         print_document(BackupListDocument(backups=tuple(backups(folder))))
         return
@@ -126,7 +126,7 @@ def verify(
     for text in wrong:
         _err.print(Text(text, "red"))
     if as_json:
-        from harness.cli.documents.portal import BackupVerifyDocument  # noqa: PLC0415
+        from harness.cli.documents.portal import BackupVerifyDocument
 
         print_document(BackupVerifyDocument(ok=not wrong, backup=chosen, damage=tuple(wrong)))
     else:

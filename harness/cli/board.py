@@ -79,10 +79,10 @@ def board(
 
     By the public set it also foretells the private ranks, without looking at private answers.
     """
-    from harness.contest.board.export import board_csv, board_values  # noqa: PLC0415  (plots are slow to load)
-    from harness.contest.board.page import board_page  # noqa: PLC0415
-    from harness.contest.board.profiles import profiles_of  # noqa: PLC0415
-    from harness.contest.board.statistics import board_of  # noqa: PLC0415
+    from harness.contest.board.export import board_csv, board_values  # plots are slow to load
+    from harness.contest.board.page import board_page
+    from harness.contest.board.profiles import profiles_of
+    from harness.contest.board.statistics import board_of
 
     given = _read(challenge, runs=runs, by=by, choice=choice, cache=cache, store=store)
     found = board_of(given)
@@ -93,7 +93,7 @@ def board(
         for name, text in board_csv(found, profiles).items():
             write_text(csv_folder / name, text)
     if as_json:
-        from harness.cli.documents.board import BoardDocument  # noqa: PLC0415
+        from harness.cli.documents.board import BoardDocument
 
         print_document(BoardDocument.model_validate(board_values(found, profiles)))
         return
@@ -147,7 +147,7 @@ def plan(
     components = pooled([components_of(losses[:, other] - losses[:, one], sampling) for one, other in pairs])
     sizes = sizes_for(components, difference=difference, power=power)
     if as_json:
-        from harness.cli.documents.board import PlanDocument  # noqa: PLC0415
+        from harness.cli.documents.board import PlanDocument
 
         document = PlanDocument(
             difference=difference,
@@ -166,9 +166,9 @@ def _judged(store: str | None, challenge: Challenge, by: SetName) -> Mapping[str
     """Return the runs of a contest that count, each with its team; None if no contest was named."""
     if store is None:
         return None
-    from harness.cli.open_store import open_store  # noqa: PLC0415  (the database is slow to load)
-    from harness.contest.board.judged import judged_runs  # noqa: PLC0415
-    from harness.contest.ledger import Ledger  # noqa: PLC0415
+    from harness.cli.open_store import open_store  # the database is slow to load
+    from harness.contest.board.judged import judged_runs
+    from harness.contest.ledger import Ledger
 
     with closing(open_store(store)) as database:
         state = Ledger(database, challenge.name).state()
@@ -182,8 +182,8 @@ def _judged(store: str | None, challenge: Challenge, by: SetName) -> Mapping[str
 def _read(
     path: Path, *, runs: Path, by: SetName, choice: Choice, cache: Path | None, store: str | None = None
 ) -> BoardInput:
-    from harness.contest.board.read_runs import board_input, entered_runs  # noqa: PLC0415
-    from harness.contest.regrade.in_force import correction_in_force, regrades_of  # noqa: PLC0415
+    from harness.contest.board.read_runs import board_input, entered_runs
+    from harness.contest.regrade.in_force import correction_in_force, regrades_of
 
     challenge = load_challenge(path)
     judged = _judged(store, challenge, by)

@@ -62,7 +62,7 @@ def check(
     if watch:
         if static or as_json:
             raise ConfigError("--watch cannot be combined with --static or --json", remedy="Leave one out.")
-        from harness.cli.watch import watch_package  # noqa: PLC0415  (see below)
+        from harness.cli.watch import watch_package  # see below
 
         watch_package(package, loaded, videos=videos or 1, everything=everything)
     projections: list[str] = []
@@ -74,7 +74,7 @@ def check(
             report = admitted.report(more=[found("P621")])
             if isinstance(admitted, Opened):
                 # Only now, for `--static` is to answer at once: a trial needs an engine.
-                from harness.cli.trial import projections_of, trial  # noqa: PLC0415
+                from harness.cli.trial import projections_of, trial
 
                 with trial(loaded, videos=videos, quick=quick) as (inside, runs):
                     # A run shows more than the text: an error in the text does not suppress it.
@@ -83,8 +83,8 @@ def check(
         finally:
             remove_package(Path(folder) / "package")
     if as_json:
-        from harness.cli.documents import print_document  # noqa: PLC0415  (types take time to load)
-        from harness.cli.documents.package import CheckDocument  # noqa: PLC0415
+        from harness.cli.documents import print_document  # types take time to load
+        from harness.cli.documents.package import CheckDocument
 
         print_document(CheckDocument.of(report, projections))
     else:
@@ -120,8 +120,8 @@ def pack_command(
         raise typer.Exit(NOT_WELL)
     report = pack(folder, target, limits=loaded.limits)
     if as_json:
-        from harness.cli.documents import print_document  # noqa: PLC0415
-        from harness.cli.documents.package import PackDocument  # noqa: PLC0415
+        from harness.cli.documents import print_document
+        from harness.cli.documents.package import PackDocument
 
         print_document(
             PackDocument(path=str(target), file_count=report.file_count, sha256=report.package_sha256)
@@ -133,8 +133,8 @@ def pack_command(
 def limits(*, as_json: JsonOption = False) -> None:
     """Print every limit, its key in challenge.toml and its default, as a Markdown table."""
     if as_json:
-        from harness.cli.documents import print_document  # noqa: PLC0415
-        from harness.cli.documents.package import LimitsDocument  # noqa: PLC0415
+        from harness.cli.documents import print_document
+        from harness.cli.documents.package import LimitsDocument
 
         print_document(LimitsDocument.of(Limits()))
         return

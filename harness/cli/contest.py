@@ -97,7 +97,7 @@ def show(
     """Show the phase, the teams with what their quotas still allow, and the entries."""
     with opened_ledger(challenge, store) as (ledger, _loaded):
         if as_json:
-            from harness.cli.documents.contest import ContestShowDocument  # noqa: PLC0415
+            from harness.cli.documents.contest import ContestShowDocument
 
             print_document(ContestShowDocument.of(ledger.state(), now=now_(), team=team))
             return

@@ -69,7 +69,7 @@ def plan(
     )
     found = plan_of(asked, table)
     if as_json:
-        from harness.cli.documents.contest import ContestPlanDocument  # noqa: PLC0415
+        from harness.cli.documents.contest import ContestPlanDocument
 
         print_document(ContestPlanDocument(plan=found))
     else:
@@ -91,7 +91,7 @@ def node(
     ] = "127.0.0.1",
 ) -> None:
     """Make this machine a node of a Ray cluster, with the cores, memory and measured speed that it has."""
-    from harness.core.engines.ray import speed_resources  # noqa: PLC0415  (an extra)
+    from harness.core.engines.ray import speed_resources  # an extra
 
     cores = max(1, len(os.sched_getaffinity(0)) - spare_cores)
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -140,6 +140,6 @@ def _speed(own: Calibration) -> float:
 
 
 def _this_machine(limits: Limits) -> NodeKind:
-    from harness.cli.engines import room_for  # noqa: PLC0415
+    from harness.cli.engines import room_for
 
     return NodeKind(name="this machine", count=1, places=room_for(limits, gpus=0))

@@ -198,7 +198,7 @@ def status(
     with _opened_ledger(challenge, store) as ledger:
         row, progress = ledger.driver(), progress_of(ledger.listed(), places=1)
     if as_json:
-        from harness.cli.documents.contest import ContestStatusDocument  # noqa: PLC0415
+        from harness.cli.documents.contest import ContestStatusDocument
 
         print_document(ContestStatusDocument.of(progress, row, price_per_hour))
     else:

@@ -116,7 +116,7 @@ def environment(*, as_json: JsonOption = False) -> None:
         wheels = ensure_wheelhouse(RUNTIME_FOLDER, variant="cpu", cache=cache, say=observer.say)
         made = ensure_environment(wheels, cache=cache, runtime=RUNTIME_FOLDER, say=observer.say)
     if as_json:
-        from harness.cli.documents.machine import EnvironmentDocument  # noqa: PLC0415
+        from harness.cli.documents.machine import EnvironmentDocument
 
         print_document(EnvironmentDocument(python=str(made)))
         return
@@ -142,7 +142,7 @@ def _can_debug(package: Path, *, as_json: bool) -> None:
 
 
 def _answers(path: Path, videos: list[Path], *, ok: bool) -> Document:
-    from harness.cli.documents.package import PredictDocument  # noqa: PLC0415  (types take time to load)
+    from harness.cli.documents.package import PredictDocument  # types take time to load
 
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -187,7 +187,7 @@ def _in_the_sandbox(package: Path, videos: list[Path], challenge: Challenge, *, 
 
 
 def _run_answers(run: SetRun) -> Document:
-    from harness.cli.documents.package import AnswerRow, PredictDocument  # noqa: PLC0415
+    from harness.cli.documents.package import AnswerRow, PredictDocument
 
     rows = [
         AnswerRow(

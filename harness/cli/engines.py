@@ -53,7 +53,7 @@ def opened_engine(
     if kind is EngineKind.LOCAL:
         yield LocalEngine(workers)
         return
-    from harness.core.engines.ray import RayEngine  # noqa: PLC0415  (an extra, and slow to import)
+    from harness.core.engines.ray import RayEngine  # an extra, and slow to import
 
     with RayEngine(address, retries=REPEATS) as engine:
         yield engine
@@ -91,7 +91,7 @@ def shard_engine(
         places = min(room, workers) if workers else room
         yield LocalEngine(places), places
         return
-    from harness.core.engines.ray import Need, RayEngine  # noqa: PLC0415  (an extra, and slow to import)
+    from harness.core.engines.ray import Need, RayEngine  # an extra, and slow to import
 
     need = Need(
         cores=math.ceil(limits.cpus),

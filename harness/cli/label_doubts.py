@@ -62,7 +62,7 @@ def show_labels(sets: list[DoubtedSet], *, output: Path, as_json: bool) -> None:
     """Print the surest doubts, or all of them as JSON."""
     table = _beside(output)
     if as_json:
-        from harness.cli.documents.videos import DoubtsRow, LabelsDocument  # noqa: PLC0415
+        from harness.cli.documents.videos import DoubtsRow, LabelsDocument
 
         rows = tuple(
             DoubtsRow(set_name=one.frame.name, witnesses=one.answers.entries, doubts=one.doubts)

@@ -66,7 +66,7 @@ def doctor(
             patient, host=HOST_CHECKS, engine=(*ENGINE_CHECKS, probe_container), say=observer.step
         )
     if as_json:
-        from harness.cli.documents.machine import DoctorDocument  # noqa: PLC0415  (types take time to load)
+        from harness.cli.documents.machine import DoctorDocument  # types take time to load
 
         print_document(DoctorDocument(ok=checkup.ok, diagnoses=checkup.diagnoses))
     else:
@@ -115,7 +115,7 @@ def calibrate_command(
     if publish is not None:
         write_text(publish, reference_toml(found, name=name))
     if as_json:
-        from harness.cli.documents.machine import CalibrateDocument  # noqa: PLC0415
+        from harness.cli.documents.machine import CalibrateDocument
 
         document = CalibrateDocument(
             here=found,
@@ -157,7 +157,7 @@ def verify_command(
     )
     ok = state is SealState.OK and not wrong
     if as_json:
-        from harness.cli.documents.results import VerifyDocument  # noqa: PLC0415
+        from harness.cli.documents.results import VerifyDocument
 
         print_document(VerifyDocument(ok=ok, path=str(path), state=state, mismatches=tuple(wrong)))
         raise typer.Exit(0 if ok else 1)

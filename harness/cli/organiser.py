@@ -58,7 +58,7 @@ def score(
     """Score a table of predictions against labels; missing, extra and repeated rows are refused."""
     found = score_predictions(read_predictions_csv(predictions), read_labels(labels), epsilon=epsilon)
     if as_json:
-        from harness.cli.documents.results import ScoreDocument  # noqa: PLC0415  (types take time to load)
+        from harness.cli.documents.results import ScoreDocument  # types take time to load
 
         print_document(ScoreDocument(score=found))
         return
@@ -111,7 +111,7 @@ def audit(
 
         report = audit_challenge(loaded, prepared=prepared or None, progress=reading)
     if as_json:
-        from harness.cli.documents.videos import AuditDocument  # noqa: PLC0415
+        from harness.cli.documents.videos import AuditDocument
 
         print_document(AuditDocument.of(report))
     else:
@@ -153,7 +153,7 @@ def leaderboard(
     finally:
         index.close()
     if as_json:
-        from harness.cli.documents.results import LeaderboardDocument  # noqa: PLC0415
+        from harness.cli.documents.results import LeaderboardDocument
 
         decimals = loaded.scoring.public_decimals
         document = LeaderboardDocument(
@@ -179,7 +179,7 @@ def rebuild(
     for problem in found.problems:
         _err.print(Text(f"warning: {problem}", "yellow"))
     if as_json:
-        from harness.cli.documents.results import RebuildDocument  # noqa: PLC0415
+        from harness.cli.documents.results import RebuildDocument
 
         print_document(RebuildDocument(runs=found.runs, entries=found.entries, problems=found.problems))
     else:
@@ -191,7 +191,7 @@ def reap(*, as_json: JsonOption = False) -> None:
     """Remove the containers and staged videos that dead harnesses of this machine left; only those."""
     containers, folders = reap_containers(connect()), reap_stages()
     if as_json:
-        from harness.cli.documents.machine import ReapDocument  # noqa: PLC0415
+        from harness.cli.documents.machine import ReapDocument
 
         print_document(ReapDocument(containers=tuple(containers), folders=tuple(map(str, folders))))
         return

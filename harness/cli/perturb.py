@@ -56,7 +56,7 @@ app = typer.Typer(
 def list_kinds(*, as_json: JsonOption = False) -> None:
     """List every kind with what it does and its strengths at severity 1 to 5."""
     if as_json:
-        from harness.cli.documents.videos import KindsDocument  # noqa: PLC0415  (types take time to load)
+        from harness.cli.documents.videos import KindsDocument  # types take time to load
 
         print_document(KindsDocument.of_catalogue())
         return
@@ -152,7 +152,7 @@ def render(
         )
     actual = actual_shares([video.perturbations for video in prepared.videos])
     if as_json:
-        from harness.cli.documents.videos import RenderDocument  # noqa: PLC0415
+        from harness.cli.documents.videos import RenderDocument
 
         print_document(RenderDocument.of(law.name, prepared, expected=shares, actual=actual))
     else:

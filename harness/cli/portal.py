@@ -92,11 +92,11 @@ def serve(
 ) -> None:
     """Serve the portal: hand in, watch, compare and release contests in a browser, or by a REST API."""
     needs_portal()
-    from harness.portal.config import PortalConfig  # noqa: PLC0415  (an extra)
+    from harness.portal.config import PortalConfig  # an extra
 
     workers = list(worker or ())
     if demo:
-        from harness.cli.portal_demo import demo_places  # noqa: PLC0415
+        from harness.cli.portal_demo import demo_places
 
         store, runs, packages, uploads, challenge = demo_places(DEMO)
         workers = [challenge]
@@ -112,7 +112,7 @@ def serve(
         price_per_hour=price_per_hour,
     )
     if demo:
-        from harness.cli.portal_demo import make_demo  # noqa: PLC0415
+        from harness.cli.portal_demo import make_demo
 
         for words, link in make_demo(config, workers[0]):
             _out.print(f"{words}\n  {link}", markup=False, highlight=False)
@@ -153,8 +153,8 @@ def team(
 def list_all(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """List what is good for entering. Secrets are kept nowhere, so none is shown."""
     needs_portal()
-    from harness.cli.open_store import open_store  # noqa: PLC0415
-    from harness.results.store import access_rows  # noqa: PLC0415
+    from harness.cli.open_store import open_store
+    from harness.results.store import access_rows
 
     opened = open_store(store)
     try:
@@ -163,7 +163,7 @@ def list_all(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False)
     finally:
         opened.close()
     if as_json:
-        from harness.cli.documents.portal import AccessLine, AccessListDocument  # noqa: PLC0415
+        from harness.cli.documents.portal import AccessLine, AccessListDocument
 
         lines = (
             AccessLine(
@@ -197,7 +197,7 @@ def revoke(
 ) -> None:
     """Revoke a link, a token or a session, and every session that came by it."""
     needs_portal()
-    from harness.portal.access import revoke as revoke_now  # noqa: PLC0415
+    from harness.portal.access import revoke as revoke_now
 
     with _site(store, None) as site:
         count = revoke_now(site, access)
@@ -212,8 +212,8 @@ def needs_portal() -> None:
         ConfigError: it is.
     """
     try:
-        import fastapi  # noqa: F401, PLC0415
-        import uvicorn  # noqa: F401, PLC0415
+        import fastapi  # noqa: F401  (is it there?)
+        import uvicorn  # noqa: F401  (likewise)
     except ImportError as error:
         raise ConfigError(
             "the portal needs packages that are not installed",
@@ -225,9 +225,9 @@ def _give(
     store: str, address: str | None, *, label: str, challenge: Path | None, team: str | None, token: bool
 ) -> None:
     needs_portal()
-    from harness.cli.options import find_challenge  # noqa: PLC0415
-    from harness.contest.rules.commands import Role  # noqa: PLC0415
-    from harness.portal.access import TEAM_SCOPES, Holder, Scope, make_link, make_token  # noqa: PLC0415
+    from harness.cli.options import find_challenge
+    from harness.contest.rules.commands import Role
+    from harness.portal.access import TEAM_SCOPES, Holder, Scope, make_link, make_token
 
     name = None if challenge is None else find_challenge(challenge).name
     with _site(store, address) as site:
@@ -252,8 +252,8 @@ def _give(
 
 @contextlib.contextmanager
 def _site(store: str, address: str | None) -> Iterator[Site]:
-    from harness.portal.config import PortalConfig  # noqa: PLC0415
-    from harness.portal.site import Site  # noqa: PLC0415
+    from harness.portal.config import PortalConfig
+    from harness.portal.site import Site
 
     nowhere = Path()
     here = (address or "http://127.0.0.1:8000").rstrip("/")
@@ -288,10 +288,10 @@ def _workers(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
 
 
 def _run(config: PortalConfig, host: str, port: int, proxies: tuple[str, ...], log_format: str) -> None:
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from harness.cli.portal_logs import LogFormat, log_to_standard_error  # noqa: PLC0415
-    from harness.portal.app import create_app  # noqa: PLC0415
+    from harness.cli.portal_logs import LogFormat, log_to_standard_error
+    from harness.portal.app import create_app
 
     log_to_standard_error(LogFormat(log_format))
     app = create_app(config)

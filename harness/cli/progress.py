@@ -133,8 +133,8 @@ class ConsoleObserver:
 
     def judged(self, one: SetResult, run: SetRun, limits: Limits) -> None:
         """Show the public set's score, and what failed, before any other set is prepared."""
-        from harness.cli.views.failures import render_failures  # noqa: PLC0415  (most commands judge nothing)
-        from harness.cli.views.scores import score_line  # noqa: PLC0415
+        from harness.cli.views.failures import render_failures  # most commands judge nothing
+        from harness.cli.views.scores import score_line
 
         self._close()
         self.console.print(score_line(one))

@@ -121,7 +121,7 @@ def regrade(
         _say(found, frames_changed=changed, seconds=seconds)
     refused = "" if dry_run else _registered(store, loaded, runs, found, reason=reason)
     if as_json:
-        from harness.cli.documents.results import RegradeDocument  # noqa: PLC0415
+        from harness.cli.documents.results import RegradeDocument
 
         document = RegradeDocument(
             ok=not refused,

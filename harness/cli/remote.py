@@ -119,8 +119,8 @@ def submit(
     challenge: ChallengeNameOption = None,
 ) -> None:
     """Check a package, send it, and have it taken as an entry; an upload that was cut off goes on."""
-    from harness.cli.remote_parcel import checked_parcel  # noqa: PLC0415  (reads packages: on use)
-    from harness.portal.client.upload import hand_in  # noqa: PLC0415
+    from harness.cli.remote_parcel import checked_parcel  # reads packages: on use
+    from harness.portal.client.upload import hand_in
 
     with _at(portal, challenge, patience_seconds=LONG_PATIENCE_SECONDS) as at, RemoteProgress(_err) as told:
         facts = at.portal.get(at.path())
@@ -187,7 +187,7 @@ def logs(
     entry: EntryIdArgument, *, portal: PortalOption = None, challenge: ChallengeNameOption = None
 ) -> None:
     """Print the end of what an entry's package printed on the public set."""
-    from harness.core.text import safe_text  # noqa: PLC0415
+    from harness.core.text import safe_text
 
     with _at(portal, challenge) as at:
         text = at.portal.get_text(at.path("entries", entry, "logs"))

@@ -57,7 +57,7 @@ class RemoteProgress:
 
     def _show(self, done: int, total: int) -> None:
         if self._bar is None:
-            from tqdm import tqdm  # noqa: PLC0415  (only an upload has a bar)
+            from tqdm import tqdm  # only an upload has a bar
 
             self._bar = tqdm(
                 total=total,

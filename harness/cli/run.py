@@ -136,7 +136,7 @@ def image(*, as_json: JsonOption = False) -> None:
         observer.step("Runtime image")
         facts = docker_backend(observer.say).image
     if as_json:
-        from harness.cli.documents.machine import ImageDocument  # noqa: PLC0415
+        from harness.cli.documents.machine import ImageDocument
 
         print_document(ImageDocument(label=facts.label, digest=facts.digest, variant=facts.variant))
         return
@@ -144,7 +144,7 @@ def image(*, as_json: JsonOption = False) -> None:
 
 
 def _document(evaluated: Evaluated, asked: Evaluation, projection: str, *, ok: bool) -> Document:
-    from harness.cli.documents.results import RunDocument  # noqa: PLC0415  (types take time to load)
+    from harness.cli.documents.results import RunDocument  # types take time to load
 
     public, folder = evaluated.public, evaluated.folder
     return RunDocument(

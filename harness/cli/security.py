@@ -47,7 +47,7 @@ def self_check(
             client.close()
         observer.counting("attacks", len(behaviours), len(behaviours), unit="attack")
     if as_json:
-        from harness.cli.documents.machine import AttackRow, SelfCheckDocument  # noqa: PLC0415
+        from harness.cli.documents.machine import AttackRow, SelfCheckDocument
 
         held = all(finding.held for finding in findings)
         rows = tuple(AttackRow.of(finding) for finding in findings)

@@ -125,7 +125,7 @@ def _worst_first(evaluated: Evaluated, asked: Evaluation) -> list[ScoredVideo]:
 
 
 def _document(evaluated: Evaluated, asked: Evaluation) -> Document:
-    from harness.cli.documents.results import ScoredClip, ScoreFolderDocument  # noqa: PLC0415  (slow to load)
+    from harness.cli.documents.results import ScoredClip, ScoreFolderDocument  # slow to load
 
     one, public = evaluated.result.sets[SetName.PUBLIC], evaluated.public
     clips = (

@@ -88,7 +88,7 @@ def draw(control: Point, points: Mapping[str, Mapping[int, Point]], picture: Pat
     import matplotlib as mpl  # noqa: PLC0415  (slow to import, and only needed here)
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
+    from matplotlib import pyplot as plt  # noqa: PLC0415  (plots alone need it)
 
     rows = -(-len(points) // COLUMNS)
     figure, grid = plt.subplots(

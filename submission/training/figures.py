@@ -52,7 +52,7 @@ def draw_curve(log: Path, picture: Path) -> None:
     import matplotlib as mpl  # noqa: PLC0415  (slow to import, and only needed at the end)
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
+    from matplotlib import pyplot as plt  # noqa: PLC0415  (plots alone need it)
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     figure, axes = plt.subplots(figsize=(7, 4))

@@ -55,11 +55,11 @@ class Seen:
 def look(unseen: Path, cache: Path) -> None:
     """Keeps what the entry would see of every clip in every set; what is there is left as it is."""
     from detector.decoding import read_frames  # noqa: PLC0415  (PyAV and the harness are needed here alone)
-    from detector.faces import FaceFinder, cut, square_around  # noqa: PLC0415
+    from detector.faces import FaceFinder, cut, square_around  # noqa: PLC0415  (likewise)
 
-    from harness.core.challenge import load_challenge  # noqa: PLC0415
-    from harness.core.types import SetName  # noqa: PLC0415
-    from harness.videos.ready_set import ready_set  # noqa: PLC0415
+    from harness.core.challenge import load_challenge  # noqa: PLC0415  (likewise)
+    from harness.core.types import SetName  # noqa: PLC0415  (likewise)
+    from harness.videos.ready_set import ready_set  # noqa: PLC0415  (likewise)
 
     finder = FaceFinder(PACKAGE)
     config = models.MemberConfig(kind="plain")

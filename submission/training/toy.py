@@ -27,7 +27,7 @@ def toy_person(number: int, *, pictures: int = 8) -> Person:
     return person_of(f"toy_{number}", f"toy_{number}", faces)
 
 
-def _draw(  # noqa: PLR0917
+def _draw(  # noqa: PLR0917  (a drawing has as many measures)
     points: Points,
     skin: Floats,
     back: Floats,

@@ -25,7 +25,7 @@ from harness.sandbox.docker.sandbox import RUN_LABEL
 SETTLE_SECONDS = 10.0  # the kernel takes a moment to clear away what has ended
 HASHED_BYTES_MAX = 8 << 20  # some hostile files are a terabyte of nothing
 _PAUSE_SECONDS = 0.05
-_INIT_PLACES = ("/usr/sbin/docker-init", "/sbin/docker-init", "/dev/init", "/dev/shm", "/tmp", "/etc/mtab")  # noqa: S108
+_INIT_PLACES = ("/usr/sbin/docker-init", "/sbin/docker-init", "/dev/init", "/dev/shm", "/tmp", "/etc/mtab")  # noqa: S108  (looked at, not written)
 _PORTS_TRIED = 20
 _EVERYWHERE = ""  # every address of this host, the engine's bridge included
 

@@ -16,7 +16,7 @@ from harness.results.store.tables import ACCESS
 class AccessKind(StrEnum):
     """What a secret is for."""
 
-    TOKEN = "token"  # a program's, sent with each request  # noqa: S105
+    TOKEN = "token"  # a program's, sent with each request  # noqa: S105  (a kind, no secret)
     LINK = "link"  # followed once; it becomes a session
     SESSION = "session"  # a browser's cookie
 

@@ -26,7 +26,7 @@ def upgrade(connection: sa.Connection, *, place: str) -> None:
     if found == NEWEST:
         return
     from alembic import command  # noqa: PLC0415  (a fifth of a second, once in a database's life)
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415  (likewise)
 
     if found is not None and found not in _known():
         raise StoreError(
@@ -44,7 +44,7 @@ def upgrade(connection: sa.Connection, *, place: str) -> None:
 def _version(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
-    found = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()  # noqa: S608
+    found = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()  # noqa: S608  (a name of our own)
     return str(found[0]) if found else None
 
 

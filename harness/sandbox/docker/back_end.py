@@ -17,9 +17,9 @@ def make(wanted: Wanted) -> Backend:
     GPUs are used if the host has any and the image is made for them. See `harness.sandbox.BackEnd`.
     """
     # On use: whoever asks for the isolation alone, or has a package that is refused, waits for no client.
-    from harness.sandbox.docker.engine_errors import engine_errors  # noqa: PLC0415
-    from harness.sandbox.docker.sandbox import DockerSandbox, reap  # noqa: PLC0415
-    from harness.sandbox.meters.gpu import claimed, find_gpus  # noqa: PLC0415
+    from harness.sandbox.docker.engine_errors import engine_errors  # noqa: PLC0415  (as above)
+    from harness.sandbox.docker.sandbox import DockerSandbox, reap  # noqa: PLC0415  (as above)
+    from harness.sandbox.meters.gpu import claimed, find_gpus  # noqa: PLC0415  (as above)
 
     say = wanted.say
     client = wanted.engine()

@@ -176,7 +176,7 @@ def _tmpfs(spec: SandboxSpec, owner: str, *, podman: bool) -> dict[str, str]:
     scratch = f"rw,exec,nosuid,nodev,size={limits.tmp_bytes},{flags}"
     shared = f"rw,noexec,nosuid,nodev,size={limits.shm_bytes},{flags}"
     # Where nothing is mounted, Podman puts a writable tmpfs without a limit of its own.
-    shut = {"/var/tmp": "ro,noexec,nosuid,nodev,size=4096,mode=555"} if podman else {}  # noqa: S108
+    shut = {"/var/tmp": "ro,noexec,nosuid,nodev,size=4096,mode=555"} if podman else {}  # noqa: S108  (a place in the container)
     return {**shut, "/tmp": scratch, **dict.fromkeys(spec.writable, scratch), "/dev/shm": shared}  # noqa: S108  (in the container)
 
 

@@ -6,7 +6,7 @@ import socket
 
 PORTS = (6379, 8076, 8077, 8265, 10001, 44217, 52365)
 HOSTS = ("127.0.0.1", "172.17.0.1", "10.0.0.1", "192.168.0.1", "::1")
-FILES = ("/tmp/ray", "/dev/shm/plasma*", "/root/.ray/auth_token", "/home/*/.ray/auth_token")
+FILES = ("/tmp/ray", "/dev/shm/plasma*", "/*/.ray/auth_token", "/home/*/.ray/auth_token")
 
 
 class Predictor:

@@ -10,7 +10,7 @@ import pandas as pd
 
 sys.path.insert(0, "/kaggle/input/helper-code")
 
-from frames import read_frames  # noqa: E402
+from frames import read_frames  # noqa: E402  (as notebooks of 2020 did)
 
 TEST_DIR = "/kaggle/input/deepfake-detection-challenge/test_videos/"
 assert os.getcwd() == "/kaggle/working", os.getcwd()

@@ -215,10 +215,10 @@ class Bookkeeper:
         if handler is not None:
             handler(event)
 
-    def _ContestCreated(self, event: ev.ContestCreated) -> None:  # noqa: N802
+    def _ContestCreated(self, event: ev.ContestCreated) -> None:
         self.rules = event.rules
 
-    def _PhaseEntered(self, event: ev.PhaseEntered) -> None:  # noqa: N802
+    def _PhaseEntered(self, event: ev.PhaseEntered) -> None:
         order = list(ContestPhase)
         if order.index(event.phase) <= order.index(self.phase):
             raise WrongError(f"{self.phase} became {event.phase}")
@@ -228,7 +228,7 @@ class Bookkeeper:
             raise WrongError("released with entries that wait")
         self.phase = event.phase
 
-    def _TeamsMerged(self, event: ev.TeamsMerged) -> None:  # noqa: N802
+    def _TeamsMerged(self, event: ev.TeamsMerged) -> None:
         rules = self.rules
         assert rules is not None
         if event.at > (rules.merge_until or rules.closes) or event.into == event.other:
@@ -247,7 +247,7 @@ class Bookkeeper:
         self.granted[event.into] += self.granted.pop(event.other, 0)
         self.gone.add(event.other)
 
-    def _EntrySubmitted(self, event: ev.EntrySubmitted) -> None:  # noqa: N802
+    def _EntrySubmitted(self, event: ev.EntrySubmitted) -> None:
         rules = self.rules
         assert rules is not None
         if self.phase not in {ContestPhase.OPEN, ContestPhase.BLIND} or event.phase is not self.phase:
@@ -302,45 +302,45 @@ class Bookkeeper:
             raise WrongError(f"{entry}: {was} of attempt {had} became {status} of attempt {attempt}")
         self.what[entry] = (attempt, status)
 
-    def _EntryStarted(self, event: ev.EntryStarted) -> None:  # noqa: N802
+    def _EntryStarted(self, event: ev.EntryStarted) -> None:
         self._move(event.entry, event.attempt, "running", {"waiting"})
 
-    def _EntryScored(self, event: ev.EntryScored) -> None:  # noqa: N802
+    def _EntryScored(self, event: ev.EntryScored) -> None:
         self._move(event.entry, event.attempt, "scored", {"waiting", "running"})
 
-    def _EntryFailed(self, event: ev.EntryFailed) -> None:  # noqa: N802
+    def _EntryFailed(self, event: ev.EntryFailed) -> None:
         if event.verdict == "HARNESS_ERROR":
             raise WrongError("our fault was counted against a team")
         self._move(event.entry, event.attempt, "failed", {"waiting", "running"})
 
-    def _EntryVoided(self, event: ev.EntryVoided) -> None:  # noqa: N802
+    def _EntryVoided(self, event: ev.EntryVoided) -> None:
         self._move(event.entry, event.attempt, "voided", {"waiting", "running"})
 
-    def _EntryCancelled(self, event: ev.EntryCancelled) -> None:  # noqa: N802
+    def _EntryCancelled(self, event: ev.EntryCancelled) -> None:
         self._move(event.entry, self.what[event.entry][0], "cancelled", {"waiting", "running"})
 
-    def _EntryRequeued(self, event: ev.EntryRequeued) -> None:  # noqa: N802
+    def _EntryRequeued(self, event: ev.EntryRequeued) -> None:
         had, was = self.what[event.entry]
         if was != "voided" or event.attempt != had + 1 or self.phase is ContestPhase.RELEASED:
             raise WrongError("only what was voided waits again, as the next attempt")
         self.pay(event.entry, self.owner[event.entry], self.day[event.entry], event.paid_by)
         self.what[event.entry] = (event.attempt, "waiting")
 
-    def _TriesGranted(self, event: ev.TriesGranted) -> None:  # noqa: N802
+    def _TriesGranted(self, event: ev.TriesGranted) -> None:
         self.granted[event.team] += event.tries
 
-    def _FinalsSelected(self, event: ev.FinalsSelected) -> None:  # noqa: N802
+    def _FinalsSelected(self, event: ev.FinalsSelected) -> None:
         assert self.rules is not None
         fits = len(set(event.entries)) == len(event.entries) <= self.rules.finals
         own = all(self.owner.get(e) == event.team and self.what[e][1] == "scored" for e in event.entries)
         if not fits or not own:
             raise WrongError("finals that are too many, or not the team's own")
 
-    def _Disqualified(self, event: ev.Disqualified) -> None:  # noqa: N802
+    def _Disqualified(self, event: ev.Disqualified) -> None:
         if event.entry is None:
             self.out.add(event.team)
 
-    def _Reinstated(self, event: ev.Reinstated) -> None:  # noqa: N802
+    def _Reinstated(self, event: ev.Reinstated) -> None:
         if event.entry is None:
             self.out.discard(event.team)
 
