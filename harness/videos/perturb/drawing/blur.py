@@ -42,13 +42,18 @@ def halved(plane: Plane, shrink: int) -> Plane:
 def shrunk(plane: Plane, size: tuple[int, int], *, into: Plane | None = None) -> Plane:
     """Shrink to (width, height) by halves, and by straight lines for the rest, which is less than a half.
 
-    Up to seven rows and columns at the far ends are left out, so that halves are whole. A plane that is
-    smaller is enlarged. `into` is a plane of that size to write to.
+    A plane that is smaller is enlarged. `into` is a plane of that size to write to.
     """
     height, width = plane.shape
     shrink = next(k for k in (8, 4, 2, 1) if k == 1 or (k * size[0] <= width and k * size[1] <= height))
     small = halved(plane[: height // shrink * shrink, : width // shrink * shrink], shrink)
-    return np.asarray(cv2.resize(small, size, dst=into, interpolation=cv2.INTER_LINEAR), np.uint8)
+    if height % shrink == 0 and width % shrink == 0:
+        return np.asarray(cv2.resize(small, size, dst=into, interpolation=cv2.INTER_LINEAR), np.uint8)
+    # What is left over at the far ends is no whole sample, but counts in where everything else belongs.
+    across, down = width / shrink / size[0], height / shrink / size[1]
+    places = np.array([[across, 0, across / 2 - 0.5], [0, down, down / 2 - 0.5]])
+    look_up, rim = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
+    return np.asarray(cv2.warpAffine(small, places, size, dst=into, flags=look_up, borderMode=rim), np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
