@@ -183,7 +183,7 @@ def reap_stages(parent: Path | None = None) -> tuple[Path, ...]:
     for root in sorted((*place.glob(f"{_UNCLAIMED_PREFIX}*"), *place.glob(f"{STAGE_PREFIX}*"))):
         try:
             owner = _owner_of(root)
-            if owner is None and not _was_never_claimed(root):
+            if owner is None and (root.name.startswith(_UNCLAIMED_PREFIX) or not _was_never_claimed(root)):
                 continue  # not ours
         except (OSError, UnicodeDecodeError):
             continue  # not for us to read

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+from harness.gateway.staging import reap_stages
 
 LEFT = """
 import os, sys
@@ -48,3 +51,11 @@ def test_harnesses_that_clear_up_at_the_same_time_do_not_disturb_each_other(tmp_
     told = [reaper.communicate(timeout=300) for reaper in reapers]
     assert [reaper.returncode for reaper in reapers] == [0, 0, 0], told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_whose_name_begins_like_ours_is_not_ours(tmp_path: Path) -> None:
+    other = tmp_path / "unclaimed-luggage"
+    other.mkdir()
+    os.utime(other, (0, 0))
+    assert reap_stages(tmp_path) == ()
+    assert other.is_dir()
