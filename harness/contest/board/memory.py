@@ -25,7 +25,7 @@ class Memory:
     """Of one set of one contest. For one thread.
 
     Attributes:
-        bytes_max: Of answers; what was used longest ago is forgotten, and read again if it is wanted.
+        bytes_max: Of answers; what comes when they are full is not remembered, and read again each time.
     """
 
     bytes_max: int = BYTES_MAX
