@@ -43,9 +43,15 @@ class Asked:
 
 
 def read_asked(document: str) -> Asked:
-    """Read it back."""
-    raw: dict[str, Any] = json.loads(document)
-    return Asked(**raw)
+    """Read it back.
+
+    Raises:
+        ConfigError: another release wrote it, in other words.
+    """
+    try:
+        return Asked(**json.loads(document))
+    except (TypeError, ValueError) as error:
+        raise ConfigError("what was requested cannot be read here", remedy="Ask for it again.") from error
 
 
 def correction_files(challenge_toml: Path) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ class Regrader(threading.Thread):
         """
         with self._place.store.read() as connection:
             rows = regrade_rows.listed(connection, self._place.challenge.name, states=OPEN)
-        for row in rows:
+        for row in sorted(rows, key=lambda one: one.changed):  # who decided first comes first
             try:
                 if row.state is RegradeState.ASKED:
                     self._preview(row)

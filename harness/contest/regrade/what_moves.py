@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from harness.contest.board.memory import Memory
 from harness.contest.board.published import PublishedBoard, PublishedRow, publish
@@ -20,6 +20,7 @@ from harness.contest.regrade.regrade import RegradedRun
 from harness.contest.rules import Refusal, decide
 from harness.contest.state import State, fold
 from harness.core.challenge import Challenge
+from harness.core.errors import ConfigError
 from harness.core.types import SetName
 from harness.results.run_row import RunRow
 from harness.videos.ready_set import ReadySet
@@ -81,8 +82,15 @@ _PREVIEW = TypeAdapter(Preview)
 
 
 def read_preview(document: str) -> Preview:
-    """Read a preview as it was kept."""
-    return _PREVIEW.validate_json(document)
+    """Read a preview as it was kept.
+
+    Raises:
+        ConfigError: another release kept it, in other words.
+    """
+    try:
+        return _PREVIEW.validate_json(document)
+    except ValidationError as error:
+        raise ConfigError("what was seen of it cannot be read here", remedy="Ask for it again.") from error
 
 
 @dataclass(frozen=True, kw_only=True)

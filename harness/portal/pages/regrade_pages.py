@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from harness.contest.regrade.asked import Asked, correction_files
 from harness.contest.regrade.corrections import Correction
 from harness.contest.regrade.regrade import new_regrade
-from harness.contest.regrade.what_moves import read_preview
+from harness.contest.regrade.what_moves import Preview, read_preview
 from harness.core.errors import ConfigError
 from harness.core.types import SetName
 from harness.portal.api.route_parts import ContestHere
@@ -101,7 +101,7 @@ def one_regrade(
         tab="regrades",
         row=row,
         asked_at=datetime.fromisoformat(row.asked),
-        preview=read_preview(row.preview) if row.preview else None,
+        preview=_preview_of(row),
         alive=work_of(site, contest).alive,
         waits=row.state in regrade_rows.OPEN,
         most=MOVES_SHOWN,
@@ -183,6 +183,13 @@ def _number(form: Posted, name: str) -> float | None:
     if found is not None and not math.isfinite(found):
         raise invalid(f"{name.replace('_', ' ')} is not a number")
     return found
+
+
+def _preview_of(row: RegradeRow) -> Preview | None:
+    try:
+        return read_preview(row.preview) if row.preview else None
+    except ConfigError:  # of another release: it can be withdrawn, and asked for again
+        return None
 
 
 def _row(site: Site, contest: Contest, regrade: str) -> RegradeRow:

@@ -56,8 +56,12 @@ def get(connection: sa.Connection, challenge: str, regrade: str) -> RegradeRow |
 def listed(
     connection: sa.Connection, challenge: str, *, states: tuple[RegradeState, ...] | None = None
 ) -> tuple[RegradeRow, ...]:
-    """Return a contest's rows, the first first: all, or those of some states."""
-    query = sa.select(REGRADES).where(REGRADES.c.challenge == challenge).order_by(REGRADES.c.regrade)
+    """Return a contest's rows as they were asked for, the first first: all, or those of some states."""
+    query = (
+        sa.select(REGRADES)
+        .where(REGRADES.c.challenge == challenge)
+        .order_by(REGRADES.c.asked, REGRADES.c.regrade)
+    )
     if states is not None:
         query = query.where(REGRADES.c.state.in_([one.value for one in states]))
     return tuple(_row(row) for row in connection.execute(query).mappings())

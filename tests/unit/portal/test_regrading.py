@@ -29,6 +29,7 @@ from harness.results.run_folder import RunFolder, regrade_record
 from harness.results.run_row import enter
 from harness.results.seal import Key
 from harness.results.store import regrade_rows
+from harness.results.store.regrade_rows import RegradeRow, RegradeState
 from harness.scoring.score import score_set
 from harness.videos.labels import read_labels
 from harness.videos.ready_set import ReadySet
@@ -367,3 +368,25 @@ def test_a_stranger_cannot_send_much_to_the_form_that_takes_a_file(shared: Kit) 
     place = f"{shared.address}/c/{shared.name}/organise/regrades/ask"
     assert requests.post(place, data={"labels": "x" * 100_000}, timeout=60).status_code == 401
     assert requests.post(place, data={"labels": "x" * 5_000_000}, timeout=60).status_code == 413
+
+
+@pytest.mark.parametrize("state", [RegradeState.ASKED, RegradeState.WANTED])
+def test_what_another_release_wrote_is_told_to_be_asked_for_again(shared: Kit, state: RegradeState) -> None:
+    row = RegradeRow(
+        challenge=shared.name,
+        regrade=f"20261127-080000-{state.value}"[:22],
+        state=state,
+        by="organiser",
+        reason="why",
+        asked="2026-11-27T08:00:00+00:00",
+        changed="2026-11-27T08:00:00+00:00",
+        document='{"words": "of another release"}',
+        preview='{"words": "of another release"}',
+    )
+    shared.site.store.write(lambda connection: regrade_rows.add(connection, row))
+    address = f"{shared.address}/c/{shared.name}/organise/regrades/{row.regrade}"
+    boss = Boss(shared)
+    assert boss.session.get(address, timeout=60).status_code == 200
+    regrader, _ = worker(shared)
+    regrader.look()
+    assert "Ask for it again." in boss.session.get(address, timeout=60).text
