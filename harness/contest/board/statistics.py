@@ -276,7 +276,11 @@ def _warnings(given: BoardInput) -> Iterator[str]:
         yield f"Only {sampling.clusters} independent units: 95% intervals hold in about 94 of 100 contests."
     if sampling.unit is not Unit.IDENTITY:
         known = (
-            f"only {given.facts.people} people are named" if given.facts.people else "labels.csv names nobody"
+            "labels.csv names nobody"
+            if not given.facts.people
+            else "only one person is named"
+            if given.facts.people == 1
+            else f"only {given.facts.people} people are named"
         )
         yield (
             f"Intervals speak of further videos of the same people ({known}). If videos share people, what "
