@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.planes import Plane, Planes
+from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.steps import Canvas, Redraw, RedrawTogether
 
 Map = tuple[cv2.typing.MatLike, cv2.typing.MatLike]  # OpenCV's fixed points: whole samples, 32nds of one
 
-FOUR = 4  # pictures that are looked up together: OpenCV is fast for one channel and for four
-BAND = 32  # rows
+TWO = 2  # pictures that are looked up together: places and weights are read once for both
 FILL = (16, 128, 128)  # what comes in from outside: black
 
 
@@ -51,58 +50,17 @@ def _fixed(x: NDArray[np.float64], y: NDArray[np.float64]) -> Map:
     return cv2.convertMaps(x.astype(np.float32), y.astype(np.float32), cv2.CV_16SC2)
 
 
-def _look_up(source: cv2.typing.MatLike, rows: Map, into: cv2.typing.MatLike, fill: int) -> None:
-    cv2.remap(
-        source,
-        *rows,
-        cv2.INTER_LINEAR,
-        dst=into,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(fill,) * FOUR,
-    )
-
-
-class _LookUp:
-    """Moves planes of one size by one map. Its memory is asked for once: asking costs a tenth of the work."""
-
-    def __init__(self, places: Map) -> None:
-        height, width = np.asarray(places[0]).shape[:2]
-        self._places = places
-        self._whole = np.empty((height, width, FOUR), np.uint8)
-        self._band = np.empty((BAND, width, FOUR), np.uint8)
-
-    def move(self, sources: Sequence[Plane], targets: Sequence[Plane], fill: int) -> None:
-        """Move one plane of each picture."""
-        if len(sources) == FOUR:
-            self._move_four(sources, targets, fill)
-            return
-        for source, target in zip(sources, targets, strict=True):
-            _look_up(source, self._places, target, fill)
-
-    def _move_four(self, sources: Sequence[Plane], targets: Sequence[Plane], fill: int) -> None:
-        """Move the same plane of four pictures as the four channels of one.
-
-        Finding a place and its weights costs more than using them: this takes a third of the time of four
-        look-ups, and each channel's bytes are the same. Bands of rows stay in the cache until they are split.
-        """
-        cv2.merge(list(sources), dst=self._whole)
-        height = len(self._whole)
-        for top in range(0, height, BAND):
-            rows = slice(top, min(height, top + BAND))
-            band = self._band[: rows.stop - top]
-            _look_up(self._whole, (self._places[0][rows], self._places[1][rows]), band, fill)
-            cv2.split(band, [target[rows] for target in targets])
-
-
 def _moving(luma: Map, colour: Map) -> RedrawTogether:
     """Luma by the first map, colour by the second."""
-    whole, half = _LookUp(luma), _LookUp(colour)
+    from harness.videos.perturb.drawing.lookup import LookUp  # noqa: PLC0415  (numba takes half a second)
+
+    whole, half = LookUp.of(luma), LookUp.of(colour)
 
     def draw(sources: Sequence[Planes], targets: Sequence[Planes], first: int) -> None:
         for number, (one, fill) in enumerate(zip((whole, half, half), FILL, strict=True)):
             one.move([each.all[number] for each in sources], [each.all[number] for each in targets], fill)
 
-    return RedrawTogether(draw=draw, at_once=FOUR)
+    return RedrawTogether(draw=draw, at_once=TWO)
 
 
 def rotated(degrees: float) -> Warp:

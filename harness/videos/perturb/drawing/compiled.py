@@ -1,0 +1,83 @@
+"""Loops over samples as machine code: numba, and the arithmetic that it does not have.
+
+Whole numbers only: their bytes are the same on every processor, however many a vector of it holds.
+Import it where it is used: numba takes half a second to load, and a command that draws nothing needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from harness.videos.perturb.drawing.planes import Plane
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Operation = Callable[[Any, Any], Any]
+
+BYTES, INTS, LONG = types.Array(types.uint8, 1, "C"), types.Array(types.int32, 1, "C"), types.int64
+
+
+def compiled(*arguments: Any) -> Callable[[Function], Function]:
+    """Compile a function for these types of arguments, or take it from the cache of an earlier process.
+
+    The cache lies beside the module, or in the user's cache if that is read-only. A process that can write to
+    neither compiles for itself.
+    """
+
+    def compile_it(function: Function) -> Function:
+        signature = types.void(*arguments)
+        try:
+            made = njit(signature, cache=True, nogil=True)(function)
+        except RuntimeError as error:
+            if "no locator" not in str(error):
+                raise
+            made = njit(signature, nogil=True)(function)
+        return cast("Function", made)
+
+    return compile_it
+
+
+def inlined(function: Function) -> Function:
+    """Let compiled functions call this one."""
+    return cast("Function", njit(function))
+
+
+def narrow(name: str, result: types.Integer) -> Operation:
+    """Make an operation of two numbers that wraps round as its result's type does.
+
+    numba does all arithmetic in 64 bits, of which a vector holds a quarter as many as of 16.
+    """
+
+    @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+    def operation(_: Any, one: Any, other: Any) -> Any:
+        def generate(context: Any, builder: ir.IRBuilder, __: Any, values: Any) -> Any:
+            pair = (
+                context.cast(builder, value, kind, result)
+                for value, kind in zip(values, (one, other), strict=True)
+            )
+            return getattr(builder, name)(*pair)
+
+        return result(one, other), generate
+
+    return cast("Operation", operation)
+
+
+add, sub, mul, shr = (narrow(name, types.uint16) for name in ("add", "sub", "mul", "lshr"))
+
+
+def flat(plane: Plane) -> tuple[NDArray[np.uint8], int]:
+    """Return a plane's memory from its first sample to its last, and the bytes from a row to the next."""
+    height, width = plane.shape
+    stride = plane.strides[0]
+    if plane.strides[1] != 1 or stride < width:
+        raise ValueError(
+            f"a plane's samples must follow each other in memory, not {plane.strides} bytes apart"
+        )
+    length = (height - 1) * stride + width
+    return np.lib.stride_tricks.as_strided(plane, (length,), (1,)), stride

@@ -1,0 +1,101 @@
+"""Moving planes by a map: where each sample comes from is worked out once per video, then only looked up.
+
+Imports numba: see `compiled`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.videos.perturb.drawing.compiled import flat
+from harness.videos.perturb.drawing.lookup_rows import CHUNK, WHOLE, cut, move_two, touch_up
+from harness.videos.perturb.drawing.planes import Plane
+
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cut:
+    """A map as pieces of a source of one shape."""
+
+    places: Ints  # of each chunk in the source's memory
+    counts: Ints  # samples that it stands for
+    first: Ints  # chunk of each row, and the end
+    rim: Ints  # samples that are worked out one by one
+    spans: Ints  # first sample and length of what lies outside, in turn
+
+
+class LookUp:
+    """Moves planes by one map, between neighbours in 32 steps.
+
+    Args:
+        positions: (h, w, 2) whole samples of the source: column and row.
+        across: (h, w) 32nds on the way to the next column.
+        down: (h, w) 32nds on the way to the next row.
+    """
+
+    def __init__(self, positions: NDArray[np.int16], across: Plane, down: Plane) -> None:
+        self._positions = np.ascontiguousarray(positions)
+        # A chunk reads past its end.
+        room = np.zeros(CHUNK, np.uint8)
+        self._across, self._down = (np.concatenate((each.ravel(), room)) for each in (across, down))
+        self._cut: dict[tuple[int, int, int], _Cut] = {}
+
+    @staticmethod
+    def of(places: Any) -> LookUp:
+        """From OpenCV's fixed points: (h, w, 2) whole samples, and (h, w) 32nds down, and across below."""
+        rest = np.asarray(places[1], np.uint16)
+        return LookUp(places[0], (rest % WHOLE).astype(np.uint8), (rest // WHOLE).astype(np.uint8))
+
+    def move(self, sources: Sequence[Plane], targets: Sequence[Plane], fill: int) -> None:
+        """Move a plane of each of one or two pictures; what comes in from outside is `fill`.
+
+        Sources are of one shape, targets as large as the map.
+        """
+        (one, step), (other, other_step) = flat(sources[0]), flat(sources[-1])
+        (here, pitch), (there, other_pitch) = flat(targets[0]), flat(targets[-1])
+        if (step, pitch) != (other_step, other_pitch):
+            for source, target in zip(sources, targets, strict=True):
+                self.move([source], [target], fill)
+            return
+        height, width = sources[0].shape
+        pieces = self._pieces(height, width, step)
+        weights = (self._across, self._down)
+        move_two(one, other, step, here, there, pitch, pieces.places, pieces.counts, pieces.first, *weights)
+        for source, target in ((one, here), (other, there))[: len(sources)]:
+            touch_up(
+                source,
+                step,
+                height,
+                width,
+                target,
+                pitch,
+                self._positions,
+                pieces.rim,
+                pieces.spans,
+                *weights,
+                fill,
+            )
+
+    def _pieces(self, height: int, width: int, step: int) -> _Cut:
+        key = (height, width, step)
+        if key not in self._cut:
+            rows, columns = self._positions.shape[:2]
+            # As much as there could be: memory that is not written to is none.
+            places, counts, rim, spans = (np.empty(rows * columns + 1, np.int32) for _ in range(4))
+            first, lengths = np.zeros(rows + 1, np.int32), np.zeros(3, np.int32)
+            cut(self._positions, height, width, step, places, counts, first, rim, spans, lengths)
+            made, edges, filled = lengths.tolist()
+            self._cut[key] = _Cut(
+                places=places[:made].copy(),
+                counts=counts[:made].copy(),
+                first=first,
+                rim=rim[:edges].copy(),
+                spans=spans[:filled].copy(),
+            )
+        return self._cut[key]

@@ -1,0 +1,213 @@
+"""Compiled: for each sample of a result, four neighbours of the source and how much of each.
+
+A map near the identity is, row by row, made of runs that lie in the source as they lie in the result. A chunk
+of a run is read in one piece and worked out as one vector, by weights that were computed once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from harness.videos.perturb.drawing.compiled import BYTES, INTS, LONG, add, compiled, inlined, mul, shr, sub
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int32]
+Shorts = NDArray[np.int16]
+
+WHOLE = 32  # steps from a sample to the next
+CHUNK = 8  # samples: as many as there are numbers of 16 bits in the vectors that every processor has
+SMALLEST = 16  # samples of a side from which on there are chunks
+PLACES = types.Array(types.int16, 3, "C")
+U = np.uintp
+
+
+def _mix(
+    _: Any, target: Any, at: Any, source: Any, place: Any, step: Any, across: Any, down: Any, own: Any
+) -> Any:
+    """Mix four neighbours for `CHUNK` samples in a row; nothing looks whether they are there."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        small, wide = (ir.VectorType(ir.IntType(bits), CHUNK) for bits in (8, 16))
+
+        def pointer(number: int, index: Any) -> Any:
+            array = context.make_array(signature.args[number])(context, builder, values[number])
+            return builder.bitcast(builder.gep(array.data, [index]), small.as_pointer())
+
+        def loaded(number: int, index: Any) -> Any:
+            return builder.zext(builder.load(pointer(number, index), align=1), wide)
+
+        def constant(value: int) -> Any:
+            return ir.Constant(wide, [value] * CHUNK)
+
+        def mixed(one: Any, other: Any, weight: Any, rounding: int, bits: int) -> Any:
+            whole = builder.shl(one, constant(WHOLE.bit_length() - 1))
+            total = builder.add(whole, builder.mul(builder.sub(other, one), weight))
+            return builder.lshr(builder.add(total, constant(rounding)), constant(bits))
+
+        row, own = values[3], values[7]
+        right, lower, one = loaded(5, own), loaded(6, own), ir.Constant(row.type, 1)
+        rows = [
+            mixed(loaded(2, start), loaded(2, builder.add(start, one)), right, 2, 2)
+            for start in (row, builder.add(row, values[4]))
+        ]
+        result = builder.trunc(mixed(rows[0], rows[1], lower, 128, 8), small)
+        builder.store(result, pointer(0, values[1]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(target, at, source, place, step, across, down, own), generate
+
+
+_mix_chunk: Any = intrinsic(_mix)
+
+
+@inlined
+def _mixed(one: Any, other: Any, weight: Any, rounding: Any, bits: Any) -> Any:
+    """For one sample: 13 bits, of which 11 are kept, and then 16, so that everything fits 16."""
+    return shr(add(add(mul(one, sub(WHOLE, weight)), mul(other, weight)), rounding), bits)
+
+
+@compiled(BYTES, BYTES, LONG, BYTES, BYTES, LONG, INTS, INTS, INTS, BYTES, BYTES)
+def move_two(
+    source: Bytes,
+    other_source: Bytes,
+    source_stride: int,
+    target: Bytes,
+    other_target: Bytes,
+    target_stride: int,
+    places: Ints,
+    counts: Ints,
+    first: Ints,
+    across: Bytes,
+    down: Bytes,
+) -> None:
+    """Work out every chunk for two pictures; what a chunk writes too much, the next one writes over."""
+    step, own = U(source_stride), U(0)
+    for y in range(U(first.size - 1)):
+        at = U(target_stride) * y
+        for number in range(U(first[y]), U(first[y + U(1)])):
+            place = U(places[number])
+            _mix_chunk(target, at, source, place, step, across, down, own)
+            _mix_chunk(other_target, at, other_source, place, step, across, down, own)
+            at += U(counts[number])
+            own += U(counts[number])
+
+
+@inlined
+def _tap(source: Any, stride: Any, height: Any, width: Any, y: Any, x: Any, fill: Any) -> Any:
+    if 0 <= y < height and 0 <= x < width:
+        return source[U(y * stride + x)]
+    return np.uint8(fill)
+
+
+@compiled(BYTES, LONG, LONG, LONG, BYTES, LONG, PLACES, INTS, INTS, BYTES, BYTES, LONG)
+def touch_up(
+    source: Bytes,
+    source_stride: int,
+    source_height: int,
+    source_width: int,
+    target: Bytes,
+    target_stride: int,
+    positions: Shorts,
+    rim: Ints,
+    spans: Ints,
+    across: Bytes,
+    down: Bytes,
+    fill: int,
+) -> None:
+    """Fill what lies outside, and work out, one by one, the samples at the source's rim."""
+    columns = positions.shape[1]
+    for number in range(0, spans.size, 2):
+        y, x = spans[number] // columns, spans[number] % columns
+        start = y * target_stride + x
+        target[start : start + spans[number + 1]] = fill
+    for number in range(rim.size):
+        y, x = rim[number] // columns, rim[number] % columns
+        column, row = np.int64(positions[y, x, 0]), np.int64(positions[y, x, 1])
+        own = U(rim[number])
+        high = _mixed(
+            _tap(source, source_stride, source_height, source_width, row, column, fill),
+            _tap(source, source_stride, source_height, source_width, row, column + 1, fill),
+            across[own],
+            2,
+            2,
+        )
+        low = _mixed(
+            _tap(source, source_stride, source_height, source_width, row + 1, column, fill),
+            _tap(source, source_stride, source_height, source_width, row + 1, column + 1, fill),
+            across[own],
+            2,
+            2,
+        )
+        target[U(y * target_stride + x)] = np.uint8(_mixed(high, low, down[own], 128, 8))
+
+
+@inlined
+def _where(column: Any, row: Any, height: Any, width: Any) -> Any:
+    """Return 0 for outside, 1 for the rim, 2 where a whole chunk can be read."""
+    if column < -1 or column >= width or row < -1 or row >= height:
+        return 0
+    if column < 0 or column + 1 >= width or row < 0 or row + 1 >= height:
+        return 1
+    return 1 if row + 2 == height and column + 1 + CHUNK > width else 2
+
+
+@compiled(PLACES, LONG, LONG, LONG, INTS, INTS, INTS, INTS, INTS, INTS)
+def cut(
+    positions: Shorts,
+    height: int,
+    width: int,
+    stride: int,
+    places: Ints,
+    counts: Ints,
+    first: Ints,
+    rim: Ints,
+    spans: Ints,
+    lengths: Ints,
+) -> None:
+    """Cut a map into chunks, what lies outside, and what is at the rim; `lengths` says how many of each.
+
+    A place in which nothing is moved is a chunk too: it reads the source's first samples, and what it writes
+    is written over.
+    """
+    rows, columns = positions.shape[0], positions.shape[1]
+    large = min(height, width, columns) >= SMALLEST
+    made = edges = filled = 0
+    for y in range(rows):
+        first[y] = made
+        x = 0
+        while x < columns:
+            column, row, start = np.int64(positions[y, x, 0]), np.int64(positions[y, x, 1]), x
+            where = _where(column, row, height, width)
+            x += 1
+            if where == 0:
+                while x < columns and _where(positions[y, x, 0], positions[y, x, 1], height, width) == 0:
+                    x += 1
+                spans[filled], spans[filled + 1] = y * columns + start, x - start
+                filled += 2
+            if not large or (y + 1 == rows and start + CHUNK > columns):
+                if where:
+                    rim[edges] = y * columns + start
+                    edges += 1
+                continue
+            if where == 1:
+                rim[edges] = y * columns + start
+                edges += 1
+            while (
+                where == 2
+                and x < columns
+                and x - start < CHUNK
+                and positions[y, x, 1] == row
+                and positions[y, x, 0] == column + x - start
+                and _where(positions[y, x, 0], row, height, width) == where
+            ):
+                x += 1
+            places[made], counts[made] = (row * stride + column if where == 2 else 0), x - start
+            made += 1
+    first[rows] = made
+    lengths[0], lengths[1], lengths[2] = made, edges, filled
