@@ -36,6 +36,7 @@ from harness.contest.regrade.regrade import RegradedRun, RegradePlan, new_regrad
 from harness.contest.rules import Refusal
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import ConfigError
+from harness.core.text import table_cell
 from harness.core.types import SetName
 from harness.results.seal import key_from_environment
 from harness.videos.ready_set import ready_set
@@ -191,7 +192,14 @@ def _write_csv(moved: tuple[Moved, ...], path: Path) -> None:
         for row in moved:
             writer.writerow(
                 (
-                    *(row.rank_after, row.rank_before, row.name, row.run_id, row.after, row.before),
+                    *(
+                        row.rank_after,
+                        row.rank_before,
+                        table_cell(row.name),
+                        row.run_id,
+                        row.after,
+                        row.before,
+                    ),
                     *(getattr(row.effects, one) for one in effects),
                 )
             )

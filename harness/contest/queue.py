@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
 from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.state import UNFINISHED, Entry, EntryStatus, State
+from harness.core.types import SetName
 from harness.results.store.jobs import Job, JobState
 
 
@@ -35,21 +37,23 @@ def label_of(entry: Entry) -> str:
     return entry.entry if entry.attempt == 1 else f"{entry.entry}.{entry.attempt}"
 
 
-def queue_of(state: State, listed: Sequence[Job]) -> dict[str, Queued]:
+def queue_of(state: State, listed: Sequence[Job], *, now: datetime | None = None) -> dict[str, Queued]:
     """Return the place of every entry that waits or runs.
 
     Teams take turns, as the driver has them: every team's first open entry comes before any team's second.
-    An entry is expected to take what finished ones took; what is done of it already is taken off.
+    An entry is expected to take what finished ones took; what is done of it already is taken off. Before any
+    has finished, it is what those that run will take if they go on as they have on the public set.
 
     Args:
         state: The contest.
         listed: Every job of it.
+        now: The moment, for the pace of what runs; without it, only finished entries tell.
     """
     open_entries = [one for one in state.entries.values() if one.status in UNFINISHED]
     by_label: dict[str, list[Job]] = {}
     for job in listed:
         by_label.setdefault(job.entry or "", []).append(job)
-    took = _took(listed)
+    took = _took(listed) or ([] if now is None else _will_take(by_label.values(), now))
     mean = float(np.mean(took)) if took else None
     spread = float(np.std(took, ddof=1)) if len(took) > 1 else mean
     places = max(1, sum(job.state is JobState.CLAIMED for job in listed))
@@ -91,5 +95,36 @@ def _took(listed: Sequence[Job]) -> list[float]:
     return list(spent.values())
 
 
+def _will_take(each: Iterable[Sequence[Job]], now: datetime) -> list[float]:
+    """Return the seconds of workers that each begun run will take, all shards like its public ones."""
+    found = []
+    for jobs in each:
+        begun = [job for job in jobs if job.set_name == SetName.PUBLIC.value and _job_done(job) > 0.0]
+        if begun:
+            seconds = sum(_seconds_so_far(job, now) for job in begun)
+            found.append(seconds / sum(map(_job_done, begun)) * len(jobs))
+    return found
+
+
+def _seconds_so_far(job: Job, now: datetime) -> float:
+    accepted = AcceptedShard.of(job)
+    if accepted is not None:
+        return accepted.seconds
+    return (
+        0.0 if job.claimed is None else max(0.0, (now - datetime.fromisoformat(job.claimed)).total_seconds())
+    )
+
+
 def _share_done(jobs: Sequence[Job]) -> float:
-    return sum(job.state is JobState.DONE for job in jobs) / len(jobs) if jobs else 0.0
+    return sum(map(_job_done, jobs)) / len(jobs) if jobs else 0.0
+
+
+def _job_done(job: Job) -> float:
+    """Return the share of a job that is done.
+
+    Videos are counted of the public set alone: a time that is shown must not follow the private one.
+    """
+    if job.state is JobState.DONE:
+        return 1.0
+    public = job.set_name == SetName.PUBLIC.value and job.state is JobState.CLAIMED
+    return min(1.0, (job.videos_done or 0) / job.videos) if public and job.videos else 0.0

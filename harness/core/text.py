@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,8 @@ from harness.core.types import OutcomeKind
 ERRORS_SHOWN: Final = 20
 SHOWN_CHARACTERS_MAX: Final = 300
 TEAM_CHARACTERS_MAX: Final = 80
+# At the start of a cell, and behind what a spreadsheet of another country cuts cells at.
+_FORMULA: Final = re.compile(r"(^|[;,|\t\r\n])([\s'\"]*)([=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def outcomes_in_words(kinds: Iterable[OutcomeKind] | Mapping[OutcomeKind, int]) -> str:
@@ -58,6 +61,14 @@ def printable(text: str, *, cap: int = SHOWN_CHARACTERS_MAX) -> str:
     """Return foreign text on one line of at most `cap` characters, each as `safe_text` shows it."""
     line = " ".join(safe_text(text[: cap + 1]).split())
     return line if len(text) <= cap else f"{line[:cap]}…"
+
+
+def table_cell(text: str) -> str:
+    """Return foreign text as a cell of a CSV that no spreadsheet takes for a formula: `=1+1` becomes `'=1+1`.
+
+    Quotes do not keep a semicolon in its cell where semicolons part cells: what is behind one counts, too.
+    """
+    return _FORMULA.sub(r"\1\2'\3", text)
 
 
 def _shown(character: str) -> str:

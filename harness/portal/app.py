@@ -28,6 +28,7 @@ from harness.portal.problems import Problem, invalid
 from harness.portal.prometheus import install_metrics
 from harness.portal.pulse import Pulses
 from harness.portal.site import Site
+from harness.portal.visitor import Visitor
 from harness.portal.walls import Walls
 from harness.results.store import access_rows
 from harness.results.store.jobs import moment_text
@@ -36,6 +37,7 @@ STATIC = Path(__file__).with_name("static")
 STATIC_SECONDS = 3600
 FORGET_DAYS = 30  # after its end a link, token or session is forgotten
 _CODES = {404: "not_found", 405: "method_not_allowed"}
+_WORDS = {404: "there is no such page", 405: "this address is not asked in that way"}
 
 
 def create_app(config: PortalConfig, *, site: Site | None = None) -> FastAPI:
@@ -117,7 +119,11 @@ def _add_errors(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         return answer(
             request,
-            Problem(error.status_code, _CODES.get(error.status_code, "invalid"), str(error.detail)),
+            Problem(
+                error.status_code,
+                _CODES.get(error.status_code, "invalid"),
+                _WORDS.get(error.status_code, "") or str(error.detail),
+            ),
         )
 
     @app.exception_handler(HarnessError)
@@ -135,7 +141,8 @@ def answer(request: Request, error: Problem) -> Response:
     """Answer with an error: JSON for programs, a page for people."""
     headers = {} if error.wait_seconds is None else {"retry-after": str(error.wait_seconds)}
     if not request.url.path.startswith(ROOT):
-        shown = problem_page(error)
+        visitor = getattr(request.state, "visitor", Visitor())
+        shown = problem_page(error, visitor, getattr(request.state, "contest", None))
         shown.headers.update(headers)
         return shown
     return JSONResponse(error.document, status_code=error.status, headers=headers)

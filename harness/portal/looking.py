@@ -89,6 +89,8 @@ def challenge_answer(site: Site, contest: Contest) -> ChallengeAnswer:
         ),
         modes=[mode.value for mode in contest.challenge.contract.modes],
         failure_rule=contest.challenge.scoring.failure_rule.value,
+        sets=[name.value for name in contest.challenge.sets if name is not SetName.CONTROL],
+        about=contest.about,
     )
 
 

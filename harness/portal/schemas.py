@@ -115,6 +115,8 @@ class ChallengeAnswer(Answer):
     rules: RulesAnswer
     modes: list[str]
     failure_rule: str
+    sets: list[str]
+    about: str = Field(description="the organiser's own words, as plain text; empty if there are none")
 
 
 class BoardLine(Answer):

@@ -22,6 +22,7 @@ from harness.contest.shard_ledger import by_run
 from harness.contest.state import State
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import ConfigError
+from harness.core.text import safe_text
 from harness.portal.config import PortalConfig
 from harness.portal.problems import not_found, refused
 from harness.results.store import Store, event_log, jobs
@@ -30,6 +31,8 @@ from harness.results.store.event_log import ContestRow
 from harness.results.store.jobs import Job
 
 FRESH_SECONDS = 0.5
+ABOUT = "about.txt"
+ABOUT_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,7 @@ class Site:
             with self.store.read() as connection:
                 listed = jobs.listed(connection, challenge=contest.name)
             by_label = {own[0].entry or "": tuple(own) for own in by_run(listed).values()}
-            found = Work(by_label=by_label, queue=queue_of(contest.state, listed))
+            found = Work(by_label=by_label, queue=queue_of(contest.state, listed, now=self.now()))
             self._work[contest.name] = (time.monotonic(), contest.state.events, found)
             return found
 
@@ -162,6 +165,15 @@ class Contest:
             return self.challenge.title or self.name
         except ConfigError:
             return self.name
+
+    @property
+    def about(self) -> str:
+        """What the organiser says about it, in `about.txt` beside its challenge.toml; empty if nothing."""
+        try:
+            with Path(self.row.path).with_name(ABOUT).open(encoding="utf-8", errors="replace") as text:
+                return safe_text(text.read(ABOUT_CHARACTERS).strip())
+        except OSError:
+            return ""
 
     def ask(self, command: Command, *, by: Actor, also: Also | None = None) -> Accepted:
         """Ask for something, and return what it came to.

@@ -19,8 +19,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from harness.portal.config import BODY_BYTES, REGRADE_BYTES, PortalConfig
+from harness.portal.pages.rendering import problem_page
 from harness.portal.problems import Problem, forbidden
-from harness.portal.visitor import SAFE_METHODS
+from harness.portal.visitor import SAFE_METHODS, Visitor
 
 BODY_SECONDS = 30.0  # without a byte of a body that is still to come
 REFUSED_SECONDS = 2.0  # for the body of a request that is refused
@@ -82,7 +83,7 @@ class Walls:
             limit = self._admit(scope)
         except Problem as problem:
             await _let_arrive(scope, receive)
-            await _answer(self._headed(send), problem)
+            await _answer(self._headed(send), problem, page=_is_page(scope))
             return
         body = _Body(receive, limit)
         headed = self._headed(send)
@@ -98,7 +99,7 @@ class Walls:
             if body.problem is None:
                 raise
         if body.problem is not None:
-            await _answer(headed, body.problem)
+            await _answer(headed, body.problem, page=_is_page(scope))
 
     def _admit(self, scope: Scope) -> int:
         """Return how large the body may be.
@@ -195,10 +196,17 @@ async def _let_arrive(scope: Scope, receive: Receive) -> None:
                 pass
 
 
-async def _answer(send: Send, problem: Problem) -> None:
-    body = json.dumps(problem.document).encode()
+def _is_page(scope: Scope) -> bool:
+    """Tell whether people read the answer: programs ask the API."""
+    return not str(scope["path"]).startswith(("/api/", "/metrics"))
+
+
+async def _answer(send: Send, problem: Problem, *, page: bool) -> None:
+    body = (
+        bytes(problem_page(problem, Visitor(), None).body) if page else json.dumps(problem.document).encode()
+    )
     headers: list[tuple[bytes, Any]] = [
-        (b"content-type", b"application/json"),
+        (b"content-type", b"text/html; charset=utf-8" if page else b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),  # what else comes of the body is not read
     ]

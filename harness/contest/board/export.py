@@ -14,9 +14,8 @@ import numpy as np
 from harness.contest.board.page import verdict_of
 from harness.contest.board.profiles import Profiles, worst_cuts
 from harness.contest.board.statistics import Board
+from harness.core.text import table_cell
 from harness.scoring.intervals import Interval
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def board_values(board: Board, profiles: Profiles) -> dict[str, Any]:
@@ -137,8 +136,8 @@ def _table(rows: Iterable[Mapping[str, object]]) -> str:
 
 def _cell(value: object) -> object:
     """Return a cell that no spreadsheet takes for a formula: a team may call itself `=1+1`."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
+    if isinstance(value, str):
+        return table_cell(value)
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
 
 

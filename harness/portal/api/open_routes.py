@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
+from harness.core.text import table_cell
 from harness.portal.api.route_parts import ContestHere, failures
 from harness.portal.looking import board_answer, board_row, challenge_answer, phase_now
 from harness.portal.problems import unauthorised
@@ -25,7 +26,6 @@ from harness.portal.visitor import ApiVisitor, SiteHere
 
 router = APIRouter(tags=["everybody"])
 SetChoice = Annotated[Literal["public", "private"], Query(alias="set", description="private: after release")]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @router.get("/health", responses=failures())
@@ -106,6 +106,6 @@ def csv_of(site: Site, contest: Contest, which: str) -> str:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
+    if isinstance(value, str):
+        return table_cell(value)
     return "" if value is None else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Request
 
 from harness.portal.schemas import ErrorAnswer
 from harness.portal.site import Contest
@@ -36,13 +36,15 @@ def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {one: {"model": ErrorAnswer, "description": _WORDS[one]} for one in every}
 
 
-def contest_named(challenge: ChallengeName, site: SiteHere) -> Contest:
-    """Return the contest that a path names.
+def contest_named(request: Request, challenge: ChallengeName, site: SiteHere) -> Contest:
+    """Return the contest that a path names, and note it for an error's page.
 
     Raises:
         Problem: there is none.
     """
-    return site.contest(challenge)
+    found = site.contest(challenge)
+    request.state.contest = found
+    return found
 
 
 ContestHere = Annotated[Contest, Depends(contest_named)]

@@ -56,6 +56,7 @@ def overview(request: Request, site: SiteHere, contest: ContestHere, visitor: Pa
         phase=phase_now(site, contest),
         later=[one.value for one in later_phases(site, contest)],
         work=work_of(site, contest),
+        price=site.config.price_per_hour,
         rules=rules,
         times={key: _local(getattr(rules, key), rules.zone) for key in TIMES},
         teams=len([one for one in contest.state.teams.values() if one.merged_into is None]),

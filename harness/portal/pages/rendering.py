@@ -21,6 +21,16 @@ from harness.portal.site import Contest
 from harness.portal.visitor import Visitor
 from harness.report import words
 
+_HEADINGS = {
+    401: "Who are you?",
+    403: "That is not for you",
+    404: "There is nothing here",
+    409: "The contest's rules say no",
+    413: "That is too large",
+    429: "Too many requests",
+    500: "This is our own fault",
+    503: "This is our own fault",
+}
 PAUSES = (100, 600)  # milliseconds: a thousand watchers of a board do not come back in the same moment
 
 
@@ -111,15 +121,14 @@ def board_table(board: PublishedBoard, most: int, own: str | None) -> Markup:
     return Markup(lines.replace(mark, Markup('<tr class="own" data-team="{}">').format(own)))  # noqa: S704  (markup in, markup out)
 
 
-def problem_page(error: Problem) -> HTMLResponse:
-    """Render an error for people."""
-    heading = {401: "Who are you?", 403: "That is not for you", 404: "There is nothing here"}.get(
-        error.status, "That did not work"
-    )
+def problem_page(error: Problem, visitor: Visitor, contest: Contest | None) -> HTMLResponse:
+    """Render an error for people, who stay where they are: in their session, and in their contest."""
+    heading = _HEADINGS.get(error.status, "That did not work")
     return page(
         "problem.html",
-        Frame(title=heading),
+        frame_of(visitor, contest, title=heading),
         status=error.status,
+        number=error.status,
         heading=heading,
         message=error.message,
         remedy=error.remedy,
@@ -166,6 +175,18 @@ def duration(seconds: float | None) -> str:
     return "–" if seconds is None else seconds_in_words(round(seconds))
 
 
+def brief(text: str, characters: int) -> str:
+    """Write a name where there is little room: its beginning, and a sign that it goes on."""
+    line = words.one_line(text)
+    return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
+
+
+def sentence(text: str) -> str:
+    """Write an error's message, which begins small for programs, as a sentence."""
+    line = words.clean(text, characters=2000)
+    return line[:1].upper() + line[1:] + ("" if line.endswith((".", "?", "!")) else ".")
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -181,5 +202,7 @@ def _environment() -> jinja2.Environment:
         "score": words.score,
         "size": bytes_in_words,
         "one_line": words.one_line,
+        "brief": brief,
+        "sentence": sentence,
     }
     return environment

@@ -171,12 +171,15 @@ def _team_page(
     what: str = "",
 ) -> HTMLResponse:
     own = own_team(visitor, contest, Scope.READ)
+    rules = rules_of(contest.state)
     choices = [one for one in entries_answer(site, contest, own) if one.status == "scored"]
     return page(
         "team.html",
         frame_of(visitor, contest, title="Team", here="team", said=said),
         team=team_answer(site, contest, own),
         choices=choices,
+        finals_until=rules.finals_until or rules.closes,
+        own_access=None if visitor.row is None else visitor.row.access,
         decimals=contest.state.public_decimals,
         may_manage=Scope.TEAM in visitor.scopes,
         made="" if made is None else made.text,

@@ -11,9 +11,15 @@ function localTimes(root) {
   }
 }
 
+function localZone(root) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const one of root.querySelectorAll("[data-zone]")) one.textContent = `your own time zone, ${zone}`;
+}
+
 document.addEventListener("submit", (event) => {
   const words = event.target.dataset.confirm;
   if (words && !window.confirm(words)) event.preventDefault();
 });
 document.addEventListener("htmx:afterSwap", (event) => localTimes(event.target));
 localTimes(document);
+localZone(document);

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,30 @@ def test_what_is_done_of_a_run_is_taken_off_and_places_share_the_work() -> None:
     assert found["e1"].seconds == pytest.approx(0.5 * 100 / 2)
     assert found["e2"].seconds == pytest.approx(1.5 * 100 / 2)
     assert found["e3"].seconds == pytest.approx(2.5 * 100 / 2)
+
+
+def counted(
+    name: str, where: JobState, done: int | None, *, set_name: str = "public", seconds: int = 0
+) -> Job:
+    claimed = None if where is JobState.WAITING else (MOMENT - timedelta(seconds=seconds)).isoformat()
+    return replace(job(name, where, set_name=set_name), videos_done=done, claimed=claimed)
+
+
+def test_before_anything_has_finished_the_public_videos_of_what_runs_tell_and_private_ones_never_do() -> None:
+    running = state(entry(1, "a", EntryStatus.RUNNING), entry(2, "b"))
+    first = counted("e1", JobState.CLAIMED, 1, seconds=30)
+    second = counted("e1", JobState.WAITING, None, set_name="private")
+    found = queue_of(running, [first, second], now=MOMENT)
+    assert found["e1"].seconds == pytest.approx(240 - 30)  # a quarter of one of two shards in 30 s
+    assert found["e2"].seconds == pytest.approx(2 * 240 - 30)
+    none = queue_of(running, [replace(first, videos_done=0), second], now=MOMENT)
+    assert none["e1"].seconds is None
+    over = job("e1", JobState.DONE, seconds=100.0)
+    by_private = {
+        queue_of(running, [over, counted("e1", JobState.CLAIMED, done, set_name="private")], now=MOMENT)["e1"]
+        for done in (None, 0, 1, 4)
+    }
+    assert [one.seconds for one in by_private] == [pytest.approx(100)]
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=20))

@@ -349,7 +349,7 @@ def test_what_makes_no_sense_is_refused_on_the_page_or_by_the_worker(
     answer = boss.send("ask", **{"reason": "why", "adds": "yes"} | fields)
     if words is not None:
         assert answer.status_code == 422
-        assert words in answer.text
+        assert words.casefold() in answer.text.casefold()
         return
     regrader, _ = worker(shared)
     assert answer.status_code == 303
