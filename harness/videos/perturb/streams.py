@@ -13,8 +13,8 @@ from av.filter import Graph
 
 from harness.videos.colour_spaces import LIMITED, TONE_MAP, Colour, conversion
 from harness.videos.orientation import Orientation
+from harness.videos.perturb.colour_table import drawer, is_table
 from harness.videos.perturb.drawing.planes import Planes
-from harness.videos.perturb.lookup import drawer, is_table
 from harness.videos.perturb.steps import Canvas, FrameOperation, Redraw, RedrawTogether
 from harness.videos.probe import VideoInfo, frame_colour
 from harness.videos.tone import tone_map

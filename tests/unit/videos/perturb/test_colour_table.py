@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from harness.videos.perturb.lookup import is_table
+from harness.videos.perturb.colour_table import is_table
 from harness.videos.perturb.registry import SEVERITIES, catalogue, generator
 from harness.videos.perturb.steps import Canvas
 from harness.videos.perturb.streams import TIME_BASE, _graphed, _looked_up, filtered
