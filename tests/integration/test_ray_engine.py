@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+import docker
 import pytest
 
 from harness.core.engines import WorkerDiedError
 from harness.core.engines.ray import Need, RayEngine
 from harness.core.errors import ConfigError, EngineUnavailableError, VideoError
+from harness.core.types import PreparedVideo, SandboxSpec
+from harness.gateway.staging import Stage
+from harness.sandbox import Sandbox
+from harness.sandbox.docker.sandbox import DockerSandbox
+from harness.sandbox.process import ProcessSandbox
+from harness.sandbox.protocol import Answer, Ready, decode_reply, encode_predict
 from harness.videos.perturb.recipes import load_recipe
 from harness.videos.prepare import SourceVideo, prepare_set
 from harness.videos.synthetic import ClipSpec, write_clip
 from tests.contest_kit.servers import RayNodes
+
+REACH_RAY = Path(__file__).parents[1] / "packages" / "reach_ray"
+PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +143,29 @@ def test_a_set_prepared_on_the_cluster_is_the_one_prepared_here(engine: RayEngin
 def test_no_cluster_is_named_with_its_remedy() -> None:
     with pytest.raises((EngineUnavailableError, ConfigError), match=r"127\.0\.0\.1:1"):
         RayEngine("127.0.0.1:1")
+
+
+@pytest.mark.docker
+def test_a_hostile_package_finds_a_cluster_at_work_only_where_nothing_stands_between(
+    nodes: RayNodes,
+    docker_client: docker.DockerClient,
+    light_image: str,
+    make_spec: Callable[..., SandboxSpec],
+    make_videos: Callable[..., tuple[PreparedVideo, ...]],
+    stage: Stage,
+    tmp_path: Path,
+) -> None:
+    package = shutil.copytree(REACH_RAY, tmp_path / "reach_ray")
+    (package / "cluster.txt").write_text(nodes.address, encoding="utf-8")  # it is even told where
+    video = stage.put(make_videos(1)[0])
+
+    def traces(sandbox: Sandbox, image: str) -> float:
+        with sandbox.start(make_spec(package, image=image)) as process:
+            assert isinstance(decode_reply(process.receive(PATIENCE_SECONDS)), Ready)
+            process.send(encode_predict(request_id=secrets.token_hex(8), video=video))
+            reply = decode_reply(process.receive(PATIENCE_SECONDS))
+        assert isinstance(reply, Answer)
+        return reply.probability
+
+    assert traces(DockerSandbox(docker_client), light_image) == 0.0
+    assert traces(ProcessSandbox(), "none") == 1.0  # so the attack can succeed

@@ -11,7 +11,11 @@ FILES = ("/tmp/ray", "/dev/shm/plasma*", "/*/.ray/auth_token", "/home/*/.ray/aut
 
 class Predictor:
     def __init__(self, package):
-        self.package = package
+        self.places = [(host, port) for host in HOSTS for port in PORTS]
+        told = package / "cluster.txt"  # a test's: where a cluster is really at work
+        if told.exists():
+            host, _, port = told.read_text().rpartition(":")
+            self.places.append((host, int(port)))
 
     def predict(self, video):
         found = [path for pattern in FILES for path in glob.glob(pattern)]
@@ -24,17 +28,20 @@ class Predictor:
                 continue
             if b"raylet" in words or b"gcs_server" in words or b"ray::" in words:
                 found.append(place)
-        for host in HOSTS:
-            for port in PORTS:
-                kind = socket.AF_INET6 if ":" in host else socket.AF_INET
-                try:
-                    with socket.socket(kind, socket.SOCK_STREAM) as one:
-                        one.settimeout(0.05)
-                        one.connect((host, port))
-                        found.append(f"{host} {port}")
-                except OSError:
-                    pass
-        for name in ("", "/tmp/ray/session_latest/sockets/raylet", "/tmp/ray/session_latest/sockets/plasma_store"):
+        for host, port in self.places:
+            kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+            try:
+                with socket.socket(kind, socket.SOCK_STREAM) as one:
+                    one.settimeout(0.05)
+                    one.connect((host, port))
+                    found.append(f"{host} {port}")
+            except OSError:
+                pass
+        for name in (
+            "",
+            "/tmp/ray/session_latest/sockets/raylet",
+            "/tmp/ray/session_latest/sockets/plasma_store",
+        ):
             try:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
                     one.settimeout(0.05)
