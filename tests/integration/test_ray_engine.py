@@ -14,7 +14,9 @@ from pathlib import Path
 
 import docker
 import pytest
+from typer.testing import CliRunner
 
+from harness.cli.app import app
 from harness.core.engines import WorkerDiedError
 from harness.core.engines.ray import Need, RayEngine
 from harness.core.errors import ConfigError, EngineUnavailableError, VideoError
@@ -24,8 +26,6 @@ from harness.sandbox import Sandbox
 from harness.sandbox.docker.sandbox import DockerSandbox
 from harness.sandbox.process import ProcessSandbox
 from harness.sandbox.protocol import Answer, Ready, decode_reply, encode_predict
-from harness.videos.perturb.recipes import load_recipe
-from harness.videos.prepare import SourceVideo, prepare_set
 from harness.videos.synthetic import ClipSpec, write_clip
 from tests.contest_kit.servers import RayNodes
 
@@ -125,19 +125,20 @@ def test_work_that_fits_no_node_is_given_up_with_what_there_is(
         list(engine.map(_square, [1]))
 
 
-def test_a_set_prepared_on_the_cluster_is_the_one_prepared_here(engine: RayEngine, tmp_path: Path) -> None:
-    sources = []
+def test_a_set_rendered_on_the_cluster_is_the_one_rendered_here(nodes: RayNodes, tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
     for number in range(2):
-        path = write_clip(tmp_path / f"{number}.mp4", ClipSpec(width=64, height=48, frames=5, seed=number))
-        sources.append(SourceVideo(source_id=path.name, path=path))
-    recipe = load_recipe("private")
-    here, there = (
-        prepare_set(
-            sources=sources, recipe=recipe, set_seed=1, destination=tmp_path / name, engine=one, workers=0
-        )
-        for name, one in (("here", None), ("there", engine))
-    )
-    assert [video.sha256 for video in here.videos] == [video.sha256 for video in there.videos]
+        write_clip(tmp_path / "clips" / f"{number}.mp4", ClipSpec(width=64, height=48, frames=5, seed=number))
+
+    def rendered(name: str, *engine: str) -> list[tuple[str, bytes]]:
+        command = ["perturb", "render", str(tmp_path / "clips"), str(tmp_path / name), "--seed", "1", *engine]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+        return [(path.name, path.read_bytes()) for path in sorted((tmp_path / name).rglob("*.mp4"))]
+
+    here = rendered("here", "--workers", "1")
+    assert len(here) == 2
+    assert rendered("there", "--engine", "ray", "--address", nodes.address) == here
 
 
 def test_no_cluster_is_named_with_its_remedy() -> None:
