@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +13,10 @@ from harness.core.blobs import Blob, BlobStore
 from harness.core.challenge import Challenge
 from harness.core.errors import PackageError
 from harness.core.types import ImageFacts, Mode, SetName
-from harness.gateway.staging import STAGE_PREFIX, claim
+from harness.gateway.staging import own_folder
 from harness.package.check import check_package
 from harness.package.findings import Severity
-from harness.package.opened import Package, open_package, remove_package
+from harness.package.opened import Package, open_package
 from harness.package.pack import pack
 from harness.results.job_key import JobKey
 from harness.results.result import PackageFacts
@@ -162,23 +161,18 @@ def _folder(common: Prepared, waiting: Waiting, identity: RunIdentity) -> RunFol
 
 @contextlib.contextmanager
 def _opened(path: Path, common: Prepared) -> Iterator[Package | str]:
-    with tempfile.TemporaryDirectory(prefix=STAGE_PREFIX) as parent:
-        claim(Path(parent))  # so that it is removed even if this process is killed
-        root = Path(parent) / "package"
+    with own_folder() as parent:
         try:
-            package: Package | str = open_package(path, root, limits=common.challenge.limits)
+            package: Package | str = open_package(path, parent / "package", limits=common.challenge.limits)
         except PackageError as error:
             package = str(error)
-        try:
-            yield package
-        finally:
-            remove_package(root)
+        yield package
 
 
 def _stored(path: Path, store: BlobStore) -> Blob:
     if path.is_file():
         return store.put(path)
-    with tempfile.TemporaryDirectory(prefix="harness-pack-") as folder:
-        target = Path(folder) / "package.zip"
+    with own_folder() as folder:
+        target = folder / "package.zip"
         pack(path, target)
         return store.put(target)

@@ -59,7 +59,7 @@ class Stage:
                 self.sample_submission.touch()
                 self.sample_submission.chmod(0o644)
         except SandboxError:
-            shutil.rmtree(self._root, ignore_errors=True)
+            shutil.rmtree(_leaving(self._root), ignore_errors=True)
             raise
 
     def __enter__(self) -> Stage:
@@ -68,7 +68,7 @@ class Stage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._root, ignore_errors=True)
+        shutil.rmtree(_leaving(self._root), ignore_errors=True)
 
     def put(self, video: PreparedVideo) -> str:
         """Copy one video in, and return its neutral file name.
@@ -123,7 +123,23 @@ def neutral_folder() -> Iterator[Path]:
         folder.chmod(0o755)  # the container's user is another one
         yield folder
     finally:
-        remove_package(folder)  # a package's folders are read-only, for their owner too
+        remove_package(_leaving(folder))  # a package's folders are read-only, for their owner too
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Make a folder that only this user can read, and remove it; `reap_stages` does if this is killed.
+
+    Its name says whose it is: no container may see it.
+
+    Raises:
+        SandboxError: the disk refuses.
+    """
+    folder = _owned_folder(Path(tempfile.gettempdir()))
+    try:
+        yield folder
+    finally:
+        remove_package(folder)
 
 
 @contextmanager
@@ -144,14 +160,31 @@ def _claimed_folder(parent: Path | None) -> Path:
     Until it says inside whose it is, its name does; the name that a package can read says nothing.
     """
     place = Path(parent or tempfile.gettempdir())
+    made = _owned_folder(place)
     with _disk(place):
-        made = Path(tempfile.mkdtemp(prefix=f"{_UNCLAIMED_PREFIX}{Owner.current()}{_END}", dir=place))
         try:
             claim(made)
             return made.rename(place / f"{STAGE_PREFIX}{secrets.token_hex(8)}")
         except (OSError, SandboxError):
             shutil.rmtree(made, ignore_errors=True)
             raise
+
+
+def _owned_folder(place: Path) -> Path:
+    with _disk(place):
+        return Path(tempfile.mkdtemp(prefix=f"{_UNCLAIMED_PREFIX}{Owner.current()}{_END}", dir=place))
+
+
+def _owned_name(place: Path) -> Path:
+    return place / f"{_UNCLAIMED_PREFIX}{Owner.current()}{_END}{secrets.token_hex(4)}"
+
+
+def _leaving(folder: Path) -> Path:
+    """Have a folder's name say again whose it is: the note inside it may be the first that is removed."""
+    try:
+        return folder.rename(_owned_name(folder.parent))
+    except OSError:
+        return folder  # it is gone, or a disk refuses: then it is removed as it is
 
 
 def claim(folder: Path) -> None:
@@ -188,7 +221,7 @@ def reap_stages(parent: Path | None = None) -> tuple[Path, ...]:
         except (OSError, UnicodeDecodeError):
             continue  # not for us to read
         if owner is None or owner.is_dead():
-            mine = root.with_name(f"{root.name}-{secrets.token_hex(4)}")
+            mine = _owned_name(place)
             try:
                 root.rename(mine)  # of two harnesses that clear up at the same time, one does
                 remove_package(mine)  # a package's folders are read-only, for their owner too

@@ -161,6 +161,40 @@ def test_a_harness_that_is_killed_while_it_claims_a_folder_leaves_one_that_is_kn
     assert list(tmp_path.iterdir()) == [claiming]
 
 
+@pytest.mark.parametrize(
+    "removal",
+    [
+        "with staging.Stage(): pass",
+        "with staging.neutral_folder() as folder: (folder / 'package').mkdir()",
+        "with staging.own_folder() as folder: (folder / 'package.zip').touch()",
+        "staging.reap_stages()",
+    ],
+)
+def test_a_harness_that_is_killed_while_it_removes_a_folder_leaves_one_that_the_next_removes(
+    tmp_path: Path, removal: str
+) -> None:
+    left = tmp_path / "stage-0123456789abcdef"  # for the reaper
+    (left / "videos").mkdir(parents=True)
+    (left / "owner").write_text(str(replace(Owner.current(), process_id=2**22 + 1)))
+    code = f"""if True:
+        import os, signal
+        from harness.gateway import staging
+        rmdir = os.rmdir
+        def die_before_the_last(path, *, dir_fd=None):
+            if dir_fd is None:  # all that was in it is gone, the note of its owner too
+                os.kill(os.getpid(), signal.SIGKILL)
+            rmdir(path, dir_fd=dir_fd)
+        os.rmdir = die_before_the_last
+        {removal}
+    """
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], check=False, env=environment)
+    assert done.returncode == -signal.SIGKILL
+    assert any(not any(folder.iterdir()) for folder in tmp_path.iterdir())
+    reap_stages(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_folder_that_nobody_claimed_goes_when_it_is_old(tmp_path: Path) -> None:
     old, fresh, full = (tmp_path / f"stage-{name}" for name in ("old", "fresh", "full"))
     for folder in (old, fresh, full):
