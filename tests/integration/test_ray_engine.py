@@ -160,7 +160,7 @@ def test_a_hostile_package_finds_a_cluster_at_work_only_where_nothing_stands_bet
     (package / "cluster.txt").write_text(nodes.address, encoding="utf-8")  # it is even told where
     video = stage.put(make_videos(1)[0])
 
-    def traces(sandbox: Sandbox, image: str) -> float:
+    def traces(sandbox: Sandbox, image: str) -> object:
         with sandbox.start(make_spec(package, image=image)) as process:
             assert isinstance(decode_reply(process.receive(PATIENCE_SECONDS)), Ready)
             process.send(encode_predict(request_id=secrets.token_hex(8), video=video))
