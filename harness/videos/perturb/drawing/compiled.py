@@ -1,6 +1,7 @@
 """Loops over samples as machine code: numba, and the arithmetic that it does not have.
 
-Whole numbers only: their bytes are the same on every processor, however many a vector of it holds.
+Only what every processor rounds alike: whole numbers, and +, -, *, / and rint of fractions. numba joins none
+of them into one, as long as nobody asks for fast mathematics.
 Import it where it is used: numba takes half a second to load, and a command that draws nothing needs none.
 """
 
@@ -33,11 +34,11 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
     def compile_it(function: Function) -> Function:
         signature = types.void(*arguments)
         try:
-            made = njit(signature, cache=True, nogil=True)(function)
+            made = njit(signature, cache=True, nogil=True, error_model="numpy")(function)
         except RuntimeError as error:
             if "no locator" not in str(error):
                 raise
-            made = njit(signature, nogil=True)(function)
+            made = njit(signature, nogil=True, error_model="numpy")(function)
         return cast("Function", made)
 
     return compile_it
@@ -45,7 +46,7 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
 
 def inlined(function: Function) -> Function:
     """Let compiled functions call this one."""
-    return cast("Function", njit(function))
+    return cast("Function", njit(error_model="numpy")(function))
 
 
 def narrow(name: str, result: types.Integer) -> Operation:
@@ -69,6 +70,24 @@ def narrow(name: str, result: types.Integer) -> Operation:
 
 
 add, sub, mul, shr = (narrow(name, types.uint16) for name in ("add", "sub", "mul", "lshr"))
+
+
+def _prefetch(_: Any, source: Any, place: Any) -> Any:
+    """Ask the memory for a byte that is going to be read: a walk across rows is none that it foresees."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, values[0])
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        hint = builder.module.declare_intrinsic("llvm.prefetch.p0", fnty=kind)
+        # To read, to be kept near, as data.
+        builder.call(hint, [builder.gep(array.data, [values[1]]), number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(source, place), generate
+
+
+prefetch: Any = intrinsic(_prefetch)
 
 
 def flat(plane: Plane) -> tuple[NDArray[np.uint8], int]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.compiled import flat
-from harness.videos.perturb.drawing.lookup_rows import CHUNK, WHOLE, cut, move_two, touch_up
+from harness.videos.perturb.drawing.lookup_rows import AHEAD, CHUNK, RIM, SPAN, WHOLE, cut, move_two, touch_up
 from harness.videos.perturb.drawing.planes import Plane
 
 Ints = NDArray[np.int32]
@@ -26,8 +26,8 @@ class _Cut:
     places: Ints  # of each chunk in the source's memory
     counts: Ints  # samples that it stands for
     first: Ints  # chunk of each row, and the end
-    rim: Ints  # samples that are worked out one by one
-    spans: Ints  # first sample and length of what lies outside, in turn
+    rim: Ints  # each sample that is worked out by itself: row, column, source's column and row, weights
+    spans: Ints  # what lies outside: row, column and length
 
 
 class LookUp:
@@ -68,31 +68,34 @@ class LookUp:
         weights = (self._across, self._down)
         move_two(one, other, step, here, there, pitch, pieces.places, pieces.counts, pieces.first, *weights)
         for source, target in ((one, here), (other, there))[: len(sources)]:
-            touch_up(
-                source,
-                step,
-                height,
-                width,
-                target,
-                pitch,
-                self._positions,
-                pieces.rim,
-                pieces.spans,
-                *weights,
-                fill,
-            )
+            touch_up(source, step, height, width, target, pitch, pieces.rim, pieces.spans, fill)
 
     def _pieces(self, height: int, width: int, step: int) -> _Cut:
         key = (height, width, step)
         if key not in self._cut:
             rows, columns = self._positions.shape[:2]
             # As much as there could be: memory that is not written to is none.
-            places, counts, rim, spans = (np.empty(rows * columns + 1, np.int32) for _ in range(4))
+            samples = rows * columns
+            places, counts = np.empty(samples, np.int32), np.empty(samples, np.int32)
+            rim, spans = (np.empty(each * samples, np.int32) for each in (RIM, SPAN))
             first, lengths = np.zeros(rows + 1, np.int32), np.zeros(3, np.int32)
-            cut(self._positions, height, width, step, places, counts, first, rim, spans, lengths)
+            cut(
+                self._positions,
+                self._across,
+                self._down,
+                height,
+                width,
+                step,
+                places,
+                counts,
+                first,
+                rim,
+                spans,
+                lengths,
+            )
             made, edges, filled = lengths.tolist()
             self._cut[key] = _Cut(
-                places=places[:made].copy(),
+                places=np.concatenate((places[:made], np.zeros(AHEAD, np.int32))),
                 counts=counts[:made].copy(),
                 first=first,
                 rim=rim[:edges].copy(),
