@@ -22,6 +22,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Operation = Callable[[Any, Any], Any]
 
 BYTES, INTS, LONG = types.Array(types.uint8, 1, "C"), types.Array(types.int32, 1, "C"), types.int64
+SHORTS = types.Array(types.uint16, 1, "C")
+FLAT, PAIR = types.Tuple((BYTES, LONG)), types.UniTuple(LONG, 2)  # what `flat` returns; a shape, for one
+Bytes, Shorts = NDArray[np.uint8], NDArray[np.uint16]
+Flat, Pair = tuple[Bytes, int], tuple[int, int]
+U = np.uintp  # an index that is not looked at twice: numba counts others from the end if they are negative
 
 
 def compiled(*arguments: Any) -> Callable[[Function], Function]:
@@ -72,6 +77,25 @@ def narrow(name: str, result: types.Integer) -> Operation:
 add, sub, mul, shr = (narrow(name, types.uint16) for name in ("add", "sub", "mul", "lshr"))
 
 
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _high(_: Any, one: Any, other: Any) -> Any:
+    """Return the upper 16 of the 32 bits of a product of two numbers of 16."""
+
+    def generate(context: Any, builder: ir.IRBuilder, __: Any, values: Any) -> Any:
+        both = (
+            builder.zext(context.cast(builder, value, kind, types.uint16), ir.IntType(32))
+            for value, kind in zip(values, (one, other), strict=True)
+        )
+        return builder.trunc(
+            builder.lshr(builder.mul(*both), ir.Constant(ir.IntType(32), 16)), ir.IntType(16)
+        )
+
+    return types.uint16(one, other), generate
+
+
+high = cast("Operation", _high)
+
+
 def _prefetch(_: Any, source: Any, place: Any) -> Any:
     """Ask the memory for a byte that is going to be read: a walk across rows is none that it foresees."""
 
@@ -90,9 +114,11 @@ def _prefetch(_: Any, source: Any, place: Any) -> Any:
 prefetch: Any = intrinsic(_prefetch)
 
 
-def flat(plane: Plane) -> tuple[NDArray[np.uint8], int]:
+def flat(plane: Plane) -> Flat:
     """Return a plane's memory from its first sample to its last, and the bytes from a row to the next."""
     height, width = plane.shape
+    if plane.flags.c_contiguous:
+        return plane.reshape(-1), width
     stride = plane.strides[0]
     if plane.strides[1] != 1 or stride < width:
         raise ValueError(

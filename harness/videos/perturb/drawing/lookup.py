@@ -52,6 +52,15 @@ class LookUp:
         rest = np.asarray(places[1], np.uint16)
         return LookUp(places[0], (rest % WHOLE).astype(np.uint8), (rest // WHOLE).astype(np.uint8))
 
+    @staticmethod
+    def enlarging(source: tuple[int, ...], target: tuple[int, ...]) -> LookUp:
+        """From a plane of one (h, w) to one of another; beyond the source's outermost samples, these."""
+        down, below = _places(source[0], target[0])
+        across, beside = _places(source[1], target[1])
+        positions = np.empty((*target, 2), np.int16)
+        positions[..., 0], positions[..., 1] = across, down[:, None]
+        return LookUp(positions, *(np.broadcast_to(each, target) for each in (beside, below[:, None])))
+
     def move(self, sources: Sequence[Plane], targets: Sequence[Plane], fill: int) -> None:
         """Move a plane of each of one or two pictures; what comes in from outside is `fill`.
 
@@ -102,3 +111,11 @@ class LookUp:
                 spans=spans[:filled].copy(),
             )
         return self._cut[key]
+
+
+def _places(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return whole samples and 32nds for each sample of a row; the last is the end of the step to it."""
+    middle = (np.arange(target) + 0.5) * source / target - 0.5
+    steps = np.rint(np.clip(middle, 0, source - 1) * WHOLE).astype(np.int64)
+    places = np.minimum(steps // WHOLE, max(0, source - 2))
+    return places, (steps - places * WHOLE).astype(np.uint8)
