@@ -36,7 +36,7 @@ CHUNK = 8  # samples: as many as there are numbers of 16 bits in the vectors tha
 AHEAD = 64  # chunks before it is read, the memory is asked for a chunk
 SMALLEST = 16  # samples of a side from which on there are chunks
 RIM, SPAN = 6, 3  # numbers of a sample at the rim, and of a span outside
-PLACES = types.Array(types.int16, 3, "C")
+PLACES = types.Array(types.int16, 2, "C")
 U = np.uintp
 
 
@@ -164,18 +164,19 @@ def _where(column: Any, row: Any, height: Any, width: Any) -> Any:
 
 
 @inlined
-def _at_rim(rim: Any, edges: Any, y: Any, x: Any, positions: Any, across: Any, down: Any) -> Any:
+def _at_rim(rim: Any, edges: Any, y: Any, x: Any, columns: Any, rows: Any, across: Any, down: Any) -> Any:
     """Note a sample: where it is, where it comes from, and its weights."""
-    own = y * positions.shape[1] + x
+    own = y * columns.shape[1] + x
     rim[edges], rim[edges + 1] = y, x
-    rim[edges + 2], rim[edges + 3] = positions[y, x, 0], positions[y, x, 1]
+    rim[edges + 2], rim[edges + 3] = columns[y, x], rows[y, x]
     rim[edges + 4], rim[edges + 5] = across[own], down[own]
     return edges + RIM
 
 
-@compiled(PLACES, BYTES, BYTES, LONG, LONG, LONG, INTS, INTS, INTS, INTS, INTS, INTS)
+@compiled(PLACES, PLACES, BYTES, BYTES, LONG, LONG, LONG, INTS, INTS, INTS, INTS, INTS, INTS)
 def cut(
-    positions: Shorts,
+    columns: Shorts,
+    rows: Shorts,
     across: Bytes,
     down: Bytes,
     height: int,
@@ -193,34 +194,34 @@ def cut(
     A place in which nothing is moved is a chunk too: it reads the source's first samples, and what it writes
     is written over.
     """
-    rows, columns = positions.shape[0], positions.shape[1]
-    large = min(height, width, columns) >= SMALLEST
+    high, wide = columns.shape
+    large = min(height, width, wide) >= SMALLEST
     made = edges = filled = 0
-    for y in range(rows):
+    for y in range(high):
         first[y] = made
         x = 0
-        while x < columns:
-            column, row, start = np.int64(positions[y, x, 0]), np.int64(positions[y, x, 1]), x
+        while x < wide:
+            column, row, start = np.int64(columns[y, x]), np.int64(rows[y, x]), x
             where = _where(column, row, height, width)
-            alone = not large or (y + 1 == rows and start + CHUNK > columns)
+            alone = not large or (y + 1 == high and start + CHUNK > wide)
             x += 1
             if where == 0:
-                while x < columns and _where(positions[y, x, 0], positions[y, x, 1], height, width) == 0:
+                while x < wide and _where(columns[y, x], rows[y, x], height, width) == 0:
                     x += 1
                 spans[filled], spans[filled + 1], spans[filled + 2] = y, start, x - start
                 filled += SPAN
             elif where == 1 or alone:
-                edges = _at_rim(rim, edges, y, start, positions, across, down)
+                edges = _at_rim(rim, edges, y, start, columns, rows, across, down)
             else:
                 while (
-                    x < min(columns, start + CHUNK)
-                    and positions[y, x, 1] == row
-                    and positions[y, x, 0] == column + x - start
-                    and _where(positions[y, x, 0], row, height, width) == where
+                    x < min(wide, start + CHUNK)
+                    and rows[y, x] == row
+                    and columns[y, x] == column + x - start
+                    and _where(columns[y, x], row, height, width) == where
                 ):
                     x += 1
             if not alone:
                 places[made], counts[made] = (row * stride + column if where == 2 else 0), x - start
                 made += 1
-    first[rows] = made
+    first[high] = made
     lengths[0], lengths[1], lengths[2] = made, edges, filled
