@@ -1,6 +1,7 @@
 """Loops over samples as machine code: numba, and the arithmetic that it does not have.
 
-Whole numbers only: their bytes are the same on every processor, however many a vector of it holds.
+Only what every processor rounds alike: whole numbers, and +, -, *, / and rint of fractions. numba joins none
+of them into one, as long as nobody asks for fast mathematics.
 Import it where it is used: numba takes half a second to load, and a command that draws nothing needs none.
 """
 
@@ -21,6 +22,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Operation = Callable[[Any, Any], Any]
 
 BYTES, INTS, LONG = types.Array(types.uint8, 1, "C"), types.Array(types.int32, 1, "C"), types.int64
+SHORTS = types.Array(types.uint16, 1, "C")
+FLAT, PAIR = types.Tuple((BYTES, LONG)), types.UniTuple(LONG, 2)  # what `flat` returns; a shape, for one
+Bytes, Shorts = NDArray[np.uint8], NDArray[np.uint16]
+Flat, Pair = tuple[Bytes, int], tuple[int, int]
+U = np.uintp  # an index that is not looked at twice: numba counts others from the end if they are negative
 
 
 def compiled(*arguments: Any) -> Callable[[Function], Function]:
@@ -33,11 +39,11 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
     def compile_it(function: Function) -> Function:
         signature = types.void(*arguments)
         try:
-            made = njit(signature, cache=True, nogil=True)(function)
+            made = njit(signature, cache=True, nogil=True, error_model="numpy")(function)
         except RuntimeError as error:
             if "no locator" not in str(error):
                 raise
-            made = njit(signature, nogil=True)(function)
+            made = njit(signature, nogil=True, error_model="numpy")(function)
         return cast("Function", made)
 
     return compile_it
@@ -45,7 +51,7 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
 
 def inlined(function: Function) -> Function:
     """Let compiled functions call this one."""
-    return cast("Function", njit(function))
+    return cast("Function", njit(error_model="numpy")(function))
 
 
 def narrow(name: str, result: types.Integer) -> Operation:
@@ -71,9 +77,48 @@ def narrow(name: str, result: types.Integer) -> Operation:
 add, sub, mul, shr = (narrow(name, types.uint16) for name in ("add", "sub", "mul", "lshr"))
 
 
-def flat(plane: Plane) -> tuple[NDArray[np.uint8], int]:
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _high(_: Any, one: Any, other: Any) -> Any:
+    """Return the upper 16 of the 32 bits of a product of two numbers of 16."""
+
+    def generate(context: Any, builder: ir.IRBuilder, __: Any, values: Any) -> Any:
+        both = (
+            builder.zext(context.cast(builder, value, kind, types.uint16), ir.IntType(32))
+            for value, kind in zip(values, (one, other), strict=True)
+        )
+        return builder.trunc(
+            builder.lshr(builder.mul(*both), ir.Constant(ir.IntType(32), 16)), ir.IntType(16)
+        )
+
+    return types.uint16(one, other), generate
+
+
+high = cast("Operation", _high)
+
+
+def _prefetch(_: Any, source: Any, place: Any) -> Any:
+    """Ask the memory for a byte that is going to be read: a walk across rows is none that it foresees."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, values[0])
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        hint = builder.module.declare_intrinsic("llvm.prefetch.p0", fnty=kind)
+        # To read, to be kept near, as data.
+        builder.call(hint, [builder.gep(array.data, [values[1]]), number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(source, place), generate
+
+
+prefetch: Any = intrinsic(_prefetch)
+
+
+def flat(plane: Plane) -> Flat:
     """Return a plane's memory from its first sample to its last, and the bytes from a row to the next."""
     height, width = plane.shape
+    if plane.flags.c_contiguous:
+        return plane.reshape(-1), width
     stride = plane.strides[0]
     if plane.strides[1] != 1 or stride < width:
         raise ValueError(

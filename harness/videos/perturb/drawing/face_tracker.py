@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib import resources
+from threading import local
 
 import cv2
 import numpy as np
@@ -16,9 +17,9 @@ from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.planes import Plane, Planes
 from harness.videos.perturb.steps import Canvas
 
-DETECT_EVERY = 10  # frames: a detection costs half an encode, following a face a hundredth
+DETECT_EVERY = 15  # frames: a detection costs a third of an encode, following a face a twentieth
 SEARCH_SIDE = 480  # pixels of the longer side that the detector sees while it looks for a face
-CLOSE_SIDE = 224  # and of the square about a known face; places and tilts are as good as with 288
+CLOSE_SIDE = 192  # and of the square about a known face; places and tilts are as good as with 288
 CLOSE_FACES = 1.8  # side of that square in face widths
 MIN_SCORE = 0.7
 FOLLOW = 0.55  # share of the way to the detected place that is gone in each frame: calm, and no visible lag
@@ -73,11 +74,7 @@ class FaceTracker:
     def __init__(self, width: int, height: int, frames_per_second: float) -> None:
         scale = min(1.0, SEARCH_SIDE / max(width, height))
         self._search_size = (max(32, round(width * scale)), max(32, round(height * scale)))
-        model = resources.files("harness.videos.perturb") / "models" / "face_detection_yunet_2023mar.onnx"
-        content = np.frombuffer(model.read_bytes(), np.uint8)
-        self._detector = cv2.FaceDetectorYN.create(
-            "onnx", content, np.zeros(0, np.uint8), self._search_size, MIN_SCORE
-        )
+        self._detector = _detector()
         self._patience = max(1, round(LOST_AFTER_SECONDS * frames_per_second))
         self._rest = resting_place(width, height)
         self._place: FacePlace | None = None
@@ -146,6 +143,21 @@ class FaceTracker:
         largest = max(sane, key=lambda face: float(face[2] * face[3]))
         scale = np.array([size[0] / seen[0], size[1] / seen[1]])
         return _place(largest, scale, np.array(corner))
+
+
+_OF_THREAD = local()
+
+
+def _detector() -> cv2.FaceDetectorYN:
+    """Return this thread's detector: it keeps nothing of a picture, and making one costs four encodes."""
+    if not hasattr(_OF_THREAD, "detector"):
+        model = resources.files("harness.videos.perturb") / "models" / "face_detection_yunet_2023mar.onnx"
+        content = np.frombuffer(model.read_bytes(), np.uint8)
+        _OF_THREAD.detector = cv2.FaceDetectorYN.create(
+            "onnx", content, np.zeros(0, np.uint8), (SEARCH_SIDE, SEARCH_SIDE), MIN_SCORE
+        )
+    made: cv2.FaceDetectorYN = _OF_THREAD.detector
+    return made
 
 
 def _sampled(luma: Plane, place: FacePlace, reach: int) -> Plane | None:

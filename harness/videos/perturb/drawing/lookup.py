@@ -7,13 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.compiled import flat
-from harness.videos.perturb.drawing.lookup_rows import CHUNK, WHOLE, cut, move_two, touch_up
+from harness.videos.perturb.drawing.lookup_maps import bend, project
+from harness.videos.perturb.drawing.lookup_rows import (
+    AHEAD,
+    CHUNK,
+    RIM,
+    SPAN,
+    WHOLE,
+    Bytes,
+    Shorts,
+    cut,
+    move_two,
+    touch_up,
+)
 from harness.videos.perturb.drawing.planes import Plane
 
 Ints = NDArray[np.int32]
@@ -26,31 +37,50 @@ class _Cut:
     places: Ints  # of each chunk in the source's memory
     counts: Ints  # samples that it stands for
     first: Ints  # chunk of each row, and the end
-    rim: Ints  # samples that are worked out one by one
-    spans: Ints  # first sample and length of what lies outside, in turn
+    rim: Ints  # each sample that is worked out by itself: row, column, source's column and row, weights
+    spans: Ints  # what lies outside: row, column and length
 
 
 class LookUp:
-    """Moves planes by one map, between neighbours in 32 steps.
+    """Moves planes by one map, between neighbours in 32 steps, to planes of one shape (h, w)."""
 
-    Args:
-        positions: (h, w, 2) whole samples of the source: column and row.
-        across: (h, w) 32nds on the way to the next column.
-        down: (h, w) 32nds on the way to the next row.
-    """
-
-    def __init__(self, positions: NDArray[np.int16], across: Plane, down: Plane) -> None:
-        self._positions = np.ascontiguousarray(positions)
-        # A chunk reads past its end.
-        room = np.zeros(CHUNK, np.uint8)
-        self._across, self._down = (np.concatenate((each.ravel(), room)) for each in (across, down))
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        samples = shape[0] * shape[1]
+        self._columns, self._rows = (np.empty(shape, np.int16) for _ in range(2))  # of the source
+        # 32nds on the way to the next sample; a chunk reads past their end.
+        self._across, self._down = (np.zeros(samples + CHUNK, np.uint8) for _ in range(2))
         self._cut: dict[tuple[int, int, int], _Cut] = {}
 
     @staticmethod
-    def of(places: Any) -> LookUp:
-        """From OpenCV's fixed points: (h, w, 2) whole samples, and (h, w) 32nds down, and across below."""
-        rest = np.asarray(places[1], np.uint16)
-        return LookUp(places[0], (rest % WHOLE).astype(np.uint8), (rest // WHOLE).astype(np.uint8))
+    def projective(matrix: Sequence[float], shape: tuple[int, ...]) -> LookUp:
+        """By a matrix as in `Warp`, for planes of this (h, w)."""
+        made = LookUp(shape)
+        project(np.array(matrix, np.float64), *made._map)
+        return made
+
+    @staticmethod
+    def bent(strength: float, shape: tuple[int, ...]) -> LookUp:
+        """By a lens as in `Lens`, for planes of this (h, w)."""
+        made = LookUp(shape)
+        bend(strength, *made._map)
+        return made
+
+    @staticmethod
+    def enlarging(source: tuple[int, ...], target: tuple[int, ...]) -> LookUp:
+        """From a plane of one (h, w) to one of another; beyond the source's outermost samples, these."""
+        made = LookUp(target)
+        lines, below = _places(source[0], target[0])
+        places, beside = _places(source[1], target[1])
+        made._columns[:], made._rows[:] = places, lines[:, None]
+        made._across[:-CHUNK].reshape(target)[:], made._down[:-CHUNK].reshape(target)[:] = (
+            beside,
+            below[:, None],
+        )
+        return made
+
+    @property
+    def _map(self) -> tuple[Shorts, Shorts, Bytes, Bytes]:
+        return self._columns, self._rows, self._across, self._down
 
     def move(self, sources: Sequence[Plane], targets: Sequence[Plane], fill: int) -> None:
         """Move a plane of each of one or two pictures; what comes in from outside is `fill`.
@@ -68,34 +98,43 @@ class LookUp:
         weights = (self._across, self._down)
         move_two(one, other, step, here, there, pitch, pieces.places, pieces.counts, pieces.first, *weights)
         for source, target in ((one, here), (other, there))[: len(sources)]:
-            touch_up(
-                source,
-                step,
-                height,
-                width,
-                target,
-                pitch,
-                self._positions,
-                pieces.rim,
-                pieces.spans,
-                *weights,
-                fill,
-            )
+            touch_up(source, step, height, width, target, pitch, pieces.rim, pieces.spans, fill)
 
     def _pieces(self, height: int, width: int, step: int) -> _Cut:
         key = (height, width, step)
         if key not in self._cut:
-            rows, columns = self._positions.shape[:2]
+            rows, columns = self._columns.shape
             # As much as there could be: memory that is not written to is none.
-            places, counts, rim, spans = (np.empty(rows * columns + 1, np.int32) for _ in range(4))
+            samples = rows * columns
+            places, counts = np.empty(samples, np.int32), np.empty(samples, np.int32)
+            rim, spans = (np.empty(each * samples, np.int32) for each in (RIM, SPAN))
             first, lengths = np.zeros(rows + 1, np.int32), np.zeros(3, np.int32)
-            cut(self._positions, height, width, step, places, counts, first, rim, spans, lengths)
+            cut(
+                *self._map,
+                height,
+                width,
+                step,
+                places,
+                counts,
+                first,
+                rim,
+                spans,
+                lengths,
+            )
             made, edges, filled = lengths.tolist()
             self._cut[key] = _Cut(
-                places=places[:made].copy(),
+                places=np.concatenate((places[:made], np.zeros(AHEAD, np.int32))),
                 counts=counts[:made].copy(),
                 first=first,
                 rim=rim[:edges].copy(),
                 spans=spans[:filled].copy(),
             )
         return self._cut[key]
+
+
+def _places(source: int, target: int) -> tuple[NDArray[np.int64], Bytes]:
+    """Return whole samples and 32nds for each sample of a row; the last is the end of the step to it."""
+    middle = (np.arange(target) + 0.5) * source / target - 0.5
+    steps = np.rint(np.clip(middle, 0, source - 1) * WHOLE).astype(np.int64)
+    places = np.minimum(steps // WHOLE, max(0, source - 2))
+    return places, (steps - places * WHOLE).astype(np.uint8)

@@ -14,7 +14,18 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.compiled import BYTES, INTS, LONG, add, compiled, inlined, mul, shr, sub
+from harness.videos.perturb.drawing.compiled import (
+    BYTES,
+    INTS,
+    LONG,
+    add,
+    compiled,
+    inlined,
+    mul,
+    prefetch,
+    shr,
+    sub,
+)
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
@@ -22,8 +33,10 @@ Shorts = NDArray[np.int16]
 
 WHOLE = 32  # steps from a sample to the next
 CHUNK = 8  # samples: as many as there are numbers of 16 bits in the vectors that every processor has
+AHEAD = 64  # chunks before it is read, the memory is asked for a chunk
 SMALLEST = 16  # samples of a side from which on there are chunks
-PLACES = types.Array(types.int16, 3, "C")
+RIM, SPAN = 6, 3  # numbers of a sample at the rim, and of a span outside
+PLACES = types.Array(types.int16, 2, "C")
 U = np.uintp
 
 
@@ -86,12 +99,17 @@ def move_two(
     across: Bytes,
     down: Bytes,
 ) -> None:
-    """Work out every chunk for two pictures; what a chunk writes too much, the next one writes over."""
+    """Work out every chunk for two pictures; what a chunk writes too much, the next one writes over.
+
+    `places` goes on for `AHEAD` more.
+    """
     step, own = U(source_stride), U(0)
     for y in range(U(first.size - 1)):
         at = U(target_stride) * y
         for number in range(U(first[y]), U(first[y + U(1)])):
-            place = U(places[number])
+            ahead, place = U(places[number + U(AHEAD)]) + step, U(places[number])
+            prefetch(source, ahead)
+            prefetch(other_source, ahead)
             _mix_chunk(target, at, source, place, step, across, down, own)
             _mix_chunk(other_target, at, other_source, place, step, across, down, own)
             at += U(counts[number])
@@ -102,49 +120,37 @@ def move_two(
 def _tap(source: Any, stride: Any, height: Any, width: Any, y: Any, x: Any, fill: Any) -> Any:
     if 0 <= y < height and 0 <= x < width:
         return source[U(y * stride + x)]
-    return np.uint8(fill)
+    return fill
 
 
-@compiled(BYTES, LONG, LONG, LONG, BYTES, LONG, PLACES, INTS, INTS, BYTES, BYTES, LONG)
+@compiled(BYTES, LONG, LONG, LONG, BYTES, LONG, INTS, INTS, LONG)
 def touch_up(
     source: Bytes,
-    source_stride: int,
-    source_height: int,
-    source_width: int,
+    stride: int,
+    height: int,
+    width: int,
     target: Bytes,
     target_stride: int,
-    positions: Shorts,
     rim: Ints,
     spans: Ints,
-    across: Bytes,
-    down: Bytes,
-    fill: int,
+    outside: int,
 ) -> None:
     """Fill what lies outside, and work out, one by one, the samples at the source's rim."""
-    columns = positions.shape[1]
-    for number in range(0, spans.size, 2):
-        y, x = spans[number] // columns, spans[number] % columns
-        start = y * target_stride + x
-        target[start : start + spans[number + 1]] = fill
-    for number in range(rim.size):
-        y, x = rim[number] // columns, rim[number] % columns
-        column, row = np.int64(positions[y, x, 0]), np.int64(positions[y, x, 1])
-        own = U(rim[number])
-        high = _mixed(
-            _tap(source, source_stride, source_height, source_width, row, column, fill),
-            _tap(source, source_stride, source_height, source_width, row, column + 1, fill),
-            across[own],
-            2,
-            2,
-        )
-        low = _mixed(
-            _tap(source, source_stride, source_height, source_width, row + 1, column, fill),
-            _tap(source, source_stride, source_height, source_width, row + 1, column + 1, fill),
-            across[own],
-            2,
-            2,
-        )
-        target[U(y * target_stride + x)] = np.uint8(_mixed(high, low, down[own], 128, 8))
+    fill = np.uint8(outside)
+    for number in range(0, spans.size, SPAN):
+        start = U(spans[number] * target_stride + spans[number + 1])
+        for at in range(start, start + U(spans[number + 2])):
+            target[at] = fill
+    for number in range(0, rim.size, RIM):
+        column, row = np.int64(rim[number + 2]), np.int64(rim[number + 3])
+        across, down = rim[number + 4], rim[number + 5]
+        one = _tap(source, stride, height, width, row, column, fill)
+        beside = _tap(source, stride, height, width, row, column + 1, fill)
+        below = _tap(source, stride, height, width, row + 1, column, fill)
+        last = _tap(source, stride, height, width, row + 1, column + 1, fill)
+        high, low = _mixed(one, beside, across, 2, 2), _mixed(below, last, across, 2, 2)
+        at = U(rim[number] * target_stride + rim[number + 1])
+        target[at] = np.uint8(_mixed(high, low, down, 128, 8))
 
 
 @inlined
@@ -157,9 +163,22 @@ def _where(column: Any, row: Any, height: Any, width: Any) -> Any:
     return 1 if row + 2 == height and column + 1 + CHUNK > width else 2
 
 
-@compiled(PLACES, LONG, LONG, LONG, INTS, INTS, INTS, INTS, INTS, INTS)
+@inlined
+def _at_rim(rim: Any, edges: Any, y: Any, x: Any, columns: Any, rows: Any, across: Any, down: Any) -> Any:
+    """Note a sample: where it is, where it comes from, and its weights."""
+    own = y * columns.shape[1] + x
+    rim[edges], rim[edges + 1] = y, x
+    rim[edges + 2], rim[edges + 3] = columns[y, x], rows[y, x]
+    rim[edges + 4], rim[edges + 5] = across[own], down[own]
+    return edges + RIM
+
+
+@compiled(PLACES, PLACES, BYTES, BYTES, LONG, LONG, LONG, INTS, INTS, INTS, INTS, INTS, INTS)
 def cut(
-    positions: Shorts,
+    columns: Shorts,
+    rows: Shorts,
+    across: Bytes,
+    down: Bytes,
     height: int,
     width: int,
     stride: int,
@@ -175,39 +194,34 @@ def cut(
     A place in which nothing is moved is a chunk too: it reads the source's first samples, and what it writes
     is written over.
     """
-    rows, columns = positions.shape[0], positions.shape[1]
-    large = min(height, width, columns) >= SMALLEST
+    high, wide = columns.shape
+    large = min(height, width, wide) >= SMALLEST
     made = edges = filled = 0
-    for y in range(rows):
+    for y in range(high):
         first[y] = made
         x = 0
-        while x < columns:
-            column, row, start = np.int64(positions[y, x, 0]), np.int64(positions[y, x, 1]), x
+        while x < wide:
+            column, row, start = np.int64(columns[y, x]), np.int64(rows[y, x]), x
             where = _where(column, row, height, width)
+            alone = not large or (y + 1 == high and start + CHUNK > wide)
             x += 1
             if where == 0:
-                while x < columns and _where(positions[y, x, 0], positions[y, x, 1], height, width) == 0:
+                while x < wide and _where(columns[y, x], rows[y, x], height, width) == 0:
                     x += 1
-                spans[filled], spans[filled + 1] = y * columns + start, x - start
-                filled += 2
-            if not large or (y + 1 == rows and start + CHUNK > columns):
-                if where:
-                    rim[edges] = y * columns + start
-                    edges += 1
-                continue
-            if where == 1:
-                rim[edges] = y * columns + start
-                edges += 1
-            while (
-                where == 2
-                and x < columns
-                and x - start < CHUNK
-                and positions[y, x, 1] == row
-                and positions[y, x, 0] == column + x - start
-                and _where(positions[y, x, 0], row, height, width) == where
-            ):
-                x += 1
-            places[made], counts[made] = (row * stride + column if where == 2 else 0), x - start
-            made += 1
-    first[rows] = made
+                spans[filled], spans[filled + 1], spans[filled + 2] = y, start, x - start
+                filled += SPAN
+            elif where == 1 or alone:
+                edges = _at_rim(rim, edges, y, start, columns, rows, across, down)
+            else:
+                while (
+                    x < min(wide, start + CHUNK)
+                    and rows[y, x] == row
+                    and columns[y, x] == column + x - start
+                    and _where(columns[y, x], row, height, width) == where
+                ):
+                    x += 1
+            if not alone:
+                places[made], counts[made] = (row * stride + column if where == 2 else 0), x - start
+                made += 1
+    first[high] = made
     lengths[0], lengths[1], lengths[2] = made, edges, filled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -28,6 +29,8 @@ class Laid:
 
     def blend(self, planes: Planes, across: int, down: int) -> None:
         """Lay it `across` and `down` from where it was drawn (even numbers), clipped at the borders."""
+        from harness.videos.perturb.drawing.blending import laid_on  # noqa: PLC0415  (numba is slow to load)
+
         left, top = self.left + across, self.top + down
         height, width = self.added[0].shape
         x0, y0 = max(0, left), max(0, top)
@@ -37,8 +40,7 @@ class Laid:
         for number, (plane, step) in enumerate(zip(planes.all, (1, 2, 2), strict=True)):
             own = np.s_[(y0 - top) // step : (y1 - top) // step, (x0 - left) // step : (x1 - left) // step]
             part = plane[y0 // step : y1 // step, x0 // step : x1 // step]
-            cv2.multiply(part, self.kept[min(number, 1)][own], dst=part, scale=1 / 255)
-            cv2.add(part, self.added[number][own], dst=part)
+            laid_on(part, self.kept[min(number, 1)][own], self.added[number][own])
 
 
 class Sticker:
@@ -54,13 +56,7 @@ class Sticker:
     def __init__(
         self, sheet: NDArray[np.uint8], eyes: tuple[float, float], face: float, opacity: float
     ) -> None:
-        flat = Sprite.from_rgba(sheet)
-        alpha = np.round(sheet[..., 3] * opacity).astype(np.uint8)
-        u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes[1:])
-        # Colour times alpha, so that what is transparent does not bleed into the edges when it is turned; and
-        # alpha with them as one picture, so that one warp moves all four.
-        colour = [np.round(plane * (alpha / 255)).astype(np.uint8) for plane in (flat.planes[0], u, v)]
-        self._layers, self._boxes = np.dstack([*colour, alpha]), boxes(alpha)
+        self._layers, self._boxes = _layered(sheet.tobytes(), sheet.shape[0], opacity)
         self._eyes, self._face = np.array(eyes), face
         self._drawn: tuple[FacePlace, tuple[Laid, ...]] | None = None
 
@@ -116,6 +112,19 @@ class Sticker:
             kept=(_rest(alpha), _rest(alpha_half)),
             added=(np.asarray(luma, np.uint8), np.asarray(u, np.uint8), np.asarray(v, np.uint8)),
         )
+
+
+@lru_cache(maxsize=4)
+def _layered(sheet: bytes, side: int, opacity: float) -> tuple[NDArray[np.uint8], tuple[Box, ...]]:
+    """Return (side, side, 4) luma, colours and alpha of a square RGBA sheet, and its boxes."""
+    image = np.frombuffer(sheet, np.uint8).reshape(side, side, 4)
+    flat = Sprite.from_rgba(image)
+    alpha = np.round(image[..., 3] * opacity).astype(np.uint8)
+    u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes[1:])
+    # Colour times alpha, so that what is transparent does not bleed into the edges when it is turned; and
+    # alpha with them as one picture, so that one warp moves all four.
+    colour = [np.round(plane * (alpha / 255)).astype(np.uint8) for plane in (flat.planes[0], u, v)]
+    return np.dstack([*colour, alpha]), tuple(boxes(alpha))
 
 
 def _rest(alpha: cv2.typing.MatLike) -> Plane:

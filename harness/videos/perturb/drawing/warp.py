@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.steps import Canvas, Redraw, RedrawTogether
 
-Map = tuple[cv2.typing.MatLike, cv2.typing.MatLike]  # OpenCV's fixed points: whole samples, 32nds of one
+if TYPE_CHECKING:
+    from harness.videos.perturb.drawing.lookup import LookUp
 
 TWO = 2  # pictures that are looked up together: places and weights are read once for both
 FILL = (16, 128, 128)  # what comes in from outside: black
@@ -30,31 +32,18 @@ class Warp:
 
     def start(self, canvas: Canvas) -> RedrawTogether:
         """Prepare one map per size of plane."""
-        inverse = np.array(self.matrix, np.float64).reshape(3, 3)
-        blank = Planes.blank(canvas.width, canvas.height)
-        return _moving(_map(inverse, blank.y.shape), _map(inverse, blank.u.shape))
+        from harness.videos.perturb.drawing.lookup import LookUp  # noqa: PLC0415  (numba is slow to load)
+
+        return _moving(*(LookUp.projective(self.matrix, shape) for shape in _shapes(canvas)))
 
 
-def _map(inverse: NDArray[np.float64], shape: tuple[int, ...]) -> Map:
-    """For any matrix: a fixed-point map made once, then one look-up per pixel."""
-    height, width = shape
-    unit = max(height, width)
-    x = (np.arange(width) + 0.5 - width / 2) / unit
-    y = (np.arange(height) + 0.5 - height / 2)[:, None] / unit
-    across, down, depth = (row[0] * x + (row[1] * y + row[2]) for row in inverse)
-    return _fixed(across / depth * unit + width / 2 - 0.5, down / depth * unit + height / 2 - 0.5)
+def _shapes(canvas: Canvas) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Of luma, and of colour."""
+    return (canvas.height, canvas.width), (canvas.height // 2, canvas.width // 2)
 
 
-def _fixed(x: NDArray[np.float64], y: NDArray[np.float64]) -> Map:
-    """From the place of the source's sample for each sample of the result."""
-    return cv2.convertMaps(x.astype(np.float32), y.astype(np.float32), cv2.CV_16SC2)
-
-
-def _moving(luma: Map, colour: Map) -> RedrawTogether:
+def _moving(whole: LookUp, half: LookUp) -> RedrawTogether:
     """Luma by the first map, colour by the second."""
-    from harness.videos.perturb.drawing.lookup import LookUp  # noqa: PLC0415  (numba takes half a second)
-
-    whole, half = LookUp.of(luma), LookUp.of(colour)
 
     def draw(sources: Sequence[Planes], targets: Sequence[Planes], first: int) -> None:
         for number, (one, fill) in enumerate(zip((whole, half, half), FILL, strict=True)):
@@ -97,17 +86,10 @@ class Lens:
     strength: float
 
     def start(self, canvas: Canvas) -> RedrawTogether:
-        """One fixed-point map per size of plane."""
-        blank = Planes.blank(canvas.width, canvas.height)
-        return _moving(self._map(blank.y.shape), self._map(blank.u.shape))
+        """One map per size of plane. A barrel is scaled so that the corners stay where they are."""
+        from harness.videos.perturb.drawing.lookup import LookUp  # noqa: PLC0415  (numba is slow to load)
 
-    def _map(self, shape: tuple[int, ...]) -> Map:
-        height, width = shape
-        x, y = np.arange(width) + 0.5 - width / 2, (np.arange(height) + 0.5 - height / 2)[:, None]
-        squared = (x**2 + y**2) / ((width / 2) ** 2 + (height / 2) ** 2)
-        # A barrel is scaled so that the corners stay in place: nothing comes in from outside.
-        scale = (1 + self.strength * squared) / (1 + max(0.0, self.strength))
-        return _fixed(x * scale + width / 2 - 0.5, y * scale + height / 2 - 0.5)
+        return _moving(*(LookUp.bent(self.strength, shape) for shape in _shapes(canvas)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,10 +11,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.planes import Planes, scalar
-from harness.videos.perturb.drawing.warp import Lens
+from harness.videos.perturb.drawing.planes import Plane, Planes, scalar
+from harness.videos.perturb.drawing.warp import TWO, Lens
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
+from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, RedrawTogether, Step
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2  # the catalogue's version: recipes that ask for "all" kinds of an earlier one do not draw these
@@ -117,33 +118,31 @@ class Wobble:
     seconds: float  # of one shake
     phase: float
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Rows of one shift are moved together, by whole samples."""
 
-        def edit(planes: Planes, index: int) -> None:
+        def draw(source: Planes, target: Planes, index: int) -> None:
             turn = 2 * np.pi * index / canvas.frames_per_second / self.seconds + self.phase
             strength = 0.6 + 0.4 * np.sin(turn * 0.31)
-            for plane, step in zip(planes.all, (1, 2, 2), strict=True):
-                rows = (np.arange(plane.shape[0]) * step + step / 2) / canvas.height
+            for before, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
+                rows = (np.arange(after.shape[0]) * step + step / 2) / canvas.height
                 wave = np.sin(turn + 2 * np.pi * self.waves * rows)
-                _shift_rows(plane, np.rint(self.reach / step * strength * wave).astype(int))
+                _shift_rows(before, after, np.rint(self.reach / step * strength * wave).astype(int))
 
-        return edit
+        return Redraw(draw)
 
 
-def _shift_rows(plane: NDArray[np.uint8], shifts: NDArray[np.int64]) -> None:
+def _shift_rows(source: Plane, target: Plane, shifts: NDArray[np.int64]) -> None:
     """Move each row to the right by its shift; the border's sample is repeated."""
     edges = np.flatnonzero(np.diff(shifts)) + 1
+    width = source.shape[1]
     for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(shifts)], strict=True):
-        shift, rows = int(shifts[first]), plane[first:last]
-        width = rows.shape[1]
-        shift = max(1 - width, min(width - 1, shift))
-        if shift > 0:
-            rows[:, shift:] = rows[:, : width - shift].copy()
-            rows[:, :shift] = rows[:, shift : shift + 1]
-        elif shift < 0:
-            rows[:, :shift] = rows[:, -shift:].copy()
-            rows[:, shift:] = rows[:, shift - 1 : shift]
+        shift = max(1 - width, min(width - 1, int(shifts[first])))
+        before, after = source[first:last], target[first:last]
+        start, end = max(0, shift), width + min(0, shift)
+        after[:, start:end] = before[:, start - shift : end - shift]
+        after[:, :start] = before[:, :1]
+        after[:, end:] = before[:, -1:]
 
 
 @perturbation(
@@ -174,23 +173,39 @@ class SteadyCrop:
     margin: float  # share of each side that is given up
     seed: int
 
-    def start(self, canvas: Canvas) -> Redraw:
+    def start(self, canvas: Canvas) -> RedrawTogether:
         """Slow drift and a small tremble that the stabiliser left; whole pixels, then one enlargement."""
-        free = np.array([canvas.width, canvas.height]) * self.margin
-        first, second = frame_generator(self.seed, 0).uniform(2.0, 5.0, 2)
+        from harness.videos.perturb.drawing.lookup import LookUp  # noqa: PLC0415  (numba is slow to load)
 
-        def draw(source: Planes, target: Planes, index: int) -> None:
+        free = np.array([canvas.width, canvas.height]) * self.margin
+        width, height = (np.array([canvas.width, canvas.height]) - free).astype(int).tolist()
+        first, second = frame_generator(self.seed, 0).uniform(2.0, 5.0, 2)
+        # The cut-out keeps its size, so that one map serves all pictures.
+        whole, half = (
+            LookUp.enlarging(
+                (max(1, height // step), max(1, width // step)), (canvas.height // step, canvas.width // step)
+            )
+            for step in (1, 2)
+        )
+
+        def corner(index: int) -> tuple[int, int]:
             seconds = index / canvas.frames_per_second
             drift = np.array([np.sin(2 * np.pi * seconds / first), np.cos(2 * np.pi * seconds / second)])
             tremble = frame_generator(self.seed, index + 1).uniform(-1, 1, 2)
             left, top = (free * np.clip(0.5 + 0.4 * drift + 0.05 * tremble, 0, 1)).astype(int).tolist()
-            width, height = (np.array([canvas.width, canvas.height]) - free).astype(int).tolist()
-            for plane, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
-                part = plane[top // step : (top + height) // step, left // step : (left + width) // step]
-                size = (plane.shape[1], plane.shape[0])
-                cv2.resize(part, size, dst=after, interpolation=cv2.INTER_LINEAR)
+            return left, top
 
-        return Redraw(draw)
+        def draw(sources: Sequence[Planes], targets: Sequence[Planes], index: int) -> None:
+            corners = [corner(index + number) for number in range(len(sources))]
+            for plane, (step, look_up) in enumerate(((1, whole), (2, half), (2, half))):
+                parts = []
+                for source, (left, top) in zip(sources, corners, strict=True):
+                    x, y = left // step, top // step
+                    across, down = max(1, width // step), max(1, height // step)
+                    parts.append(source.all[plane][y : y + down, x : x + across])
+                look_up.move(parts, [target.all[plane] for target in targets], 0)
+
+        return RedrawTogether(draw=draw, at_once=TWO)
 
 
 @perturbation(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing import warp
 from harness.videos.perturb.drawing.lookup import LookUp
 from harness.videos.perturb.drawing.planes import Plane, Planes
 from harness.videos.perturb.drawing.warp import Lens, Warp, rotated, tilted
@@ -57,18 +57,54 @@ def test_what_is_looked_up_is_what_opencv_finds_there(kind: str, size: tuple[int
     canvas = Canvas(width=width, height=height, frames_per_second=25, duration_seconds=1, has_audio=False)
     operation = operations(canvas)[kind]
     if isinstance(operation, Lens):
-        places = operation._map((height, width))
+        look_up, places = (
+            LookUp.bent(operation.strength, (height, width)),
+            bent(operation.strength, width, height),
+        )
     else:
-        places = warp._map(np.array(operation.matrix).reshape(3, 3), (height, width))
+        look_up = LookUp.projective(operation.matrix, (height, width))
+        places = projected(np.array(operation.matrix).reshape(3, 3), width, height)
+    fixed = cv2.convertMaps(*(each.astype(np.float32) for each in places), cv2.CV_16SC2)
     plane = np.random.default_rng(7).integers(0, 256, (height, width), np.uint8)
     found = _inside(np.full((height, width), 77, np.uint8))
-    LookUp.of(places).move([_inside(plane)], [found], 200)
+    look_up.move([_inside(plane)], [found], 200)
     rim = cv2.BORDER_CONSTANT
-    expected = cv2.remap(plane, *places, cv2.INTER_LINEAR, borderMode=rim, borderValue=(200,))
+    expected = cv2.remap(plane, *fixed, cv2.INTER_LINEAR, borderMode=rim, borderValue=(200,))
     assert np.abs(found.astype(int) - np.asarray(expected, int)).max() <= 1  # 11 bits are kept on the way
     room = found.base
     assert isinstance(room, np.ndarray)
     assert (room[-1] == room[0]).all(), "a sample after the plane was written to"
+
+
+Places = tuple[NDArray[np.float64], NDArray[np.float64]]  # columns and rows of the source
+
+
+def projected(matrix: NDArray[np.float64], width: int, height: int) -> Places:
+    unit = max(height, width)
+    x = (np.arange(width) + 0.5 - width / 2) / unit
+    y = (np.arange(height) + 0.5 - height / 2)[:, None] / unit
+    across, down, depth = (row[0] * x + (row[1] * y + row[2]) for row in matrix)
+    return across / depth * unit + width / 2 - 0.5, down / depth * unit + height / 2 - 0.5
+
+
+def bent(strength: float, width: int, height: int) -> Places:
+    x, y = np.arange(width) + 0.5 - width / 2, (np.arange(height) + 0.5 - height / 2)[:, None]
+    scale = (1 + strength * ((x * x + y * y) / ((width / 2) ** 2 + (height / 2) ** 2))) / (
+        1 + max(0.0, strength)
+    )
+    return x * scale + width / 2 - 0.5, y * scale + height / 2 - 0.5
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [((97, 161), (108, 180)), ((1, 1), (2, 2)), ((40, 33), (41, 50))]
+)
+def test_what_is_enlarged_is_what_opencv_enlarges(source: tuple[int, int], target: tuple[int, int]) -> None:
+    plane = cv2.GaussianBlur(np.random.default_rng(3).integers(0, 256, source, np.uint8), (0, 0), 1.5)
+    found = _inside(np.zeros(target, np.uint8))
+    LookUp.enlarging(source, target).move([_inside(np.asarray(plane, np.uint8))], [found], 0)
+    expected = cv2.resize(plane, target[::-1], interpolation=cv2.INTER_LINEAR)
+    # OpenCV's places are finer than 32nds: half of one, of the steepest step there is, and roundings.
+    assert np.abs(found.astype(int) - np.asarray(expected, int)).max() <= 2
 
 
 def _inside(plane: Plane) -> Plane:
