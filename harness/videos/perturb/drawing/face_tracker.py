@@ -25,7 +25,7 @@ MIN_SCORE = 0.7
 FOLLOW = 0.55  # share of the way to the detected place that is gone in each frame: calm, and no visible lag
 LOST_AFTER_SECONDS = 1.0
 SLACK = 0.012  # of the face's width: a drawing is laid again as it is if nothing of it is further off
-PATCH_SIDE, PATCH_REACH = 40, 6  # samples of the face that is followed, and how far it may move in one frame
+PATCH_SIDE, PATCH_REACH = 32, 5  # samples of the face that is followed, and how far it may move in one frame
 PATCH_FACES = 1.1  # side of that patch in face widths
 PATCH_LIKENESS = 0.7  # correlation from which on it is the same face
 

@@ -43,6 +43,8 @@ class SmoothSkin:
 
     def start(self, canvas: Canvas) -> EditFrame:
         """Works on the face's box only."""
+        from harness.videos.perturb.drawing.blending import laid_on  # noqa: PLC0415  (numba is slow to load)
+
         tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
 
         def edit(planes: Planes, index: int) -> None:
@@ -57,8 +59,8 @@ class SmoothSkin:
             skin = cv2.multiply(self._smooth(luma, size), weight, scale=1 / 255)
             # Both are smooth: what is mixed is enlarged, which is cheaper than to mix what was enlarged.
             rest = cv2.resize(cv2.bitwise_not(weight), (width, height), interpolation=cv2.INTER_LINEAR)
-            cv2.multiply(luma, rest, dst=luma, scale=1 / 255)
-            cv2.add(luma, cv2.resize(skin, (width, height), interpolation=cv2.INTER_LINEAR), dst=luma)
+            more = cv2.resize(skin, (width, height), interpolation=cv2.INTER_LINEAR)
+            laid_on(luma, np.asarray(rest, np.uint8), np.asarray(more, np.uint8))
 
         return edit
 
