@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from harness.videos.perturb.drawing.compiled import (
+    BYTES,
     FLAT,
     PAIR,
+    Bytes,
     Flat,
     Pair,
     U,
@@ -31,6 +33,11 @@ def cut_out(target: Plane, person: Plane, weight: Plane) -> None:
 def laid_on(target: Plane, kept: Plane, more: Plane) -> None:
     """Keep a share of 255 of the target and add to it what was multiplied by its own; planes of one size."""
     _lay_on(flat(target), flat(kept), flat(more), target.shape)
+
+
+def dimmed(plane: Plane, gain: Plane, rows: Plane) -> None:
+    """Keep, in place, a share of 255 of every sample, and of that the row's share of 255."""
+    _dim(flat(plane), flat(gain), rows, plane.shape)
 
 
 @inlined
@@ -59,3 +66,12 @@ def _lay_on(target_plane: Flat, kept_plane: Flat, more_plane: Flat, shape: Pair)
         for x in range(U(shape[1])):
             whole = add(_share(target[here + x], kept[there + x]), more[own + x])
             target[here + x] = np.uint8(min(whole, np.uint16(255)))
+
+
+@compiled(FLAT, FLAT, BYTES, PAIR)
+def _dim(plane: Flat, gain_plane: Flat, rows: Bytes, shape: Pair) -> None:
+    (samples, stride), (gain, step) = plane, gain_plane
+    for y in range(U(shape[0])):
+        here, own, row = U(stride) * y, U(step) * y, rows[y]
+        for x in range(U(shape[1])):
+            samples[here + x] = np.uint8(_share(_share(samples[here + x], gain[own + x]), row))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.compiled import flat
+from harness.videos.perturb.drawing.compiled import Pair, flat
 from harness.videos.perturb.drawing.lookup_maps import bend, project
 from harness.videos.perturb.drawing.lookup_rows import (
     AHEAD,
@@ -23,7 +23,6 @@ from harness.videos.perturb.drawing.lookup_rows import (
     Shorts,
     cut,
     move_two,
-    touch_up,
 )
 from harness.videos.perturb.drawing.planes import Plane
 
@@ -37,7 +36,8 @@ class _Cut:
     places: Ints  # of each chunk in the source's memory
     counts: Ints  # samples that it stands for
     first: Ints  # chunk of each row, and the end
-    rim: Ints  # each sample that is worked out by itself: row, column, source's column and row, weights
+    rim: Ints  # each sample that is worked out by itself: column, source's column and row, weights
+    edge: Ints  # where in `rim` each row begins, and the end
     spans: Ints  # what lies outside: row, column and length
 
 
@@ -93,40 +93,40 @@ class LookUp:
             for source, target in zip(sources, targets, strict=True):
                 self.move([source], [target], fill)
             return
-        height, width = sources[0].shape
-        pieces = self._pieces(height, width, step)
-        weights = (self._across, self._down)
-        move_two(one, other, step, here, there, pitch, pieces.places, pieces.counts, pieces.first, *weights)
-        for source, target in ((one, here), (other, there))[: len(sources)]:
-            touch_up(source, step, height, width, target, pitch, pieces.rim, pieces.spans, fill)
+        shape = (sources[0].shape[0], sources[0].shape[1])
+        pieces = self._pieces(shape, step)
+        move_two(
+            (one, step),
+            other,
+            (here, pitch),
+            there,
+            shape,
+            (pieces.places, pieces.counts, pieces.first),
+            (pieces.rim, pieces.edge),
+            pieces.spans,
+            self._across,
+            self._down,
+            fill,
+        )
 
-    def _pieces(self, height: int, width: int, step: int) -> _Cut:
-        key = (height, width, step)
+    def _pieces(self, shape: Pair, step: int) -> _Cut:
+        key = (*shape, step)
         if key not in self._cut:
             rows, columns = self._columns.shape
             # As much as there could be: memory that is not written to is none.
             samples = rows * columns
             places, counts = np.empty(samples, np.int32), np.empty(samples, np.int32)
             rim, spans = (np.empty(each * samples, np.int32) for each in (RIM, SPAN))
-            first, lengths = np.zeros(rows + 1, np.int32), np.zeros(3, np.int32)
-            cut(
-                *self._map,
-                height,
-                width,
-                step,
-                places,
-                counts,
-                first,
-                rim,
-                spans,
-                lengths,
-            )
+            first, edge = np.zeros(rows + 1, np.int32), np.zeros(rows + 1, np.int32)
+            lengths = np.zeros(3, np.int32)
+            cut(*self._map, *shape, step, places, counts, first, rim, edge, spans, lengths)
             made, edges, filled = lengths.tolist()
             self._cut[key] = _Cut(
                 places=np.concatenate((places[:made], np.zeros(AHEAD, np.int32))),
                 counts=counts[:made].copy(),
                 first=first,
                 rim=rim[:edges].copy(),
+                edge=edge,
                 spans=spans[:filled].copy(),
             )
         return self._cut[key]

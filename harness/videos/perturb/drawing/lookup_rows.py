@@ -16,8 +16,14 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.compiled import (
     BYTES,
+    FLAT,
     INTS,
     LONG,
+    PAIR,
+    Bytes,
+    Flat,
+    Pair,
+    U,
     add,
     compiled,
     inlined,
@@ -27,7 +33,6 @@ from harness.videos.perturb.drawing.compiled import (
     sub,
 )
 
-Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
 Shorts = NDArray[np.int16]
 
@@ -35,9 +40,8 @@ WHOLE = 32  # steps from a sample to the next
 CHUNK = 8  # samples: as many as there are numbers of 16 bits in the vectors that every processor has
 AHEAD = 64  # chunks before it is read, the memory is asked for a chunk
 SMALLEST = 16  # samples of a side from which on there are chunks
-RIM, SPAN = 6, 3  # numbers of a sample at the rim, and of a span outside
+RIM, SPAN = 5, 3  # numbers of a sample at the rim, and of a span outside
 PLACES = types.Array(types.int16, 2, "C")
-U = np.uintp
 
 
 def _mix(
@@ -85,27 +89,51 @@ def _mixed(one: Any, other: Any, weight: Any, rounding: Any, bits: Any) -> Any:
     return shr(add(add(mul(one, sub(WHOLE, weight)), mul(other, weight)), rounding), bits)
 
 
-@compiled(BYTES, BYTES, LONG, BYTES, BYTES, LONG, INTS, INTS, INTS, BYTES, BYTES)
+@inlined
+def _tap(source: Any, stride: Any, shape: Any, y: Any, x: Any, fill: Any) -> Any:
+    if 0 <= y < shape[0] and 0 <= x < shape[1]:
+        return source[U(y * stride + x)]
+    return fill
+
+
+@inlined
+def _mixed_at_rim(source: Any, stride: Any, shape: Any, rim: Any, number: Any, fill: Any) -> Any:
+    column, row, across = np.int64(rim[number + 1]), np.int64(rim[number + 2]), rim[number + 3]
+    one = _tap(source, stride, shape, row, column, fill)
+    beside = _tap(source, stride, shape, row, column + 1, fill)
+    below = _tap(source, stride, shape, row + 1, column, fill)
+    last = _tap(source, stride, shape, row + 1, column + 1, fill)
+    high, low = _mixed(one, beside, across, 2, 2), _mixed(below, last, across, 2, 2)
+    return np.uint8(_mixed(high, low, rim[number + 4], 128, 8))
+
+
+@compiled(
+    FLAT, BYTES, FLAT, BYTES, PAIR, types.UniTuple(INTS, 3), types.UniTuple(INTS, 2), INTS, BYTES, BYTES, LONG
+)
 def move_two(
-    source: Bytes,
+    source_plane: Flat,
     other_source: Bytes,
-    source_stride: int,
-    target: Bytes,
+    target_plane: Flat,
     other_target: Bytes,
-    target_stride: int,
-    places: Ints,
-    counts: Ints,
-    first: Ints,
+    shape: Pair,
+    chunks: tuple[Ints, Ints, Ints],
+    rims: tuple[Ints, Ints],
+    spans: Ints,
     across: Bytes,
     down: Bytes,
+    outside: int,
 ) -> None:
-    """Work out every chunk for two pictures; what a chunk writes too much, the next one writes over.
+    """Work out two pictures: every chunk, then the rim one by one; and fill what lies outside.
 
-    `places` goes on for `AHEAD` more.
+    What a chunk writes too much is written over by what follows it. The rim is worked out while its row is
+    near. Of chunks, `places` goes on for `AHEAD` more; `shape` is the sources'.
     """
-    step, own = U(source_stride), U(0)
+    (source, stride), (target, pitch) = source_plane, target_plane
+    (places, counts, first), (rim, edge) = chunks, rims
+    step, own, fill = U(stride), U(0), np.uint8(outside)
     for y in range(U(first.size - 1)):
-        at = U(target_stride) * y
+        row = U(pitch) * y
+        at = row
         for number in range(U(first[y]), U(first[y + U(1)])):
             ahead, place = U(places[number + U(AHEAD)]) + step, U(places[number])
             prefetch(source, ahead)
@@ -114,43 +142,15 @@ def move_two(
             _mix_chunk(other_target, at, other_source, place, step, across, down, own)
             at += U(counts[number])
             own += U(counts[number])
-
-
-@inlined
-def _tap(source: Any, stride: Any, height: Any, width: Any, y: Any, x: Any, fill: Any) -> Any:
-    if 0 <= y < height and 0 <= x < width:
-        return source[U(y * stride + x)]
-    return fill
-
-
-@compiled(BYTES, LONG, LONG, LONG, BYTES, LONG, INTS, INTS, LONG)
-def touch_up(
-    source: Bytes,
-    stride: int,
-    height: int,
-    width: int,
-    target: Bytes,
-    target_stride: int,
-    rim: Ints,
-    spans: Ints,
-    outside: int,
-) -> None:
-    """Fill what lies outside, and work out, one by one, the samples at the source's rim."""
-    fill = np.uint8(outside)
+        for number in range(edge[y], edge[y + U(1)], RIM):
+            at = row + U(rim[number])
+            target[at] = _mixed_at_rim(source, stride, shape, rim, number, fill)
+            other_target[at] = _mixed_at_rim(other_source, stride, shape, rim, number, fill)
     for number in range(0, spans.size, SPAN):
-        start = U(spans[number] * target_stride + spans[number + 1])
+        start = U(spans[number] * pitch + spans[number + 1])
         for at in range(start, start + U(spans[number + 2])):
             target[at] = fill
-    for number in range(0, rim.size, RIM):
-        column, row = np.int64(rim[number + 2]), np.int64(rim[number + 3])
-        across, down = rim[number + 4], rim[number + 5]
-        one = _tap(source, stride, height, width, row, column, fill)
-        beside = _tap(source, stride, height, width, row, column + 1, fill)
-        below = _tap(source, stride, height, width, row + 1, column, fill)
-        last = _tap(source, stride, height, width, row + 1, column + 1, fill)
-        high, low = _mixed(one, beside, across, 2, 2), _mixed(below, last, across, 2, 2)
-        at = U(rim[number] * target_stride + rim[number + 1])
-        target[at] = np.uint8(_mixed(high, low, down, 128, 8))
+            other_target[at] = fill
 
 
 @inlined
@@ -167,13 +167,12 @@ def _where(column: Any, row: Any, height: Any, width: Any) -> Any:
 def _at_rim(rim: Any, edges: Any, y: Any, x: Any, columns: Any, rows: Any, across: Any, down: Any) -> Any:
     """Note a sample: where it is, where it comes from, and its weights."""
     own = y * columns.shape[1] + x
-    rim[edges], rim[edges + 1] = y, x
-    rim[edges + 2], rim[edges + 3] = columns[y, x], rows[y, x]
-    rim[edges + 4], rim[edges + 5] = across[own], down[own]
+    rim[edges], rim[edges + 1], rim[edges + 2] = x, columns[y, x], rows[y, x]
+    rim[edges + 3], rim[edges + 4] = across[own], down[own]
     return edges + RIM
 
 
-@compiled(PLACES, PLACES, BYTES, BYTES, LONG, LONG, LONG, INTS, INTS, INTS, INTS, INTS, INTS)
+@compiled(PLACES, PLACES, BYTES, BYTES, LONG, LONG, LONG, INTS, INTS, INTS, INTS, INTS, INTS, INTS)
 def cut(
     columns: Shorts,
     rows: Shorts,
@@ -186,6 +185,7 @@ def cut(
     counts: Ints,
     first: Ints,
     rim: Ints,
+    edge: Ints,
     spans: Ints,
     lengths: Ints,
 ) -> None:
@@ -198,7 +198,7 @@ def cut(
     large = min(height, width, wide) >= SMALLEST
     made = edges = filled = 0
     for y in range(high):
-        first[y] = made
+        first[y], edge[y] = made, edges
         x = 0
         while x < wide:
             column, row, start = np.int64(columns[y, x]), np.int64(rows[y, x]), x
@@ -223,5 +223,5 @@ def cut(
             if not alone:
                 places[made], counts[made] = (row * stride + column if where == 2 else 0), x - start
                 made += 1
-    first[high] = made
+    first[high], edge[high] = made, edges
     lengths[0], lengths[1], lengths[2] = made, edges, filled

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from harness.videos.perturb.colour_table import applied
 from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.blur import Scaled
 from harness.videos.perturb.drawing.planes import Planes, Sprite
@@ -55,23 +56,22 @@ class FilmedScreen:
 
     def start(self, canvas: Canvas) -> RedrawTogether:
         """Apply the moiré, one picture of gains; a dark band wanders over it as the two clocks drift."""
+        from harness.videos.perturb.drawing.blending import dimmed  # noqa: PLC0415  (numba is slow to load)
+
         tilt = self.warp.start(canvas)
         one = _wave(canvas, self.angle, self.period)
         other = _wave(canvas, self.angle + np.pi / 2, self.period * 1.3)
         waves = one * other
         gain = np.round(255 * (1 - self.grating * (0.5 + 0.5 * waves))).astype(np.uint8)
         levels = np.clip((np.arange(256) - 16) / 219, 0, 1)
-        tone = np.round(16 + 219 * (0.05 + 0.95 * levels**self.gamma)).astype(np.uint8)
+        tone = applied(np.round(16 + 219 * (0.05 + 0.95 * levels**self.gamma)).astype(np.uint8))
         rows = np.arange(canvas.height)
 
         def film(planes: Planes, index: int) -> None:
-            cv2.LUT(planes.y, tone, dst=planes.y)
+            tone(planes.y, planes.y)
             phase = 2 * np.pi * (rows / canvas.height * 1.5 - index / canvas.frames_per_second * 0.7)
-            band = np.round(256 * (1 - self.grating * 0.5 * np.maximum(0, np.sin(phase)) ** 4))
-            cv2.multiply(planes.y, gain, dst=planes.y, scale=1 / 255)
-            dark = np.flatnonzero(band < 256)
-            weights = band[dark, None].astype(np.uint16)
-            planes.y[dark] = (planes.y[dark].astype(np.uint16) * weights >> 8).astype(np.uint8)
+            band = np.round(255 * (1 - self.grating * 0.5 * np.maximum(0, np.sin(phase)) ** 4))
+            dimmed(planes.y, gain, band.astype(np.uint8))
 
         def draw(sources: Sequence[Planes], targets: Sequence[Planes], first: int) -> None:
             tilt.draw(sources, targets, first)
