@@ -51,7 +51,7 @@ def compiled(*arguments: Any) -> Callable[[Function], Function]:
 
 def inlined(function: Function) -> Function:
     """Let compiled functions call this one."""
-    return cast("Function", njit(error_model="numpy")(function))
+    return cast("Function", njit(inline="always", error_model="numpy")(function))
 
 
 def narrow(name: str, result: types.Integer) -> Operation:
