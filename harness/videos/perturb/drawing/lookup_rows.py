@@ -38,7 +38,7 @@ Shorts = NDArray[np.int16]
 
 WHOLE = 32  # steps from a sample to the next
 CHUNK = 8  # samples: as many as there are numbers of 16 bits in the vectors that every processor has
-AHEAD = 64  # chunks before it is read, the memory is asked for a chunk
+AHEAD = 24  # chunks before it is read, the memory is asked for a chunk
 SMALLEST = 16  # samples of a side from which on there are chunks
 RIM, SPAN = 5, 3  # numbers of a sample at the rim, and of a span outside
 PLACES = types.Array(types.int16, 2, "C")

@@ -1,0 +1,62 @@
+"""Compiled loops: loaded on use, without a cache if there is no place for one, and exact."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from numba.core.caching import CacheImpl
+
+from harness.videos.perturb.drawing.blending import cut_out, dimmed, laid_on
+from harness.videos.perturb.drawing.compiled import BYTES, Bytes, U, compiled, flat
+
+
+def test_the_catalogue_is_there_without_numba() -> None:
+    program = (
+        "import sys; from harness.videos.perturb.registry import catalogue; assert catalogue();"
+        "assert not {'numba', 'llvmlite'} & set(sys.modules), 'a listing of the kinds loads numba'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_where_no_cache_can_be_written_it_is_compiled_for_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(CacheImpl, "_locator_classes", [])
+
+    @compiled(BYTES)
+    def turn_round(samples: Bytes) -> None:
+        for x in range(U(samples.size)):
+            samples[x] = 255 - samples[x]
+
+    samples = np.arange(5, dtype=np.uint8)
+    turn_round(samples)
+    assert samples.tolist() == [255, 254, 253, 252, 251]
+
+
+def test_a_plane_whose_samples_do_not_follow_each_other_is_refused() -> None:
+    plane = np.zeros((8, 16), np.uint8)
+    with pytest.raises(ValueError, match="follow each other"):
+        flat(plane[:, ::2])
+    assert flat(plane[2:, 3:9])[0].size == 5 * 16 + 6
+
+
+def test_shares_of_255_are_rounded_as_opencv_rounds_them_for_every_pair() -> None:
+    one, other = (np.ascontiguousarray(each.astype(np.uint8)) for each in np.mgrid[:256, :256])
+    room = np.full((258, 300), 7, np.uint8)
+    plane = room[1:-1, 20:276]
+    plane[:] = one
+    laid_on(plane, other, np.full_like(one, 30))
+    assert np.array_equal(plane, cv2.add(cv2.multiply(one, other, scale=1 / 255), (30.0,)))
+    plane[:] = one
+    cut_out(plane, ~one, other)
+    rest = cv2.multiply(one, ~other, scale=1 / 255)
+    assert np.array_equal(plane, cv2.add(rest, cv2.multiply(~one, other, scale=1 / 255)))
+    plane[:] = one
+    dimmed(plane, other, np.full(256, 255, np.uint8))
+    assert np.array_equal(plane, cv2.multiply(one, other, scale=1 / 255))
+    room[1:-1, 20:276] = 7
+    assert (room == 7).all(), "something beside the plane was written to"
