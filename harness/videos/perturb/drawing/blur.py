@@ -23,20 +23,21 @@ def blurred(plane: Plane, sigma: float, *, into: Plane | None = None) -> Plane:
     shrink = next((k for k in (8, 4, 2) if sigma >= FROM_SIGMA[k]), 1)
     if shrink == 1 or min(plane.shape) < 4 * shrink:
         return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma, dst=into), np.uint8)
-    height, width = plane.shape
-    small = halved(plane, shrink)
+    # These load the compiler, for which nobody should wait who draws nothing.
+    from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415
+    from harness.videos.perturb.drawing.softening import softened  # noqa: PLC0415
+
     rest = float(np.sqrt(sigma**2 - OWN_VARIANCE[shrink])) / shrink
-    soft = cv2.GaussianBlur(small, (0, 0), rest)
-    return np.asarray(cv2.resize(soft, (width, height), dst=into, interpolation=cv2.INTER_LINEAR), np.uint8)
+    result = np.empty(plane.shape, np.uint8) if into is None else into
+    enlarged(softened(halved(plane, shrink), rest), result, shrink)
+    return result
 
 
 def halved(plane: Plane, shrink: int) -> Plane:
-    """Averages over blocks of 2, 4 or 8 pixels; OpenCV has a fast way for halves only."""
-    while shrink > 1:
-        size = (max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2))
-        plane = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
-        shrink //= 2
-    return plane
+    """Averages over blocks of 1, 2, 4 or 8 pixels a side; what a last block lacks repeats its end."""
+    from harness.videos.perturb.drawing.scaling import averaged_blocks  # noqa: PLC0415  (loads the compiler)
+
+    return averaged_blocks(plane, shrink)
 
 
 def shrunk(plane: Plane, size: tuple[int, int], *, into: Plane | None = None) -> Plane:
@@ -64,13 +65,13 @@ class Scaled:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Plane by plane; libavfilter's scaler takes four times as long."""
+        from harness.videos.perturb.drawing.sharpening import sharpened_by_mean  # noqa: PLC0415  (compiler)
 
         def draw(source: Planes, target: Planes, index: int) -> None:
             for before, after in zip(source.all, target.all, strict=True):
                 shrunk(before, (after.shape[1], after.shape[0]), into=after)
             if self.sharpening:
-                soft = cv2.blur(target.y, (3, 3))
-                cv2.addWeighted(target.y, 1 + self.sharpening, soft, -self.sharpening, 0, dst=target.y)
+                sharpened_by_mean(target.y.copy(), target.y, self.sharpening)
 
         return Redraw(draw)
 

@@ -23,9 +23,12 @@ Operation = Callable[[Any, Any], Any]
 
 BYTES, INTS, LONG = types.Array(types.uint8, 1, "C"), types.Array(types.int32, 1, "C"), types.int64
 SHORTS = types.Array(types.uint16, 1, "C")
-FLAT, PAIR = types.Tuple((BYTES, LONG)), types.UniTuple(LONG, 2)  # what `flat` returns; a shape, for one
-Bytes, Shorts = NDArray[np.uint8], NDArray[np.uint16]
-Flat, Pair = tuple[Bytes, int], tuple[int, int]
+FLAT: Any = types.Tuple((BYTES, LONG))  # type: ignore[no-untyped-call]  # what `flat` returns
+PAIR: Any = types.UniTuple(LONG, 2)  # type: ignore[no-untyped-call]  # a shape, for one
+Bytes = NDArray[np.uint8]
+Shorts = NDArray[np.uint16]
+Flat = tuple[Bytes, int]
+Pair = tuple[int, int]
 U = np.uintp  # an index that is not looked at twice: numba counts others from the end if they are negative
 
 

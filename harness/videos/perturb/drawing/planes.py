@@ -145,6 +145,8 @@ class Sprite:
 
     def paste(self, onto: Planes, left: int, top: int) -> None:
         """Lay it over a picture with its corner at (left, top), rounded to even; clipped at the borders."""
+        from harness.videos.perturb.drawing.mixing import laid  # noqa: PLC0415  (loads the compiler)
+
         left, top = left // 2 * 2, top // 2 * 2
         height, width = onto.y.shape
         x0, y0 = max(0, left), max(0, top)
@@ -156,8 +158,7 @@ class Sprite:
             step = 1 if index == 0 else 2
             place = np.s_[y0 // step : y1 // step, x0 // step : x1 // step]
             own = np.s_[(y0 - top) // step : (y1 - top) // step, (x0 - left) // step : (x1 - left) // step]
-            below, above, weight = target[place].astype(np.uint16), source[own], alpha[own]
-            target[place] = ((below * (256 - weight) + above * weight + 128) >> 8).astype(np.uint8)
+            laid(target[place], source[own], alpha[own])
 
 
 def _halve(plane: NDArray[Any]) -> NDArray[np.float64]:

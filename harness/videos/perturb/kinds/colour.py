@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.planes import Plane, Planes
+from harness.videos.perturb.drawing.planes import BLACK, MID, Plane, Planes
 from harness.videos.perturb.registry import Family, LifeStage, perturbation
 from harness.videos.perturb.steps import Canvas, Redraw, Step
 
 AUGMENTER = Family.AUGMENTER
+HALVES = 1 << 14
 
 
 def _chroma(factor: float) -> Step:
@@ -97,28 +97,27 @@ class Vignette:
     strength: float  # share of light lost in the corners
 
     def start(self, canvas: Canvas) -> Redraw:
-        """Map 8-bit values: value × gain + what keeps black black and grey grey."""
+        """Mix with black, which has no colour: the further from the middle, the more."""
+        from harness.videos.perturb.drawing.mixing import faded  # noqa: PLC0415  (loads the compiler)
+
         blank = Planes.blank(canvas.width, canvas.height)
         luma, chroma = self._gain(blank.y), self._gain(blank.u)
-        parts = [(luma, _rest(luma, 16)), (chroma, _rest(chroma, 128)), (chroma, _rest(chroma, 128))]
+        parts = [(luma, BLACK), (chroma, MID), (chroma, MID)]
 
         def draw(source: Planes, target: Planes, index: int) -> None:
-            for before, after, (gain, rest) in zip(source.all, target.all, parts, strict=True):
-                cv2.multiply(before, gain, dst=after, scale=1 / 255)
-                cv2.add(after, rest, dst=after)
+            for before, after, (gain, colour) in zip(source.all, target.all, parts, strict=True):
+                faded(before, after, gain, colour)
 
         return Redraw(draw)
 
     def _gain(self, plane: Plane) -> Plane:
         height, width = plane.shape
-        y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-        gain: Plane = np.round(255 * (1 - self.strength * ((x**2 + y**2) / 2) ** 1.2)).astype(np.uint8)
-        return gain
-
-
-def _rest(gain: Plane, neutral: int) -> NDArray[np.uint8]:
-    rest: NDArray[np.uint8] = np.round(neutral * (1 - gain / 255)).astype(np.uint8)
-    return rest
+        # Half the squared distance from the middle, of which the corners have `HALVES`, twice.
+        sides = (np.round(np.linspace(-1, 1, size) ** 2 * HALVES) for size in (height, width))
+        down, across = (side.astype(np.uint16) for side in sides)
+        distances = np.minimum(np.arange(1 << 16) / (2 * HALVES), 1)
+        gain = np.round(255 * (1 - self.strength * distances**1.2)).astype(np.uint8)
+        return np.asarray(cv2.LUT(down[:, None] + across, gain), np.uint8)
 
 
 @perturbation(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
+from harness.videos.perturb.drawing.framed import Framed
 from harness.videos.perturb.drawing.planes import BLACK, MID, Planes
 from harness.videos.perturb.drawing.warp import MirrorFrom, tilted
 from harness.videos.perturb.registry import Family, LifeStage, perturbation
@@ -71,13 +72,8 @@ def padding(canvas: Canvas, rng: Generator, *, scale: float) -> Step:
     x, y = (even((canvas.width - width) * 0.5), even((canvas.height - height) * rng.random()))
     red, green, blue = rng.integers(30, 226, 3).tolist()
     y = min(y, canvas.height - height)
-    return Step(
-        video=(
-            f"scale={width}:{height}:flags=bilinear",
-            f"pad={canvas.width}:{canvas.height}:{x}:{y}:color=0x{red:02x}{green:02x}{blue:02x}",
-            "setsar=1",
-        )
-    )
+    frame = (red, green, blue)
+    return Step(operation=Framed(left=x, top=y, width=width, height=height, colour=frame))
 
 
 @dataclass(frozen=True, kw_only=True)

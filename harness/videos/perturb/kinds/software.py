@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.blur import halved
-from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite
+from harness.videos.perturb.drawing.framed import Framed
+from harness.videos.perturb.drawing.planes import MID, Plane, Planes, Sprite
 from harness.videos.perturb.generations import motion_jpeg
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
 from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step, even
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2
+MARK_LUMA = 225  # of the words of a watermark
 
 
 @perturbation(
@@ -91,18 +93,24 @@ def virtual_camera(canvas: Canvas, rng: Generator, *, lines: int, share: float, 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """Sharpen what is in a window, and draw a title bar over it."""
+    """The picture sharpened in a window with a title bar, on a plain desktop."""
 
-    left: int
-    top: int
-    width: int
-    height: int
-    bar: int  # height of the title bar
-    amount: float  # of sharpening
+    inside: Framed
+    bar: int  # height of the title bar, above the picture or over it
 
-    def start(self, canvas: Canvas) -> EditFrame:
-        """Draw once."""
-        bar = np.full((self.bar, self.width, 4), (222, 224, 228, 255), np.uint8)
+    def start(self, canvas: Canvas) -> Redraw:
+        """Draw the bar once."""
+        framed, sprite = self.inside.start(canvas), Sprite.from_rgba(self._bar())
+        top = max(0, self.inside.top - self.bar)
+
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            framed.draw(source, target, index)
+            sprite.paste(target, self.inside.left, top)
+
+        return Redraw(draw)
+
+    def _bar(self) -> Plane:
+        bar = np.full((self.bar, self.inside.width, 4), (222, 224, 228, 255), np.uint8)
         size = max(2, self.bar * 2 // 5)
         for number, colour in enumerate(((236, 96, 86), (240, 190, 60), (100, 196, 90))):
             light = drawing.shape("circle", size, colour)
@@ -111,15 +119,7 @@ class Window:
             cut = light[: part.shape[0], : part.shape[1]]
             alpha = cut[..., 3:].astype(np.uint16)
             part[..., :3] = (part[..., :3] * (255 - alpha) + cut[..., :3] * alpha) // 255
-        sprite = Sprite.from_rgba(bar)
-
-        def edit(planes: Planes, index: int) -> None:
-            part = planes.y[self.top : self.top + self.height, self.left : self.left + self.width]
-            soft = cv2.blur(part, (3, 3))
-            cv2.addWeighted(part, 1 + self.amount, soft, -self.amount, 0, dst=part)
-            sprite.paste(planes, self.left, max(0, self.top - self.bar))
-
-        return edit
+        return bar
 
 
 @perturbation(
@@ -139,15 +139,9 @@ def screenshot(canvas: Canvas, rng: Generator, *, scale: float, amount: float) -
     x = even((canvas.width - width) * rng.random())
     y = min(canvas.height - height, max(bar, even((canvas.height - height) * rng.random())))
     shade = int(rng.integers(40, 110))
-    desktop = f"0x{shade:02x}{shade + 20:02x}{shade + 50:02x}"
-    return Step(
-        video=(
-            f"scale={width}:{height}:flags=bilinear",
-            f"pad={canvas.width}:{canvas.height}:{x}:{y}:color={desktop}",
-            "setsar=1",
-        ),
-        operation=Window(left=x, top=y, width=width, height=height, bar=bar, amount=amount),
-    )
+    desktop = (shade, shade + 20, shade + 50)
+    inside = Framed(left=x, top=y, width=width, height=height, colour=desktop, sharpening=amount)
+    return Step(operation=Window(inside=inside, bar=bar))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,22 +199,20 @@ class Tiles:
     size: float  # height of the letters as a share of the shorter side
     seed: int
 
-    def start(self, canvas: Canvas) -> EditFrame:
-        """Draw once as two pictures: what is left of the video, and what is added."""
+    def start(self, canvas: Canvas) -> Redraw:
+        """Draw once what is left of the video."""
+        from harness.videos.perturb.drawing.mixing import faded  # noqa: PLC0415  (loads the compiler)
+
         alpha = self._alpha(canvas)
         half = cv2.resize(alpha, (canvas.width // 2, canvas.height // 2), interpolation=cv2.INTER_AREA)
-        keep, add = 255 - alpha, np.round(alpha * (225 / 255)).astype(np.uint8)
-        keep_half = 255 - np.asarray(half, np.uint8)
-        add_half = np.round((255 - keep_half) * (128 / 255)).astype(np.uint8)
+        kept, kept_half = 255 - alpha, 255 - np.asarray(half, np.uint8)
+        parts = ((kept, MARK_LUMA), (kept_half, MID), (kept_half, MID))
 
-        def edit(planes: Planes, index: int) -> None:
-            cv2.multiply(planes.y, keep, dst=planes.y, scale=1 / 255)
-            cv2.add(planes.y, add, dst=planes.y)
-            for plane in (planes.u, planes.v):
-                cv2.multiply(plane, keep_half, dst=plane, scale=1 / 255)
-                cv2.add(plane, add_half, dst=plane)
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            for before, after, (weights, colour) in zip(source.all, target.all, parts, strict=True):
+                faded(before, after, weights, colour)
 
-        return edit
+        return Redraw(draw)
 
     def _alpha(self, canvas: Canvas) -> NDArray[np.uint8]:
         rng = frame_generator(self.seed, 0)

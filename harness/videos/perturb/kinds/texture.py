@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -29,10 +30,10 @@ class Sharpen:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Blur and combine."""
+        from harness.videos.perturb.drawing.sharpening import sharpened  # noqa: PLC0415  (loads the compiler)
 
         def draw(source: Planes, target: Planes, index: int) -> None:
-            soft = blurred(source.y, self.sigma)
-            cv2.addWeighted(source.y, 1 + self.amount, soft, -self.amount, 0, dst=target.y)
+            sharpened(source.y, blurred(source.y, self.sigma), target.y, self.amount)
             target.u[:], target.v[:] = source.u, source.v
 
         return Redraw(draw)
@@ -59,12 +60,12 @@ class StraightBlur:
     upright: bool
 
     def start(self, canvas: Canvas) -> Redraw:
-        """Box filters; colour at half length."""
+        """Colour at half length."""
+        from harness.videos.perturb.drawing.averages import averaged  # noqa: PLC0415  (loads the compiler)
 
         def draw(source: Planes, target: Planes, index: int) -> None:
             for before, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
-                length = max(1, self.pixels // step | 1)
-                cv2.blur(before, (1, length) if self.upright else (length, 1), dst=after)
+                averaged(before, after, max(1, self.pixels // step | 1), upright=self.upright)
 
         return Redraw(draw)
 
@@ -92,13 +93,17 @@ class Defocus:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Apply a disc of about three pixels at the scale where it is that small."""
+        # These load the compiler, for which nobody should wait who draws nothing.
+        from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415
+        from harness.videos.perturb.drawing.softening import convolved  # noqa: PLC0415
 
         def convolve(plane: Plane, into: Plane, radius: float) -> None:
-            height, width = plane.shape
-            shrink = 1 << max(0, math.ceil(math.log2(radius / 3)))  # halves: OpenCV averages them fastest
-            small = halved(plane, shrink)
-            soft = cv2.filter2D(small, -1, _disc(radius / shrink), borderType=cv2.BORDER_REFLECT)
-            cv2.resize(soft, (width, height), dst=into, interpolation=cv2.INTER_LINEAR)
+            shrink = 1 << min(3, max(0, math.ceil(math.log2(radius / 3))))
+            soft = convolved(halved(plane, shrink), _disc(radius / shrink))
+            if shrink == 1:
+                into[:] = soft
+            else:
+                enlarged(soft, into, shrink)
 
         def draw(source: Planes, target: Planes, index: int) -> None:
             for before, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
@@ -107,12 +112,13 @@ class Defocus:
         return Redraw(draw)
 
 
-def _disc(radius: float) -> NDArray[np.float32]:
-    reach = int(np.ceil(radius))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
-    kernel: NDArray[np.float32] = (disc / disc.sum()).astype(np.float32)
-    return kernel
+@cache
+def _disc(radius: float) -> NDArray[np.uint16]:
+    """Return its lower right quarter, with the middle."""
+    from harness.videos.perturb.drawing.softening import whole_numbers  # noqa: PLC0415  (loads the compiler)
+
+    y, x = np.indices((int(np.ceil(radius)) + 1,) * 2)
+    return whole_numbers(np.clip(radius + 0.5 - np.hypot(x, y), 0, 1))
 
 
 @perturbation(
@@ -135,22 +141,12 @@ class Pixelate:
     block: int  # pixels, even
 
     def start(self, canvas: Canvas) -> Redraw:
-        """Shrink and enlarge again."""
+        """Plane by plane."""
+        from harness.videos.perturb.drawing.averages import pixelated  # noqa: PLC0415  (loads the compiler)
 
         def draw(source: Planes, target: Planes, index: int) -> None:
-            for plane, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
-                block = self.block // step
-                height, width = plane.shape
-                size = (-(-width // block), -(-height // block))
-                # Padded to whole blocks, so that blocks lie on a grid of whole pixels.
-                padded = cv2.copyMakeBorder(
-                    plane, 0, size[1] * block - height, 0, size[0] * block - width, cv2.BORDER_REPLICATE
-                )
-                # Halves first, which OpenCV averages many times faster than other blocks.
-                half = halved(np.asarray(padded, np.uint8), 2) if block % 2 == 0 else padded
-                small = np.asarray(cv2.resize(half, size, interpolation=cv2.INTER_AREA), np.uint8)
-                # A tenth of the time of OpenCV's enlargement without smoothing.
-                after[:] = small.repeat(block, 1)[:, :width].repeat(block, 0)[:height]
+            for before, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
+                pixelated(before, after, self.block // step)
 
         return Redraw(draw)
 
@@ -247,19 +243,23 @@ class FilmGrain:
     sigma: float  # softness in pixels
     seed: int
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> Redraw:
         """Make the noise once: drawing it anew for each frame would cost more than the encode."""
         rng = frame_generator(self.seed, 0)
         shape = (canvas.height + BANK_MARGIN, canvas.width + BANK_MARGIN)
         soft = cv2.GaussianBlur(rng.standard_normal(shape, np.float32), (0, 0), self.sigma)
-        bank = np.round(soft / soft.std() * self.deviation).astype(np.int16)
+        bank = np.round(soft / soft.std() * self.deviation)
+        light, dark = (np.clip(side, 0, 255).astype(np.uint8) for side in (bank, -bank))
 
-        def edit(planes: Planes, index: int) -> None:
+        def draw(source: Planes, target: Planes, index: int) -> None:
             x, y = frame_generator(self.seed, index + 1).integers(BANK_MARGIN, size=2).tolist()
-            part = bank[y : y + canvas.height, x : x + canvas.width]
-            planes.y[:] = cv2.add(planes.y, part, dtype=cv2.CV_8U)
+            part = np.s_[y : y + canvas.height, x : x + canvas.width]
+            # One of the two is 0 at every sample; both are half of what one number with a sign would take.
+            cv2.add(source.y, light[part], dst=target.y)
+            cv2.subtract(target.y, dark[part], dst=target.y)
+            target.u[:], target.v[:] = source.u, source.v
 
-        return edit
+        return Redraw(draw)
 
 
 @perturbation(

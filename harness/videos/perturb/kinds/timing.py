@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 
-import cv2
 from numpy.random import Generator
 
 from harness.videos.perturb.drawing.planes import Plane, Planes
 from harness.videos.perturb.registry import AudioEffect, Family, LifeStage, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Step
+from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
 
 AUGMENTER = Family.AUGMENTER
 DROP_GROUP, DROP_GROUPS = 10, 4  # of each ten frames the same number is lost; the pattern repeats after forty
@@ -119,19 +118,20 @@ class Trail:
 
     weight: float  # of the past
 
-    def start(self, canvas: Canvas) -> EditFrame:
-        """Keep a single picture."""
-        past: list[Planes] = []
+    def start(self, canvas: Canvas) -> Redraw:
+        """Keep a single picture: the last one that was drawn, which nobody writes to any more."""
+        from harness.videos.perturb.drawing.mixing import mixed  # noqa: PLC0415  (loads the compiler)
 
-        def edit(planes: Planes, index: int) -> None:
-            if past:
-                for plane, old in zip(planes.all, past[0].all, strict=True):
-                    cv2.addWeighted(old, self.weight, plane, 1 - self.weight, 0, dst=old)
-                    plane[:] = old
-            else:
-                past.append(planes.copy())
+        past: deque[Planes] = deque(maxlen=1)
+        share = round(256 * self.weight)
 
-        return edit
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            before = past[0] if past else source
+            for old, new, after in zip(before.all, source.all, target.all, strict=True):
+                mixed(old, new, after, share)
+            past.append(target)
+
+        return Redraw(draw)
 
 
 @perturbation(

@@ -1,0 +1,141 @@
+"""Planes at a half, a quarter or an eighth of their size, and back: in whole numbers, in one pass each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.videos.perturb.drawing.compiled import (
+    FLAT,
+    PAIR,
+    SHORTS,
+    Bytes,
+    Flat,
+    Pair,
+    Shorts,
+    U,
+    add,
+    compiled,
+    flat,
+    inlined,
+    mul,
+    shr,
+    sub,
+)
+from harness.videos.perturb.drawing.planes import Plane
+
+
+def averaged_blocks(plane: Plane, shrink: int) -> Plane:
+    """Averages over blocks of 2, 4 or 8 pixels a side; a last block that is cut off is filled up."""
+    while shrink > 1:
+        height, width = plane.shape
+        small = np.empty(((height + 1) // 2, (width + 1) // 2), np.uint8)
+        _halve(flat(plane), flat(small), plane.shape)
+        plane, shrink = small, shrink // 2
+    return plane
+
+
+def enlarged(source: Plane, target: Plane, factor: int) -> None:
+    """Enlarge to 2, 4 or 8 times the size in straight lines; what is beyond the target is left out.
+
+    Raises:
+        ValueError: The target holds less than all but a part of the last sample, or more than that.
+    """
+    needed = tuple(-(-side // factor) for side in target.shape)
+    if source.shape != needed or factor not in ENLARGE:
+        raise ValueError(f"{target.shape} is enlarged by {factor} from {needed}, not {source.shape}")
+    ENLARGE[factor](flat(source), flat(target), target.shape, np.empty(source.shape[1], np.uint16))
+
+
+@compiled(FLAT, FLAT, PAIR)
+def _halve(source_plane: Flat, target_plane: Flat, shape: Pair) -> None:
+    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+    for y in range((height + 1) // 2):
+        one, row = U(2 * y * step), U(y * stride)
+        other = one + U(step) if 2 * y + 1 < height else one
+        for x in range(U(width // 2)):
+            left, right = U(2) * x, U(2) * x + U(1)
+            above = add(source[one + left], source[one + right])
+            below = add(source[other + left], source[other + right])
+            target[row + x] = np.uint8(shr(add(add(above, below), 2), 2))
+        if width % 2:
+            last = U(width - 1)
+            whole = add(source[one + last], source[other + last])
+            target[row + U(width // 2)] = np.uint8(shr(add(whole, 1), 1))
+
+
+@inlined
+def _between_rows(source: Bytes, step: int, y: int, factor: int, room: Shorts) -> None:
+    """Write 16 times the samples between two rows of the source, for row `y` of the result."""
+    last = (source.size - room.size) // step
+    place = max(0, (2 * y + 1 - factor) * (8 // factor))  # of 16 steps between two rows
+    first, lower = min(last, place // 16), place % 16
+    one, other = U(first * step), U(min(last, first + 1) * step)
+    for x in range(U(room.size)):
+        room[x] = add(mul(source[one + x], 16 - lower), mul(source[other + x], lower))
+
+
+@inlined
+def _mixed(one: Any, other: Any, right: Any) -> np.uint8:
+    return np.uint8(shr(add(add(mul(one, sub(16, right)), mul(other, right)), 128), 8))
+
+
+@inlined
+def _ends(room: Shorts, target: Bytes, row: Any, width: int, factor: int) -> None:
+    """Write what lies before the middle of the first sample, and after that of the last but one."""
+    half, few = factor // 2, room.size
+    for x in range(min(half, width)):
+        target[row + U(x)] = _mixed(room[0], room[0], 0)
+    for x in range(factor * max(0, few - 2) + half, width):
+        place = max(0, 2 * x + 1 - factor)
+        first = min(few - 1, place // (2 * factor))
+        beside = min(few - 1, first + 1)
+        target[row + U(x)] = _mixed(room[U(first)], room[U(beside)], place % (2 * factor) * 8 // factor)
+
+
+@compiled(FLAT, FLAT, PAIR, SHORTS)
+def _double(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts) -> None:
+    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+    for y in range(height):
+        _between_rows(source, step, y, 2, room)
+        row = U(stride * y)
+        for x in range(U(max(0, room.size - 2))):
+            one, other = room[x], room[x + U(1)]
+            at = row + U(2) * x + U(1)
+            target[at] = _mixed(one, other, 4)
+            target[at + U(1)] = _mixed(one, other, 12)
+        _ends(room, target, row, width, 2)
+
+
+@compiled(FLAT, FLAT, PAIR, SHORTS)
+def _enlarge_4(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts) -> None:
+    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+    for y in range(height):
+        _between_rows(source, step, y, 4, room)
+        row = U(stride * y)
+        for x in range(U(max(0, room.size - 2))):
+            one, other = room[x], room[x + U(1)]
+            at = row + U(4) * x + U(2)
+            target[at] = _mixed(one, other, 2)
+            target[at + U(1)] = _mixed(one, other, 6)
+            target[at + U(2)] = _mixed(one, other, 10)
+            target[at + U(3)] = _mixed(one, other, 14)
+        _ends(room, target, row, width, 4)
+
+
+@compiled(FLAT, FLAT, PAIR, SHORTS)
+def _enlarge_8(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts) -> None:
+    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+    for y in range(height):
+        _between_rows(source, step, y, 8, room)
+        row = U(stride * y)
+        for x in range(U(max(0, room.size - 2))):
+            one, other = room[x], room[x + U(1)]
+            at = row + U(8) * x + U(4)
+            for part in range(U(8)):
+                target[at + part] = _mixed(one, other, U(2) * part + U(1))
+        _ends(room, target, row, width, 8)
+
+
+ENLARGE = {2: _double, 4: _enlarge_4, 8: _enlarge_8}
