@@ -41,7 +41,7 @@ rm -rf "$site/torch/test" "$site"/torch/bin/test_* "$site"/torch/bin/*Test
 # Of the hundreds of models in transformers a package uses one or two: those it compiles itself, in a moment.
 # Many files at a time, and no look for garbage: a third less work than `python3 -m compileall -j 0`.
 echo "Compiling them for a quick start."
-python3 -W ignore - '/tests?/|/transformers/models/|/torch/testing/_internal/(common_|generated/|opinfo/)' <<'PYTHON'
+python3 -W ignore - '/tests?/|/transformers/models/|/torch/testing/_internal/(common_methods|generated/|opinfo/)' <<'PYTHON'
 import gc, os, re, sys, sysconfig
 from concurrent.futures import ProcessPoolExecutor
 from importlib._bootstrap_external import _code_to_hash_pyc
