@@ -19,11 +19,10 @@ from harness.cli.options import (
 )
 from harness.cli.terminal import printer
 from harness.cli.views.check import render_report
-from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
 from harness.core.limits import limits_markdown
 from harness.core.types import Limits
-from harness.package.check import CheckReport, ContainerProbe, Opened, admit, check_package
+from harness.package.check import Opened, admit, check_package
 from harness.package.findings import found
 from harness.package.opened import remove_package
 from harness.package.pack import pack
@@ -94,11 +93,6 @@ def check(
     raise typer.Exit(OK if report.ok else NOT_WELL)
 
 
-def check_for(package: Path, challenge: Challenge, *, inside: ContainerProbe | None = None) -> CheckReport:
-    """Check a package by the rules of a challenge."""
-    return check_package(package, limits=challenge.limits, contract=challenge.contract, inside=inside)
-
-
 def pack_command(
     folder: Annotated[Path, typer.Argument(help="The package's folder, or a zip of it.")],
     *,
@@ -114,7 +108,7 @@ def pack_command(
     if target.exists() and not force:
         raise ConfigError("already exists", place=target, remedy="Give --force, or another --output.")
     loaded = find_challenge(challenge)
-    checked = check_for(folder, loaded)
+    checked = check_package(folder, limits=loaded.limits, contract=loaded.contract)
     if not checked.ok:
         (_err if as_json else _out).print(render_report(checked))
         raise typer.Exit(NOT_WELL)

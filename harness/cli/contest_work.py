@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
 from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, boards_kept, source_of
 from harness.cli.documents import print_document
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
+from harness.cli.exit_codes import NOT_WELL, OK
 from harness.cli.open_store import open_store, open_store_patiently
 from harness.cli.options import (
     DEFAULT_PACKAGES,
@@ -120,20 +121,13 @@ def run(
     With --entries store it runs what teams handed in and records every result in the contest; with --watch
     it is the worker that does so for as long as the contest lasts.
     """
-    loaded = load_challenge(challenge)
-    index = open_store_patiently(store, say=_say)
-    held = ExitStack()
-    try:
+    loaded, folders = load_challenge(challenge), cache_folder(cache)
+    with closing(open_store_patiently(store, say=_say)) as index, ExitStack() as held:
         ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
+        isolated = sandbox is not SandboxKind.PROCESS
         source = source_of(  # what is wrong with the entries is said before any long work
-            entries,
-            ledger,
-            challenge=loaded,
-            packages=packages,
-            isolated=sandbox is not SandboxKind.PROCESS,
-            say=_say,
+            entries, ledger, challenge=loaded, packages=packages, isolated=isolated, say=_say
         )
-        scratch = cache_folder(cache) / "contest"
         blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
         with ConsoleObserver(_err) as observer:
             found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
@@ -143,48 +137,42 @@ def run(
                 )
             )
             with opened_engine(engine, address=address, workers=workers) as preparing:
-                sets = _prepared(loaded, cache_folder(cache), preparing, observer)
-        for ready in sets if blob_store is not None else ():
-            for video in ready.videos:
-                blob_store.put(video.path)  # type: ignore[union-attr]  # sets are stored only in a store
-        forget_old_journals(scratch)
+                sets = _prepared(loaded, folders, preparing, observer)
+        common = Prepared(
+            challenge=loaded,
+            sets=sets,
+            image=found,
+            engine=engine_name,
+            isolation=isolation_of(sandbox),
+            runs=runs.resolve(),
+            scratch=folders / "contest",
+            store=blob_store,
+            shard_videos=shard_videos,
+            gpus=gpus,
+            reports=reports,
+            repeat=repeat,
+        )
         contest = Contest(
-            common=Prepared(
-                challenge=loaded,
-                sets=sets,
-                image=found,
-                engine=engine_name,
-                isolation=isolation_of(sandbox),
-                runs=runs.resolve(),
-                scratch=scratch,
-                store=blob_store,
-                shard_videos=shard_videos,
-                gpus=gpus,
-                reports=reports,
-                repeat=repeat,
-            ),
+            common=common,
             source=source,
-            backend=ProcessOnNode()
-            if sandbox is SandboxKind.PROCESS
-            else DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime),
-            places=ShardPlaces(scratch=scratch, store=blob_store),
+            backend=DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime)
+            if isolated
+            else ProcessOnNode(),
+            places=_places(common),
             signing_key=key_from_environment(os.environ),
             watch=watch,
-            look=LiveCounts(ledger=ledger, runs=runs.resolve()).look,
+            look=LiveCounts(ledger=ledger, runs=common.runs).look,
         )
         with boards_kept(contest, index, toml=challenge.resolve(), say=_say):
             lines = Lines(_err, ledger, places=places, price_per_hour=price_per_hour)
             done = Driver(contest, ledger, shards, lines).run()
         left = progress_of(ledger.listed(), places=places)
         unfinished = len(source.waiting()) if entries == FROM_STORE else 0
-    finally:
-        held.close()
-        index.close()
-    if sandbox is SandboxKind.DOCKER:
+    if isolated:
         reap(connect())  # what a killed worker of this machine left; elsewhere the next shard clears that
         reap_stages()
     lines.ended(left, unfinished=unfinished)
-    raise typer.Exit(0 if done and not left.count("failed") and not unfinished else 1)
+    raise typer.Exit(OK if done and not left.count("failed") and not unfinished else NOT_WELL)
 
 
 def status(
@@ -286,6 +274,16 @@ def _prepared(
             observer.warn(f"{source_id} is left out of the {name} set: {reason}")
         found.append(ready)
     return tuple(found)
+
+
+def _places(common: Prepared) -> ShardPlaces:
+    """Put every video where nodes fetch it, if that is a store, and clear the scratch folder."""
+    if common.store is not None:
+        for ready in common.sets:
+            for video in ready.videos:
+                common.store.put(video.path)
+    forget_old_journals(common.scratch)
+    return ShardPlaces(scratch=common.scratch, store=common.store)
 
 
 def _image(

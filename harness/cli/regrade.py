@@ -29,7 +29,13 @@ from harness.cli.options import (
 )
 from harness.cli.progress import ConsoleObserver
 from harness.cli.terminal import printer
-from harness.contest.regrade.corrections import frame_of, read_correction, unknown_dropped
+from harness.contest.regrade.corrections import (
+    Correction,
+    SetFrame,
+    frame_of,
+    read_correction,
+    unknown_dropped,
+)
 from harness.contest.regrade.ranks import Moved, ranks
 from harness.contest.regrade.register import register
 from harness.contest.regrade.regrade import RegradedRun, RegradePlan, new_regrade, regrade_runs
@@ -83,17 +89,10 @@ def regrade(
     if not runs.is_dir():
         raise ConfigError("is not a folder of runs", place=runs, remedy="Name it with --runs.")
     with ConsoleObserver(_err) as observer:
-        frames = {}
-        for name in loaded.sets:
-            observer.step(f"Finding the {name} set")
-            ready = ready_set(
-                name, loaded, cache=cache_folder(cache), progress=partial(observer.preparing, name)
-            )
-            frames[name] = frame_of(ready, correction)
+        frames = _frames(loaded, correction, cache_folder(cache), observer)
         unknown = unknown_dropped(correction, frames.values())
         if unknown:
             raise ConfigError(f"no set has {', '.join(unknown[:10])}", place=drop, remedy="Correct the list.")
-        observer.step("Scoring again")
         plan = RegradePlan(
             regrade=new_regrade(datetime.now(UTC)),
             reason=reason,
@@ -104,14 +103,8 @@ def regrade(
             key=key_from_environment(os.environ),
             anew=from_journals,
         )
-        total = sum((path / "result.json").is_file() for path in runs.iterdir())
         began = time.monotonic()
-        found = regrade_runs(
-            runs,
-            plan,
-            workers=workers,
-            progress=lambda done: observer.counting("runs", done, total, unit="run"),
-        )
+        found = _scored_again(runs, plan, workers, observer)
         seconds = time.monotonic() - began
     moved = ranks(found.runs, by=by, decimals=loaded.scoring.public_decimals)
     changed = sum(one.changed for one in frames.values())
@@ -143,6 +136,31 @@ def regrade(
         said = "nothing was changed: --dry-run" if dry_run else f"regrade {found.regrade} holds"
         _out.print(said, soft_wrap=True, highlight=False)
     raise typer.Exit(NOT_WELL if refused else OK)
+
+
+def _frames(
+    challenge: Challenge, correction: Correction, cache: Path, observer: ConsoleObserver
+) -> dict[SetName, SetFrame]:
+    """Find every set of the challenge, and join it with its labels before and after."""
+    frames = {}
+    for name in challenge.sets:
+        observer.step(f"Finding the {name} set")
+        ready = ready_set(name, challenge, cache=cache, progress=partial(observer.preparing, name))
+        frames[name] = frame_of(ready, correction)
+    return frames
+
+
+def _scored_again(
+    runs: Path, plan: RegradePlan, workers: int | None, observer: ConsoleObserver
+) -> RegradedRun:
+    observer.step("Scoring again")
+    total = sum((path / "result.json").is_file() for path in runs.iterdir())
+    return regrade_runs(
+        runs,
+        plan,
+        workers=workers,
+        progress=lambda done: observer.counting("runs", done, total, unit="run"),
+    )
 
 
 def _registered(store: str, challenge: Challenge, runs: Path, found: RegradedRun, *, reason: str) -> str:

@@ -115,18 +115,13 @@ def run(
     projection = ""
     if chosen.LIKE_A_RUN:
         projection = projection_of(_times(evaluated), cache=asked.cache, limits=asked.challenge.limits)
-    spoiled = any(one.verdict is not Verdict.OK for one in evaluated.result.sets.values())
     result = evaluated.result
+    spoiled = any(one.verdict is not Verdict.OK for one in result.sets.values())
     ok = (result.valid or result.practice) and not spoiled
     if as_json:
         print_document(_document(evaluated, asked, projection, ok=ok))
-        raise typer.Exit(OK if ok else NOT_WELL)
-    _show(evaluated)
-    if evaluated.public is not None and len(result.sets) == 1:  # of more sets, it was told on the way
-        for line in render_failures(evaluated.public, asked.challenge.limits):
-            _err.print(line)
-    if projection:
-        _out.print(projection, soft_wrap=True, markup=False, highlight=False)
+    else:
+        _show(evaluated, asked, projection)
     raise typer.Exit(OK if ok else NOT_WELL)
 
 
@@ -159,7 +154,7 @@ def _document(evaluated: Evaluated, asked: Evaluation, projection: str, *, ok: b
     )
 
 
-def _show(evaluated: Evaluated) -> None:
+def _show(evaluated: Evaluated, asked: Evaluation, projection: str) -> None:
     _out.print(terminal_summary(evaluated.result))
     for title, path in (
         ("report", evaluated.folder.report),
@@ -167,6 +162,13 @@ def _show(evaluated: Evaluated) -> None:
         ("result", evaluated.folder.result),
     ):
         _out.print(f"{title}: {path}", soft_wrap=True, highlight=False)
+    if (
+        evaluated.public is not None and len(evaluated.result.sets) == 1
+    ):  # of more sets, it was told on the way
+        for line in render_failures(evaluated.public, asked.challenge.limits):
+            _err.print(line)
+    if projection:
+        _out.print(projection, soft_wrap=True, markup=False, highlight=False)
 
 
 def _times(evaluated: Evaluated) -> list[float]:

@@ -12,14 +12,13 @@ from typing import Final, Self
 from rich.text import Text
 
 from harness.cli.back_ends import docker_backend
-from harness.cli.check import check_for
 from harness.cli.progress import ConsoleObserver
 from harness.cli.terminal import printer
 from harness.cli.trial import public_videos
 from harness.cli.views.check import render_report
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
-from harness.package.check import ContainerProbe, shipped_modules
+from harness.package.check import ContainerProbe, check_package, shipped_modules
 from harness.package.manifest import left_out_by
 from harness.package.static.scan import SOURCE_BYTES_MAX, Scan, scan
 from harness.run.standby import Desk
@@ -48,7 +47,9 @@ def watch_package(package: Path, challenge: Challenge, *, videos: int, everythin
             observer.say("Watching this one package, on this desk only: each check has its own container,")
             observer.say("started beforehand with the image's modules imported, so starts look shorter.")
             for saved_at in Saves(package):
-                report = check_for(package, challenge, inside=inside)
+                report = check_package(
+                    package, limits=challenge.limits, contract=challenge.contract, inside=inside
+                )
                 _out.print(render_report(report, everything=everything))
                 seconds = time.monotonic() - saved_at
                 _out.print(Text(f"{seconds:.1f} s after the save; waiting for the next (Ctrl-C ends)", "dim"))

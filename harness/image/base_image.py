@@ -41,21 +41,29 @@ _DEBIAN_SECONDS: Final = 900.0
 # libstdc++6: wheels bring their own libraries, but not this one. The compiler and Python's headers are for
 # torch.compile, which writes C++ and compiles it while the package runs.
 _DEBIAN_PACKAGES: Final = "python3,libstdc++6,ca-certificates,g++,libpython3.11-dev"
+_DEBIAN_LEFT_OUT: Final = (
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    # What compiling a kernel does not need: a static Python, sanitizers, link-time optimisation.
+    "path-exclude=/usr/lib/python3.11/config-3.11-*/*.a",
+    "path-exclude=/usr/lib/x86_64-linux-gnu/libpython3.11.a",
+    *(f"path-exclude=/usr/lib/*/lib{name}.*" for name in ("asan", "tsan", "lsan", "ubsan", "hwasan")),
+    "path-exclude=/usr/lib/gcc/*/lto*",
+)
 _DEBIAN_OPTIONS: Final = (
     "--variant=essential",
     f"--include={_DEBIAN_PACKAGES}",
-    "--dpkgopt=path-exclude=/usr/share/man/*",
-    "--dpkgopt=path-exclude=/usr/share/locale/*",
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-    # What compiling a kernel does not need: a static Python, sanitizers, link-time optimisation.
-    "--dpkgopt=path-exclude=/usr/lib/python3.11/config-3.11-*/*.a",
-    "--dpkgopt=path-exclude=/usr/lib/x86_64-linux-gnu/libpython3.11.a",
-    *(
-        f"--dpkgopt=path-exclude=/usr/lib/*/lib{name}.*"
-        for name in ("asan", "tsan", "lsan", "ubsan", "hwasan")
-    ),
-    "--dpkgopt=path-exclude=/usr/lib/gcc/*/lto*",
+    "--dpkgopt=force-unsafe-io",  # no file is forced to the disk: what fails halfway is made again
+    # The symlinks /bin, /lib…; without them Debian's `usrmerge` would make them, which brings all of Perl.
+    "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+    # What is left out is dpkg's matter: as mmdebstrap's own option, each package would go through a filter in
+    # Python, half of all the time. The first packages are unpacked before there is a dpkg; it does it again.
+    '--setup-hook=mkdir -p "$1"/etc/dpkg/dpkg.cfg.d && cat >"$1"/etc/dpkg/dpkg.cfg.d/left-out <<END\n'
+    + "\n".join(_DEBIAN_LEFT_OUT)
+    + "\nEND",
+    '--extract-hook=rm -rf "$1"/usr/share/man/* "$1"/usr/share/locale/* "$1"/usr/share/doc/*',
     # The host's mirrors and proxies, which may carry credentials, stay on the host.
     '--customize-hook=rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list',
 )

@@ -139,7 +139,7 @@ RULES: Mapping[str, FindingRule] = {
             "P115": ("a very large file that is not weights", "Exclude it if prediction does not need it."),
             "P311": (
                 "imports what the runtime image lacks",
-                "Put the module into the package, or do without it.",
+                "Put the module into the package, as a folder or as a wheel in `wheels/`, or do without it.",
             ),
             "P312": ("hides a module of Python or of the image", "Rename the file or folder."),
             "P313": ("too large to check", "Keep data out of Python files."),
@@ -158,6 +158,10 @@ RULES: Mapping[str, FindingRule] = {
             "P317": (
                 "needs a GPU, but the challenge gives none",
                 'Choose: `device = "cuda" if torch.cuda.is_available() else "cpu"`.',
+            ),
+            "P318": (
+                "waits for a person",
+                "Remove it, and use `harness predict PACKAGE VIDEO --pdb`: a real debugger.",
             ),
             "P402": ("pickled weights", "Save weights as safetensors: safe to open, and faster to load."),
             "P501": ("reaches for the network", "There is no network: put every file into the package."),

@@ -233,4 +233,5 @@ def _left_out(contents: Contents) -> tuple[Finding, ...]:
     if not contents.left_out:
         return ()
     shown = ", ".join(contents.left_out[:5]) + (" …" if len(contents.left_out) > 5 else "")
-    return (found("P121", f"left out: {len(contents.left_out)} files or folders ({shown})"),)
+    what = "1 file or folder" if len(contents.left_out) == 1 else f"{len(contents.left_out)} files or folders"
+    return (found("P121", f"left out: {what} ({shown})"),)

@@ -33,6 +33,7 @@ from harness.results.result import (
 )
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key, seal
+from harness.scoring.intervals import Gap
 from harness.scoring.repeatability import Repeatability
 from harness.scoring.score import SetScore, gaps, score_rows
 from harness.scoring.scored import ScoredVideo, scored_videos
@@ -80,7 +81,7 @@ def finish(
     Raises:
         ScoreInputError: outcomes and labels do not fit together: our fault.
     """
-    scoring, folder = ran.challenge.scoring, ran.folder
+    folder = ran.folder
     rows = {ready.name: _rows(ran, ready, runs[ready.name]) for ready in sets}
     results = {
         ready.name: _set_result(
@@ -94,38 +95,7 @@ def finish(
     for ready in sets:
         ids = [video.video_id for video in ready.videos]
         keep_columns(folder, ready.name, ids, runs[ready.name].outcomes)
-    isolation = next(iter(runs.values())).isolation
-    result = Result(
-        run_id=folder.run_id,
-        created=datetime.now(UTC),
-        harness_version=__version__,
-        package=ran.package,
-        image=ran.image,
-        challenge=ChallengeFacts(
-            name=ran.challenge.name,
-            sha256=ran.challenge.sha256,
-            public_decimals=scoring.public_decimals,
-        ),
-        limits=limits_on_record(ran.challenge.limits),
-        seeds={
-            "order": folder.seed(),
-            **{f"{name}_set": spec.seed for name, spec in ran.challenge.sets.items()},
-        },
-        tools=tool_versions(),
-        host=host_facts(engine=ran.engine, gpus=ran.gpus),
-        isolation=isolation,
-        gpu_level=total(run.usage for run in runs.values()).gpu_level,
-        failure_rule=scoring.failure_rule,
-        epsilon=scoring.epsilon,
-        failed_probability=scoring.failed_probability,
-        sets=results,
-        gaps=gaps(
-            rows,
-            {name: one.score for name, one in results.items()},
-        ),
-        leaderboard=eligibility(results, isolation=isolation, stopped_early=ran.stopped_early),
-        stopped_early=ran.stopped_early,
-    )
+    result = _result(ran, runs, results, gaps(rows, {name: one.score for name, one in results.items()}))
     if reports:
         data = {ready.name: _set_data(ready, runs[ready.name], rows[ready.name]) for ready in sets}
         from harness.report.write import write_reports  # noqa: PLC0415  (plots are slow to load)
@@ -172,6 +142,42 @@ def host_facts(*, engine: str, gpus: tuple[str, ...] = ()) -> HostFacts:
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         gpus=gpus,
         engine=engine,
+    )
+
+
+def _result(
+    ran: Ran,
+    runs: Mapping[SetName, SetRun],
+    results: dict[SetName, SetResult],
+    gaps_found: tuple[Gap, ...],
+) -> Result:
+    challenge, scoring = ran.challenge, ran.challenge.scoring
+    isolation = next(iter(runs.values())).isolation
+    set_seeds = {f"{name}_set": spec.seed for name, spec in challenge.sets.items()}
+    return Result(
+        run_id=ran.folder.run_id,
+        created=datetime.now(UTC),
+        harness_version=__version__,
+        package=ran.package,
+        image=ran.image,
+        challenge=ChallengeFacts(
+            name=challenge.name,
+            sha256=challenge.sha256,
+            public_decimals=scoring.public_decimals,
+        ),
+        limits=limits_on_record(challenge.limits),
+        seeds={"order": ran.folder.seed(), **set_seeds},
+        tools=tool_versions(),
+        host=host_facts(engine=ran.engine, gpus=ran.gpus),
+        isolation=isolation,
+        gpu_level=total(run.usage for run in runs.values()).gpu_level,
+        failure_rule=scoring.failure_rule,
+        epsilon=scoring.epsilon,
+        failed_probability=scoring.failed_probability,
+        sets=results,
+        gaps=gaps_found,
+        leaderboard=eligibility(results, isolation=isolation, stopped_early=ran.stopped_early),
+        stopped_early=ran.stopped_early,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,12 +12,14 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from tiny_challenge import write_challenge
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / "examples" / "ci" / "check-package.yml"
 PAGE = ROOT / "docs" / "tutorial-contestant.md"
 # Not run here: what installs, what is a terminal or a debugger, and what never ends by itself.
 LEFT_OUT = re.compile(r"^(git|make|\. )|--pdb|--watch|^harness shell")
@@ -113,6 +116,22 @@ def test_the_contestant_s_tutorial_from_top_to_bottom_outside_the_repository(
     assert (desk / "my-entry.zip").is_file()
     (folder,) = (path for path in (desk / "runs").iterdir() if "tiny" in (path / "result.json").read_text())
     assert (folder / "contestant.html").is_file()
+
+
+def test_the_example_workflow_step_by_step(elsewhere: Path, desk: Path, runtime_image: str) -> None:
+    """As GitHub's runner does it: each `run` in a shell of its own, at the root of the package."""
+    path = f"{elsewhere.parent}:{os.environ['PATH']}"
+    assert run("harness new entry", desk, PATH=path).returncode == 0
+    (job,) = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"].values()
+    install, *steps = (step["run"] for step in job["steps"] if "run" in step)
+    assert install == 'pip install "$HARNESS_SOURCE"'  # what `elsewhere` is
+    for number, step in enumerate(steps):
+        (desk / f"{number}.sh").write_text(step)
+        done = run(f"bash -e {desk}/{number}.sh", desk / "entry", PATH=path)
+        assert done.returncode == 0, (step, done.stdout, done.stderr)
+    assert json.loads((desk / "entry" / "check.json").read_text())["ok"] is True
+    kept = job["steps"][-1]["with"]["path"].split()
+    assert [len(list((desk / "entry").glob(pattern))) for pattern in kept] == [1] * len(kept)
 
 
 def test_the_sample_challenge_comes_with_an_installation(elsewhere: Path, tmp_path: Path) -> None:

@@ -17,11 +17,16 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
+_FEW_ROWS = 12
 TOLERANCE = 1e-9  # relabelings that undo each other must tie in spite of rounding
 
 
 def column_ranks(values: Floats) -> Floats:
-    """Rank each column from 1 on; ties share their mean rank."""
+    """Rank each column from 1 on; ties share their mean rank, and what is missing (NaN) has none."""
+    if len(values) <= _FEW_ROWS:  # a fold of a small set, ten thousand times: pandas takes longer to begin
+        below = (values[None, :, :] < values[:, None, :]).sum(axis=1)
+        ties = (values[None, :, :] == values[:, None, :]).sum(axis=1)
+        return np.where(np.isnan(values), np.nan, below + (ties + 1) / 2)
     return np.asarray(pd.DataFrame(values).rank(axis=0, method="average"), dtype=np.float64)
 
 

@@ -39,7 +39,30 @@ rm -rf "$site/torch/test" "$site"/torch/bin/test_* "$site"/torch/bin/*Test
 # without the standard library's compiled files too. A few packages carry templates and newer syntax that do
 # not compile; Python never imports them.
 # Of the hundreds of models in transformers a package uses one or two: those it compiles itself, in a moment.
+# Many files at a time, and no look for garbage: a third less work than `python3 -m compileall -j 0`.
 echo "Compiling them for a quick start."
-standard_library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
-/opt/venv/bin/python3 -m compileall -qq -j 0 -x '/tests?/|/transformers/models/' --invalidation-mode unchecked-hash \
-    /opt/venv/lib "$standard_library" || true
+python3 -W ignore - '/tests?/|/transformers/models/|/torch/testing/_internal/(common_methods|generated/|opinfo/)' <<'PYTHON'
+import gc, os, re, sys, sysconfig
+from concurrent.futures import ProcessPoolExecutor
+from importlib._bootstrap_external import _code_to_hash_pyc
+from importlib.util import cache_from_source, source_hash
+
+def compile_file(path):
+    with open(path, "rb") as file:
+        source = file.read()
+    try:
+        code = compile(source, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return
+    os.makedirs(os.path.dirname(cache_from_source(path)), exist_ok=True)
+    with open(cache_from_source(path), "wb") as file:
+        file.write(_code_to_hash_pyc(code, source_hash(source), False))
+
+left_out = re.compile(sys.argv[1])
+walked = (walk for top in ("/opt/venv/lib", sysconfig.get_path("stdlib")) for walk in os.walk(top))
+paths = [os.path.join(folder, name) for folder, _, names in walked for name in names if name.endswith(".py")]
+gc.disable()
+with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    for _ in pool.map(compile_file, [path for path in paths if not left_out.search(path)], chunksize=32):
+        pass
+PYTHON

@@ -190,11 +190,13 @@ def _costs(code: Code, path: str, scan: Scan) -> Iterator[Finding]:
         part = removed_part(hint.text)
         if part is not None and part not in seen:
             seen.add(part)
-            message = f"{part} was removed from the image's release; use instead: {REMOVED[part]}"
+            message = f"{part} is gone from the image's release. Instead: {REMOVED[part]}"
             yield found("P315", message, place=_at(path, hint.line))
     for hint in scan.habits.guesses:
         message = f"an `except` answers {hint.text}: an error then counts as a guess, and nobody sees it"
         yield found("P316", message, place=_at(path, hint.line))
+    for hint in scan.habits.waits:
+        yield found("P318", f"{hint.text}; nobody answers in the container", place=_at(path, hint.line))
     if not code.gpus:
         for hint in scan.habits.cuda:
             yield found(

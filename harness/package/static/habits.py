@@ -10,6 +10,7 @@ _RUNS_OTHER_CODE: Final = frozenset(
     {"import_module", "__import__", "exec", "run_path", "run_module", "Popen", "check_call", "check_output"}
 )
 _RUNS_WITH_A_MODULE: Final = frozenset({"subprocess.run", "subprocess.call", "os.system", "os.popen"})
+_WAITS: Final = frozenset({"input", "breakpoint", "pdb.set_trace", "ipdb.set_trace", "IPython.embed"})
 _COMPILES: Final = frozenset({"torch.compile", "numba.jit", "numba.njit", "jit", "njit"})
 
 
@@ -28,6 +29,7 @@ class Habits:
     names: tuple[Hint, ...] = ()  # dotted names of other modules, aliases resolved, such as numpy.int
     cuda: tuple[Hint, ...] = ()  # requests a GPU without checking whether there is one
     guesses: tuple[Hint, ...] = ()  # an `except` that answers with a constant
+    waits: tuple[Hint, ...] = ()  # asks a person something, where there is none
     dynamic: bool = False  # imports or starts code by names that cannot be read here
     compiles: bool = False  # compiles kernels while it runs
 
@@ -41,6 +43,7 @@ def habits_of(tree: ast.Module) -> Habits:
     names: dict[str, Hint] = {}
     cuda: list[Hint] = []
     guesses: list[Hint] = []
+    waits: list[Hint] = []
     dynamic = compiles = False
     waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
     while waiting:
@@ -54,6 +57,8 @@ def habits_of(tree: ast.Module) -> Habits:
             dynamic = (
                 dynamic or called.rpartition(".")[2] in _RUNS_OTHER_CODE or called in _RUNS_WITH_A_MODULE
             )
+            if called in _WAITS:
+                waits.append(Hint(text=f"{called}()", line=node.lineno))
             if not asked and (wish := _wants_cuda(node, called)):
                 cuda.append(Hint(text=wish, line=node.lineno))
         elif isinstance(node, ast.ExceptHandler):
@@ -64,6 +69,7 @@ def habits_of(tree: ast.Module) -> Habits:
         names=tuple(sorted(names.values(), key=lambda hint: hint.line)),
         cuda=tuple(cuda),
         guesses=tuple(guesses),
+        waits=tuple(waits),
         dynamic=dynamic,
         compiles=compiles,
     )

@@ -25,6 +25,7 @@ _DOWNLOADS = frozenset(
         *("hf_hub_download", "snapshot_download", "from_pretrained"),
     }
 )
+_WEIGHTS = re.compile(r"[A-Z][A-Z0-9_]*")  # of torchvision: DEFAULT, IMAGENET1K_V1; a path is not written so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,9 +178,21 @@ def _downloads(call: ast.Call) -> Iterator[Hint]:
     if last in _DOWNLOADS or name in ("torch.hub.load", "hub.load"):
         yield Hint(text=f"{name}(…)", line=call.lineno)
     for keyword in call.keywords:
-        value = keyword.value
-        if keyword.arg == "pretrained" and isinstance(value, ast.Constant) and value.value:
-            yield Hint(text=f"{name}(…, pretrained={str(value.value)[:40]!r})", line=call.lineno)
+        if _names_weights(keyword):
+            text = ast.unparse(keyword.value)[:40]
+            yield Hint(text=f"{name}(…, {keyword.arg}={text})", line=call.lineno)
+
+
+def _names_weights(keyword: ast.keyword) -> bool:
+    """Tell whether an argument names weights of a library, such as `weights="DEFAULT"`."""
+    value = keyword.value
+    if keyword.arg in {"pretrained", "encoder_weights"}:
+        return isinstance(value, ast.Constant) and bool(value.value)
+    if keyword.arg not in {"weights", "weights_backbone"}:
+        return False
+    if isinstance(value, ast.Constant):
+        return isinstance(value.value, str) and _WEIGHTS.fullmatch(value.value) is not None
+    return "_Weights." in dotted(value)
 
 
 def _names(tree: ast.Module) -> tuple[frozenset[str], bool]:

@@ -28,6 +28,7 @@ from harness.diagnose.audit.stats import (
     Integers,
     auc_interval,
     auc_of_columns,
+    column_ranks,
     fisher_exact,
     standardised_ranks,
 )
@@ -91,6 +92,14 @@ def test_interval_holds_its_auc_and_mirrors(auc: float) -> None:
 )
 def test_fisher_known_answers(table: tuple[tuple[int, int], tuple[int, int]], p: float) -> None:
     assert fisher_exact(table) == pytest.approx(p, rel=1e-6)
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 1.0, 2.0, math.nan]), min_size=3, max_size=3), min_size=1))
+def test_few_rows_are_ranked_as_many_are(rows: list[list[float]]) -> None:
+    """The same values over and over have the ranks of one copy, scaled: both ways of ranking say so."""
+    values, copies = np.asarray(rows), 13
+    many = column_ranks(np.repeat(values, copies, axis=0))[::copies]
+    assert column_ranks(values) == pytest.approx((many - (copies + 1) / 2) / copies + 1, nan_ok=True)
 
 
 def test_missing_numbers_rank_in_the_middle() -> None:

@@ -282,6 +282,9 @@ class TestCode:
             "import timm\ntimm.create_model('x', pretrained=True)",
             "from facenet_pytorch import InceptionResnetV1\nInceptionResnetV1(pretrained='vggface2')",
             "model = Auto.from_pretrained('google/vit')",
+            "from torchvision.models import resnet18\nresnet18(weights='DEFAULT')",
+            "from torchvision import models\nmodels.resnet18(weights=models.ResNet18_Weights.IMAGENET1K_V1)",
+            "import segmentation_models_pytorch as smp\nsmp.Unet('resnet34', encoder_weights='imagenet')",
         ],
     )
     def test_reaching_for_the_network(self, tmp_path: Path, code: str) -> None:
@@ -292,6 +295,9 @@ class TestCode:
         [
             "import urllib.parse",
             "import timm\ntimm.create_model('x', pretrained=False)",
+            "from torchvision.models import resnet18\nresnet18(weights=None)",
+            "np.average([1, 2], weights=[1, 3])",
+            "load(weights='best.safetensors')",
             "'''see https://example.org'''",
         ],
     )

@@ -93,6 +93,21 @@ def test_whoever_asks_first_is_not_warned(tmp_path: Path, line: str) -> None:
     assert places(check(tmp_path, {"predictor.py": code}), "P317") == []
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("breakpoint()", True),
+        ("answer = float(input('p? '))", True),
+        ("import pdb; pdb.set_trace()", True),
+        ("x = self.input(3)", False),
+        ("x = model.input", False),
+    ],
+)
+def test_what_asks_a_person_is_found(tmp_path: Path, line: str, found: bool) -> None:
+    report = check(tmp_path, {"predictor.py": f"{line}\n{PREDICTOR}"})
+    assert places(report, "P318") == ["predictor.py:1"] * found
+
+
 def guarded(body: str) -> str:
     return PREDICTOR.replace(
         "        return 0.5",
