@@ -29,7 +29,7 @@ class Habits:
     names: tuple[Hint, ...] = ()  # dotted names of other modules, aliases resolved, such as numpy.int
     cuda: tuple[Hint, ...] = ()  # requests a GPU without checking whether there is one
     guesses: tuple[Hint, ...] = ()  # an `except` that answers with a constant
-    waits: tuple[Hint, ...] = ()  # asks a person something, where there is none
+    waits: tuple[Hint, ...] = ()  # asks a person something, and nobody is there
     dynamic: bool = False  # imports or starts code by names that cannot be read here
     compiles: bool = False  # compiles kernels while it runs
 

@@ -176,7 +176,7 @@ def duration(seconds: float | None) -> str:
 
 
 def brief(text: str, characters: int) -> str:
-    """Write a name where there is little room: its beginning, and a sign that it goes on."""
+    """Write a name in little room: its beginning, and a sign that it goes on."""
     line = words.one_line(text)
     return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
 

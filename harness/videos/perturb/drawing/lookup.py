@@ -38,7 +38,7 @@ class _Cut:
     first: Ints  # chunk of each row, and the end
     rim: Ints  # each sample that is worked out by itself: column, source's column and row, weights
     edge: Ints  # where in `rim` each row begins, and the end
-    spans: Ints  # what lies outside: row, column and length
+    spans: Ints  # what is outside: row, column and length
 
 
 class LookUp:

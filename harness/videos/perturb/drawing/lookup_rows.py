@@ -123,7 +123,7 @@ def move_two(
     down: Bytes,
     outside: int,
 ) -> None:
-    """Work out two pictures: every chunk, then the rim one by one; and fill what lies outside.
+    """Work out two pictures: every chunk, then the rim one by one; and fill what is outside.
 
     What a chunk writes too much is written over by what follows it. The rim is worked out while its row is
     near. Of chunks, `places` goes on for `AHEAD` more; `shape` is the sources'.
@@ -189,7 +189,7 @@ def cut(
     spans: Ints,
     lengths: Ints,
 ) -> None:
-    """Cut a map into chunks, what lies outside, and what is at the rim; `lengths` says how many of each.
+    """Cut a map into chunks, what is outside, and what is at the rim; `lengths` says how many of each.
 
     A place in which nothing is moved is a chunk too: it reads the source's first samples, and what it writes
     is written over.
