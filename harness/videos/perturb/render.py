@@ -43,7 +43,7 @@ from harness.videos.perturb.streams import (
 from harness.videos.probe import VideoInfo, audio_streams, reason, video_stream
 
 Coming = tuple[list["av.Packet[Any]"], av.VideoFrame | None]  # sound, and the picture after it
-AHEAD = 4  # pictures that are made before they are wanted: as many as are looked up together
+AHEAD = 4  # pictures that are made before they are wanted: twice as many as are looked up together
 SUPPLEMENTARY_UNIT = 6  # H.264 SEI: x264 writes all its settings there, which would tell the severity
 
 
