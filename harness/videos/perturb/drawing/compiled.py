@@ -35,8 +35,8 @@ U = np.uintp  # an index that is not looked at twice: numba counts others from t
 def compiled(*arguments: Any) -> Callable[[Function], Function]:
     """Compile a function for these types of arguments, or take it from the cache of an earlier process.
 
-    The cache is kept beside the module, or in the user's cache if that is read-only. A process that can write to
-    neither compiles for itself.
+    The cache is kept beside the module, or in the user's cache if that is read-only. A process that can write
+    to neither compiles for itself.
     """
 
     def compile_it(function: Function) -> Function:
