@@ -24,13 +24,9 @@ from harness.videos.perturb.drawing.compiled import (
     Flat,
     Pair,
     U,
-    add,
     compiled,
     inlined,
-    mul,
     prefetch,
-    shr,
-    sub,
 )
 
 Ints = NDArray[np.int32]
@@ -85,26 +81,23 @@ _mix_chunk: Any = intrinsic(_mix)
 
 @inlined
 def _mixed(one: Any, other: Any, weight: Any, rounding: Any, bits: Any) -> Any:
-    """For one sample: 13 bits, of which 11 are kept, and then 16, so that everything fits 16."""
-    return shr(add(add(mul(one, sub(WHOLE, weight)), mul(other, weight)), rounding), bits)
+    """For one sample: 13 bits, of which 11 are kept, and then 16."""
+    return (one * (WHOLE - weight) + other * weight + rounding) >> bits
 
 
 @inlined
-def _tap(source: Any, stride: Any, shape: Any, y: Any, x: Any, fill: Any) -> Any:
-    if 0 <= y < shape[0] and 0 <= x < shape[1]:
-        return source[U(y * stride + x)]
-    return fill
-
-
-@inlined
-def _mixed_at_rim(source: Any, stride: Any, shape: Any, rim: Any, number: Any, fill: Any) -> Any:
-    column, row, across = np.int64(rim[number + 1]), np.int64(rim[number + 2]), rim[number + 3]
-    one = _tap(source, stride, shape, row, column, fill)
-    beside = _tap(source, stride, shape, row, column + 1, fill)
-    below = _tap(source, stride, shape, row + 1, column, fill)
-    last = _tap(source, stride, shape, row + 1, column + 1, fill)
+def _mixed_at_rim(source: Any, stride: Any, shape: Any, rim: Any, number: Any, outside: Any) -> Any:
+    column, row = np.int64(rim[number + U(1)]), np.int64(rim[number + U(2)])
+    across, down = np.int64(rim[number + U(3)]), np.int64(rim[number + U(4)])
+    place = row * stride + column
+    above, under = row >= 0, row + 1 < shape[0]
+    left, right = column >= 0, column + 1 < shape[1]
+    one = np.int64(source[U(place)]) if above and left else outside
+    beside = np.int64(source[U(place + 1)]) if above and right else outside
+    below = np.int64(source[U(place + stride)]) if under and left else outside
+    last = np.int64(source[U(place + stride + 1)]) if under and right else outside
     high, low = _mixed(one, beside, across, 2, 2), _mixed(below, last, across, 2, 2)
-    return np.uint8(_mixed(high, low, rim[number + 4], 128, 8))
+    return np.uint8(_mixed(high, low, down, 128, 8))
 
 
 @compiled(
@@ -130,7 +123,7 @@ def move_two(
     """
     (source, stride), (target, pitch) = source_plane, target_plane
     (places, counts, first), (rim, edge) = chunks, rims
-    step, own, fill = U(stride), U(0), np.uint8(outside)
+    step, own = U(stride), U(0)
     for y in range(U(first.size - 1)):
         row = U(pitch) * y
         at = row
@@ -142,15 +135,15 @@ def move_two(
             _mix_chunk(other_target, at, other_source, place, step, across, down, own)
             at += U(counts[number])
             own += U(counts[number])
-        for number in range(edge[y], edge[y + U(1)], RIM):
+        for number in range(U(edge[y]), U(edge[y + U(1)]), U(RIM)):
             at = row + U(rim[number])
-            target[at] = _mixed_at_rim(source, stride, shape, rim, number, fill)
-            other_target[at] = _mixed_at_rim(other_source, stride, shape, rim, number, fill)
+            target[at] = _mixed_at_rim(source, stride, shape, rim, number, outside)
+            other_target[at] = _mixed_at_rim(other_source, stride, shape, rim, number, outside)
     for number in range(0, spans.size, SPAN):
         start = U(spans[number] * pitch + spans[number + 1])
         for at in range(start, start + U(spans[number + 2])):
-            target[at] = fill
-            other_target[at] = fill
+            target[at] = outside
+            other_target[at] = outside
 
 
 @inlined
