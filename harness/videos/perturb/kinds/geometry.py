@@ -69,7 +69,10 @@ def crop(canvas: Canvas, rng: Generator, *, keep: float) -> Step:
 def padding(canvas: Canvas, rng: Generator, *, scale: float) -> Step:
     """Set the picture small into a coloured frame, as templates for social media do."""
     width, height = even(canvas.width * scale), even(canvas.height * scale)
-    x, y = (even((canvas.width - width) * 0.5), even((canvas.height - height) * rng.random()))
+    x, y = (
+        min(canvas.width - width, even((canvas.width - width) * 0.5)),
+        even((canvas.height - height) * rng.random()),
+    )
     red, green, blue = rng.integers(30, 226, 3).tolist()
     y = min(y, canvas.height - height)
     frame = (red, green, blue)

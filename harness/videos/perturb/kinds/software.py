@@ -136,7 +136,7 @@ def screenshot(canvas: Canvas, rng: Generator, *, scale: float, amount: float) -
     """Imitate a recorded screen: the video resized and sharpened in a window, on a flat desktop."""
     width, height = even(canvas.width * scale), even(canvas.height * scale)
     bar = max(4, even(0.04 * canvas.height))
-    x = even((canvas.width - width) * rng.random())
+    x = min(canvas.width - width, even((canvas.width - width) * rng.random()))
     y = min(canvas.height - height, max(bar, even((canvas.height - height) * rng.random())))
     shade = int(rng.integers(40, 110))
     desktop = (shade, shade + 20, shade + 50)
