@@ -1,4 +1,4 @@
-"""Loops over samples give what their formulas say, at sizes that no vector divides, inside larger pictures."""
+"""Loops over samples give what their formulas say, at sizes that no vector divides, in larger pictures."""
 
 from __future__ import annotations
 
