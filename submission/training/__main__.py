@@ -15,46 +15,86 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import autoencoders, calibrate, frozen, judge, members, pool, prepare, render, train, unseen
+from . import calibrate, judge, members, pool, train
 from .clips import FOLDS
 from .places import PACKAGE, ROOT
 
 RECIPES = ROOT / "sample_videos" / "recipes"
+STAGES = ("look", "forge", "train", "judge")
 
 
 def everything(arguments: argparse.Namespace) -> None:
-    """Runs every step."""
-    cache: Path = arguments.cache
-    common = ["--clips", *map(str, arguments.clips), "--cache", str(cache)]
+    """Runs the stages that were asked for, in their order."""
+    common = ["--clips", *map(str, arguments.clips), "--cache", str(arguments.cache)]
     always = ["--always", *arguments.always] if arguments.always else []
+    for stage in STAGES:
+        if stage in arguments.stages:
+            {"look": look, "forge": forge, "train": train_members, "judge": judge_members}[stage](
+                arguments, common, always
+            )
+
+
+def look(arguments: argparse.Namespace, common: list[str], always: list[str]) -> None:
+    """All that decodes videos: faces, runs through the public recipe, what members will be judged on."""
+    from . import prepare, render, unseen  # noqa: PLC0415  (PyAV and the harness are needed here alone)
+
     prepare.main(common)
     render.main([*common, *always, "--recipe", str(RECIPES / "public.toml")])
-    pool.main([*common, *always])
-    autoencoders.main([*common, *always])
-    place = ["--unseen", str(cache / "unseen_clips"), "--cache", str(cache)]
-    unseen.main(
-        ["--clips", *map(str, arguments.clips), *always, "--output", place[1], "--recipes", str(RECIPES)]
-    )
+    place = ["--unseen", str(arguments.cache / "unseen_clips"), "--cache", str(arguments.cache)]
+    unseen.main([*common[:-2], *always, "--output", place[1], "--recipes", str(RECIPES)])
     judge.main(["look", *place])
-    runs: Path = cache / "runs"
+
+
+def forge(arguments: argparse.Namespace, common: list[str], always: list[str]) -> None:
+    """The pool of forged pairs on the CPU's cores, and beside it the autoencoders."""
+    words = [sys.executable, "-m", f"{__package__}.autoencoders", *common, *always]
+    with ThreadPoolExecutor(1) as beside:
+        drawn = beside.submit(subprocess.run, words, check=False)
+        pool.main([*common, *always])
+        if drawn.result().returncode:
+            sys.exit("the autoencoders could not be trained: see above")
+
+
+def train_members(arguments: argparse.Namespace, common: list[str], always: list[str]) -> None:
+    """Every member for every seed and fold and on everything, some at once; then the means over the seeds."""
+    runs: Path = arguments.cache / "runs"
+    commands = []
+    for seed in sorted({seed for name in arguments.members for seed in members.RECIPES[name].seeds}):
+        for name in arguments.members:
+            if seed not in members.RECIPES[name].seeds:
+                continue
+            trained = "frozen" if members.RECIPES[name].frozen else "train"
+            for fold in (None, *range(FOLDS)):
+                run = ["--run", str(members.run_of(runs, name, seed, fold))]
+                words = [*common, *always, *words_of(name, seed, fold, arguments), *run]
+                commands.append([sys.executable, "-m", f"{__package__}.{trained}", *words])
+    with ThreadPoolExecutor(arguments.at_once) as executor:
+        for number, ended in enumerate(executor.map(subprocess.run, commands)):
+            if ended.returncode:
+                executor.shutdown(cancel_futures=True)
+                sys.exit(f"a training failed, the others were not begun: {' '.join(ended.args)}")
+            print(f"trained {number + 1} of {len(commands)}: {ended.args[-1]}", flush=True)
     for name in arguments.members:
-        for fold in (*range(FOLDS), None):
-            for seed in members.RECIPES[name].seeds:
-                run = members.run_of(runs, name, seed, fold)
-                print(f"{name}, seed {seed}, {members.fold_name(fold)}: {run}")
-                trained = frozen if members.RECIPES[name].frozen else train
-                trained.main([*common, *always, *words_of(name, seed, fold, arguments), "--run", str(run)])
+        for fold in (None, *range(FOLDS)):
             members.average_seeds(runs, name, fold)
+
+
+def judge_members(arguments: argparse.Namespace, common: list[str], always: list[str]) -> None:
+    """What the members are worth on what they have not seen; their calibration, and their place."""
+    runs: Path = arguments.cache / "runs"
     kinds = ["--kinds", *arguments.members]
-    judged = str(cache / "judged.json")
-    judge.main(["score", *common, *always, *place[:2], "--runs", str(runs), *kinds, "--report", judged])
+    judged = str(arguments.cache / "judged.json")
+    unseen = ["--unseen", str(arguments.cache / "unseen_clips")]
+    judge.main(["score", *common, *always, *unseen, "--runs", str(runs), *kinds, "--report", judged])
     for name in arguments.members:
         shutil.copy2(members.average_seeds(runs, name, None), arguments.weights)
-    report = str(cache / "calibration.json")
+    report = str(arguments.cache / "calibration.json")
     folder = ["--folder", str(arguments.weights)]
     calibrate.main(["--judged", judged, *kinds, "--report", report, "--write", *folder])
 
@@ -85,6 +125,10 @@ def main(command_line: Sequence[str] | None = None) -> None:
     parser.add_argument("--imagenet", type=Path, required=True, help="ImageNet weights (see imagenet.py)")
     parser.add_argument(
         "--members", nargs="+", choices=sorted(members.RECIPES), default=list(members.SHIPPED)
+    )
+    parser.add_argument("--at-once", type=int, default=1, help="trainings; on a GPU as many as memory holds")
+    parser.add_argument(
+        "--stages", nargs="+", choices=STAGES, default=list(STAGES), help="to do some on another machine"
     )
     parser.add_argument("--weights", type=Path, default=PACKAGE / "weights", help="where they are put")
     arguments, options = parser.parse_known_args(words)
