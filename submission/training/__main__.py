@@ -125,7 +125,8 @@ def words_of(name: str, seed: int, fold: int | None, arguments: argparse.Namespa
         return [*words, *held_out]
     words += ["--kind", recipe.kind, "--seed", str(seed)]
     words += ["--steps", str(recipe.steps), "--pairs", str(recipe.pairs)]
-    words += ["--learning-rate", str(recipe.learning_rate), "--without", *recipe.without]
+    words += ["--learning-rate", str(recipe.learning_rate), "--redrawers", str(recipe.redrawers)]
+    words += ["--without", *recipe.without]
     return [*words, *arguments.options, *held_out]
 
 

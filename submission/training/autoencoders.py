@@ -54,7 +54,10 @@ KINDS = (
     ("wide", 16, 0.03),
     ("bilinear", 16, 0.08),
 )
-AT_ONCE = 5  # of them redraw the pictures of one batch
+AT_ONCE = (
+    5  # of more than EACH autoencoders redraw the pictures of one batch: others cost more than they bring
+)
+EACH = 8
 LEARNING_RATE = 1e-3
 EDGES = 2.0  # weight of differences of neighbouring pixels: a decoder that only blurs would be too easy
 ALONE = 0.3  # share of the steps before the discriminator joins
@@ -196,7 +199,9 @@ def redraw(pictures: Tensor, models: nn.ModuleList, generator: torch.Generator) 
     """
     device, size = pictures.device, pictures.shape[2]
     out = torch.empty_like(pictures)
-    some = torch.randperm(len(models), generator=generator, device=device)[:AT_ONCE]
+    some = torch.arange(len(models), device=device)
+    if len(models) > EACH:
+        some = torch.randperm(len(models), generator=generator, device=device)[:AT_ONCE]
     which = some[torch.randint(0, len(some), (len(pictures),), generator=generator, device=device)]
     at = SIZES[int(torch.randint(0, len(SIZES), (1,), generator=generator, device=device))]
     for number in some.tolist():

@@ -58,6 +58,7 @@ def read_material(arguments: argparse.Namespace, device: torch.device) -> tuple[
     redrawers = None
     if "redrawn" not in arguments.without:
         redrawers = autoencoders.load(arguments.cache / "autoencoders.safetensors", device)
+        redrawers = redrawers[: arguments.redrawers]
     material = Material(
         clips=training,
         pool=read_pool(arguments.cache),
@@ -215,6 +216,7 @@ def parse(command_line: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--without", nargs="+", default=[], choices=sorted(SHARES), help="material to leave out"
     )
+    parser.add_argument("--redrawers", type=int, help="the first so many autoencoders; all where not given")
     parser.add_argument("--input-size", type=int, default=models.MemberConfig(kind="plain").input_size)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--pairs", type=int, default=PAIRS)
