@@ -45,7 +45,19 @@ KINDS = (
     ("transposed", 8, 0.04),
     ("shuffle", 12, 0.04),
     ("nearest", 12, 0.08),
+    ("bilinear", 8, 0.0),
+    ("wide", 4, 0.0),
+    ("bilinear", 6, 0.03),
+    ("wide", 10, 0.06),
+    ("shuffle", 4, 0.02),
+    ("nearest", 24, 0.04),
+    ("wide", 16, 0.03),
+    ("bilinear", 16, 0.08),
 )
+AT_ONCE = (
+    5  # of more than EACH autoencoders redraw the pictures of one batch: others cost more than they bring
+)
+EACH = 8
 LEARNING_RATE = 1e-3
 EDGES = 2.0  # weight of differences of neighbouring pixels: a decoder that only blurs would be too easy
 ALONE = 0.3  # share of the steps before the discriminator joins
@@ -60,9 +72,11 @@ def _block(inside: int, outside: int) -> nn.Sequential:
 def _up(kind: str, channels: int) -> nn.Module:
     if kind == "transposed":
         return nn.ConvTranspose2d(channels, channels, 3, stride=2, padding=1, output_padding=1)
+    if kind == "wide":  # the transposed convolution of most generators that are trained against a judge
+        return nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)
     if kind == "shuffle":
         return nn.Sequential(nn.Conv2d(channels, 4 * channels, 1), nn.PixelShuffle(2))
-    return nn.Upsample(scale_factor=2, mode="nearest")
+    return nn.Upsample(scale_factor=2, mode=kind)
 
 
 class Discriminator(nn.Module):
@@ -185,9 +199,13 @@ def redraw(pictures: Tensor, models: nn.ModuleList, generator: torch.Generator) 
     """
     device, size = pictures.device, pictures.shape[2]
     out = torch.empty_like(pictures)
-    which = torch.randint(0, len(models), (len(pictures),), generator=generator, device=device)
+    some = torch.arange(len(models), device=device)
+    if len(models) > EACH:
+        some = torch.randperm(len(models), generator=generator, device=device)[:AT_ONCE]
+    which = some[torch.randint(0, len(some), (len(pictures),), generator=generator, device=device)]
     at = SIZES[int(torch.randint(0, len(SIZES), (1,), generator=generator, device=device))]
-    for number, model in enumerate(models):
+    for number in some.tolist():
+        model = models[number]
         rows = (which == number).nonzero()[:, 0]
         if not len(rows):
             continue

@@ -108,7 +108,11 @@ class Material:
         self._tables = {n: t for n, t in tables.items() if n not in without and len(t.real)}
         if not self._tables:
             raise ValueError(f"nothing to train on without {', '.join(without)}")
-        self._pictures = torch.from_numpy(np.concatenate(pictures)).to(device)
+        ends = np.cumsum([len(part) for part in pictures]).tolist()
+        shape = (ends[-1], *pictures[0].shape[1:])
+        self._pictures = torch.empty(shape, dtype=torch.uint8, device=device)
+        for part, end in zip(pictures, ends, strict=True):  # part by part: it is gigabytes
+            self._pictures[end - len(part) : end] = torch.from_numpy(part)
 
     def batch(self, step: int, *, pairs: int, size: int, seed: int) -> Batch:
         """The batch of a step."""

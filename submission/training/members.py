@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from detector import models
 
+from . import autoencoders
 from .clips import FOLDS
 
 
@@ -23,6 +24,7 @@ from .clips import FOLDS
 class Recipe:
     """How one member is trained; `without` names material (see material.SHARES).
 
+    `redrawers` is how many of the autoencoders redraw faces for it.
     Where it is `frozen` its backbone stays ImageNet's, and frozen.py fits the output: no step is made.
     """
 
@@ -33,18 +35,28 @@ class Recipe:
     learning_rate: float = 0.0
     frozen: bool = False
     pairs: int = 64
+    redrawers: int = len(autoencoders.KINDS)
     seeds: tuple[int, ...] = (1,)
 
 
 GENERATED = ("forged", "rendered")  # left out where the traces of generators are learnt
 SWAPPED = ("redrawn", "generated")  # left out where seams and warps are
+BLENDED = ("generated",)  # left out where seams, warps and redrawn faces within real ones are
 RECIPES = {
     "generated": Recipe(
-        kind="plain", finds="generated", without=GENERATED, steps=160, learning_rate=1.5e-4, seeds=(1, 2)
+        kind="plain",
+        finds="generated",
+        without=GENERATED,
+        steps=160,
+        learning_rate=1.5e-4,
+        redrawers=8,
+        seeds=(1, 2),
     ),
     "generated_frozen": Recipe(kind="plain", finds="generated", frozen=True),
     # Judged, and not shipped: see MODEL_CARD.md.
-    "swapped": Recipe(kind="plain", finds="swapped", without=SWAPPED, steps=320, learning_rate=3e-4),
+    "swapped": Recipe(
+        kind="plain", finds="swapped", without=BLENDED, steps=700, learning_rate=4e-4, pairs=128
+    ),
     "generated_noise": Recipe(
         kind="noise", finds="generated", without=GENERATED, steps=200, learning_rate=3e-4
     ),

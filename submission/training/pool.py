@@ -32,7 +32,7 @@ from .forge import FACE_MARGIN, METHOD_SHARES, Person, forge, read_faces
 SIDE = 224  # pixels of every picture of the pool
 MARGIN = 1.75  # of the face box
 FRAMES_KEPT = 3  # of a rendered run
-PAIRS = 30  # forged per real clip
+PAIRS = 100  # forged per real clip
 DISGUISED = 0.7  # of the pairs show somebody who does not exist
 POOR_SOURCE = 0.5  # of the pairs are forged on a recording made poorer first
 MIX = 0.1  # of the pairs: the fake is a mixture with its real twin
@@ -149,8 +149,8 @@ def read_pool(cache: Path) -> Pairs:
     if not (folder / "clips.npy").is_file():
         raise FileNotFoundError(f"{folder} holds no pool: run training.pool first")
     return Pairs(
-        real=np.load(folder / "real.npy"),
-        fake=np.load(folder / "fake.npy"),
+        real=np.load(folder / "real.npy", mmap_mode="r"),
+        fake=np.load(folder / "fake.npy", mmap_mode="r"),
         clips=np.load(folder / "clips.npy"),
     )
 

@@ -58,6 +58,7 @@ def read_material(arguments: argparse.Namespace, device: torch.device) -> tuple[
     redrawers = None
     if "redrawn" not in arguments.without:
         redrawers = autoencoders.load(arguments.cache / "autoencoders.safetensors", device)
+        redrawers = redrawers[: arguments.redrawers]
     material = Material(
         clips=training,
         pool=read_pool(arguments.cache),
@@ -94,10 +95,10 @@ def _toys(device: torch.device) -> Material:
 
 @torch.inference_mode()
 def score(model: models.Member, held_out: HeldOut, size: int) -> dict[str, float]:
-    """Log loss and AUC per clip, and the AUC of each generator against all real clips."""
+    """Log loss and AUC per clip, the AUC of each generator against all real clips, and of what was forged."""
     device = next(model.parameters()).device
     rendered = held_out.rendered
-    rows = np.flatnonzero(~rendered.forged)
+    rows = np.arange(len(rendered.clips))
     logits = []
     for start in range(0, len(rows), SCORED_AT_ONCE):
         crops = torch.from_numpy(rendered.crops[rows[start : start + SCORED_AT_ONCE]]).to(device)
@@ -105,7 +106,11 @@ def score(model: models.Member, held_out: HeldOut, size: int) -> dict[str, float
         with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
             logits.append(model.predict(pictures).float().cpu())
     each = torch.cat(logits).double().numpy()
-    names, labels = rendered.clips[rows], rendered.labels[rows]
+    forged = rendered.forged
+    by_hand = {
+        name: float(each[forged & (rendered.clips == name)].mean()) for name in set(rendered.clips[forged])
+    }
+    each, names, labels = each[~forged], rendered.clips[~forged], rendered.labels[~forged]
     clips = sorted(set(names))
     mean = np.array([each[names == clip].mean() for clip in clips])
     fake = np.array([labels[names == clip][0] == 1 for clip in clips])
@@ -113,6 +118,8 @@ def score(model: models.Member, held_out: HeldOut, size: int) -> dict[str, float
         "log_loss": float(np.logaddexp(0, np.where(fake, -mean, mean)).mean()),
         "auc": auc(mean[~fake], mean[fake]),
     }
+    if by_hand:
+        out["auc forged by hand"] = auc(mean[~fake], np.array(list(by_hand.values())))
     kinds = np.array([held_out.generators.get(clip, "") for clip in clips])
     return out | {f"auc {kind}": auc(mean[~fake], mean[kinds == kind]) for kind in sorted(set(kinds[fake]))}
 
@@ -209,6 +216,7 @@ def parse(command_line: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--without", nargs="+", default=[], choices=sorted(SHARES), help="material to leave out"
     )
+    parser.add_argument("--redrawers", type=int, help="the first so many autoencoders; all where not given")
     parser.add_argument("--input-size", type=int, default=models.MemberConfig(kind="plain").input_size)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--pairs", type=int, default=PAIRS)

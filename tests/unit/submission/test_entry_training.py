@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 from training import album, autoencoders, frozen, members, pool, train, unseen, views
-from training.__main__ import words_of
+from training.__main__ import trainings, words_of
 from training.augment import Disguise, cut_square
-from training.clips import Clip, fold_of, read_clips, split
+from training.clips import FOLDS, Clip, fold_of, read_clips, split
 from training.fakes import METHODS, TEMPLATE, RealFace, align, face_mask
 from training.figures import auc
 from training.forge import METHOD_SHARES, Person, draw_person, forge, person_of
@@ -234,6 +234,23 @@ def test_every_recipe_is_a_command_line_that_training_reads(name: str) -> None:
     assert read.steps == 7  # what is given by hand counts
     everything = train.parse([*words[:4], *words_of(name, 3, None, given)])
     assert everything.fold is None
+
+
+def test_every_member_is_trained_once_for_each_seed_and_fold_and_the_first_seeds_come_first() -> None:
+    given = argparse.Namespace(
+        imagenet=Path("wheel"), options=[], cache=Path("cache"), members=["generated", "swapped"]
+    )
+    runs = [Path(words[-1]) for words in trainings(given, ["--clips", "c", "--cache", "cache"], [])]
+    expected = {
+        members.run_of(Path("cache/runs"), name, seed, fold)
+        for name in given.members
+        for seed in members.RECIPES[name].seeds
+        for fold in (None, *range(FOLDS))
+    }
+    assert set(runs) == expected
+    assert len(runs) == len(expected)
+    seeds = [run.parent.name for run in runs]
+    assert seeds == sorted(seeds)
 
 
 def test_the_mean_of_seeds_is_the_mean_of_their_weights(tmp_path: Path) -> None:
