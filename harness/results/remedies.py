@@ -16,12 +16,12 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
     (r"no probability: '?(Tensor|ndarray|array) of shape \(1(, 1)*,?\)", _ITEM),
     (r"no probability: '?\w+ of shape", "Return one number for the video: take the mean over its frames."),
     (
-        r"no probability: nan",
+        r"no probability: (?i:nan)",
         "NaN: look for a division by zero, an empty list of frames or faces, or half precision that "
         "overflows.",
     ),
     (
-        r"no probability: -?inf",
+        r"no probability: -?(?i:inf)",
         "Infinite: clip before the logarithm, or check for half precision that overflows.",
     ),
     (
