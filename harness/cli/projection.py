@@ -16,7 +16,7 @@ def projection_of(times: Sequence[float], *, cache: Path, limits: Limits) -> str
         return ""
     own = kept(cache)
     if own is None:
-        return "Run `harness calibrate` once, and this line says what the organiser's machine would need."
+        return "Run `harness calibrate` once to see what the organiser's machine would need."
     found = project(
         times, own=own, reference=kept_reference(cache), mean_video_seconds=limits.mean_video_seconds
     )

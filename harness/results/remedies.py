@@ -43,17 +43,18 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (r"CUDA out of memory|CUDA error: out of memory", "Use smaller batches, or half precision."),
     (
+        r"(download\.pytorch\.org|load_state_dict_from_url|download_url_to_file|weights=.DEFAULT"
+        r"|pretrained=True|encoder_weights=|(?<!_)hub\.load)",
+        '`weights="DEFAULT"` and `pretrained=True` download. Make the model with `weights=None`, put '
+        "its weights "
+        "into the package and load them from there.",
+    ),
+    (
         r"(huggingface|LocalEntryNotFound|HF_HUB_OFFLINE|offline mode|outgoing traffic has been disabled"
         r"|cached files)",
         "There is no network, so nothing can come from a hub. Put the model's folder into the "
         "package, and load it "
         'with `from_pretrained(package / "model", local_files_only=True)`.',
-    ),
-    (
-        r"(download\.pytorch\.org|load_state_dict_from_url|download_url_to_file|weights=.DEFAULT|hub\.load)",
-        '`weights="DEFAULT"` and `pretrained=True` download. Make the model with `weights=None`, put '
-        "its weights "
-        "into the package and load them from there.",
     ),
     (
         r"(URLError|Name or service not known|Temporary failure in name resolution|Network is unreachable"

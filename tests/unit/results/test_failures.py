@@ -110,6 +110,7 @@ WORDS = [
         "huggingface_hub.errors.LocalEntryNotFoundError: outgoing traffic has been disabled",
         "local_files_only",
     ),
+    ("timm.create_model('x', pretrained=True)\n…LocalEntryNotFoundError: the Hub", "weights=None"),
     ('File "torch/hub.py", in load_state_dict_from_url\nurllib.error.URLError', "weights=None"),
     ("urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>", "no network"),
     ("OSError: [Errno 30] Read-only file system: 'cache.npy'", "tempfile"),
