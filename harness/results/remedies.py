@@ -76,6 +76,11 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
         "Nothing outside the package exists in the container: build paths from `package`.",
     ),
     (
+        r"ModuleNotFoundError: No module named '\w+\.",
+        "The library is there, but has no such part: another release of it, or a file left out of the package. "
+        "`harness check --static` names what replaced many.",
+    ),
+    (
         r"(ModuleNotFoundError|ImportError): ",
         "Bring the module: as a folder beside the entry, or as a wheel for Python 3.11 in the "
         "package's `wheels/`. "
@@ -92,6 +97,7 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
         "The command ended without the file that `{output}` names: write `filename,label` there, and a row "
         "for each video.",
     ),
+    (r"^no row\b", "The table needs a row `filename,label` for every video, by the file's own name."),
     (r"SystemExit", "`exit()` ends the package: return an answer, or raise an exception."),
     (
         r"AttributeError: module 'numpy' has no attribute '(int|float|bool|object|str|long|complex)'",

@@ -117,6 +117,8 @@ WORDS = [
     ("FileNotFoundError: [Errno 2] No such file or directory: 'weights.pt'", "relative"),
     ("FileNotFoundError: [Errno 2] No such file or directory: '/home/me/w.pt'", "package"),
     ("ModuleNotFoundError: No module named 'nowhere'", "wheels/"),
+    ("ModuleNotFoundError: No module named 'albumentations.augmentations.functional'", "no such part"),
+    ("no row", "every video"),
     ("EOFError: EOF when reading a line", "--pdb"),
     ("bdb.BdbQuit", "--pdb"),
     ("no table in /tmp/submission.csv (exit code 0): [Errno 2] No such file", "{output}"),
