@@ -77,8 +77,8 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         r"ModuleNotFoundError: No module named '\w+\.",
-        "The library is there, but has no such part: another release of it, or a file left out of the package. "
-        "`harness check --static` names what replaced many.",
+        "The library is there, but has no such part: another release of it, or a file left out of the "
+        "package. `harness check --static` names what replaced many.",
     ),
     (
         r"(ModuleNotFoundError|ImportError): ",
