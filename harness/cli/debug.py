@@ -68,7 +68,8 @@ def predict(
     """Ask a package about any videos, and show answers, times and all that it prints."""
     for video in videos:
         if not video.is_file():
-            raise ConfigError("is not a file", place=video, remedy="Name videos, not folders.")
+            wrong = "is not a file" if video.exists() else "does not exist"
+            raise ConfigError(wrong, place=video, remedy="Give the paths of videos, not of folders.")
     if debugger:
         _can_debug(package, as_json=as_json)
     loaded = find_challenge(challenge)

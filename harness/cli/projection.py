@@ -12,9 +12,11 @@ from harness.diagnose.calibrate.speeds import kept, kept_reference
 
 def projection_of(times: Sequence[float], *, cache: Path, limits: Limits) -> str:
     """Say what a package with these times would need on the organiser's machine, or how to find out."""
+    if not times:
+        return ""
     own = kept(cache)
     if own is None:
-        return "`harness calibrate` once, and this says what the organiser's machine would need"
+        return "Run `harness calibrate` once to see what the organiser's machine would need."
     found = project(
         times, own=own, reference=kept_reference(cache), mean_video_seconds=limits.mean_video_seconds
     )

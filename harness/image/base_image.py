@@ -126,7 +126,7 @@ def _obtained(client: docker.DockerClient, say: Callable[[str], None]) -> BaseIm
                 f"the base image {name} is not on this machine and cannot be pulled: {_first_line(error)}",
                 remedy="Load it (`docker load`), correct BASE_IMAGE, or unset it to use the default.",
             ) from error
-        say(f"It cannot be pulled ({_first_line(error)}). Making a minimal Debian base instead (about 45 s).")
+        say(f"It cannot be pulled ({_first_line(error)}). Making a minimal Debian base instead (about 30 s).")
         name = _make_debian_base(client, say=say)
     image_id = image_id_of(client, name)
     if image_id is None:

@@ -16,12 +16,12 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
     (r"no probability: '?(Tensor|ndarray|array) of shape \(1(, 1)*,?\)", _ITEM),
     (r"no probability: '?\w+ of shape", "Return one number for the video: take the mean over its frames."),
     (
-        r"no probability: nan",
+        r"no probability: (?i:nan)",
         "NaN: look for a division by zero, an empty list of frames or faces, or half precision that "
         "overflows.",
     ),
     (
-        r"no probability: -?inf",
+        r"no probability: -?(?i:inf)",
         "Infinite: clip before the logarithm, or check for half precision that overflows.",
     ),
     (
@@ -43,17 +43,18 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (r"CUDA out of memory|CUDA error: out of memory", "Use smaller batches, or half precision."),
     (
+        r"(download\.pytorch\.org|load_state_dict_from_url|download_url_to_file|weights=.DEFAULT"
+        r"|pretrained=True|encoder_weights=|(?<!_)hub\.load)",
+        '`weights="DEFAULT"` and `pretrained=True` download. Make the model with `weights=None`, put '
+        "its weights "
+        "into the package and load them from there.",
+    ),
+    (
         r"(huggingface|LocalEntryNotFound|HF_HUB_OFFLINE|offline mode|outgoing traffic has been disabled"
         r"|cached files)",
         "There is no network, so nothing can come from a hub. Put the model's folder into the "
         "package, and load it "
         'with `from_pretrained(package / "model", local_files_only=True)`.',
-    ),
-    (
-        r"(download\.pytorch\.org|load_state_dict_from_url|download_url_to_file|weights=.DEFAULT|hub\.load)",
-        '`weights="DEFAULT"` and `pretrained=True` download. Make the model with `weights=None`, put '
-        "its weights "
-        "into the package and load them from there.",
     ),
     (
         r"(URLError|Name or service not known|Temporary failure in name resolution|Network is unreachable"
@@ -75,6 +76,11 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
         "Nothing outside the package exists in the container: build paths from `package`.",
     ),
     (
+        r"ModuleNotFoundError: No module named '\w+\.",
+        "The library is there, but has no such part: another release of it, or a file left out of the "
+        "package. `harness check --static` names what replaced many.",
+    ),
+    (
         r"(ModuleNotFoundError|ImportError): ",
         "Bring the module: as a folder beside the entry, or as a wheel for Python 3.11 in the "
         "package's `wheels/`. "
@@ -91,6 +97,7 @@ BY_WORDS: Final[tuple[tuple[str, str], ...]] = (
         "The command ended without the file that `{output}` names: write `filename,label` there, and a row "
         "for each video.",
     ),
+    (r"^no row\b", "The table needs a row `filename,label` for every video, by the file's own name."),
     (r"SystemExit", "`exit()` ends the package: return an answer, or raise an exception."),
     (
         r"AttributeError: module 'numpy' has no attribute '(int|float|bool|object|str|long|complex)'",

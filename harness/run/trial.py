@@ -102,9 +102,12 @@ def trial_terms(terms: Terms) -> Terms:
 def smoke_findings(run: SetRun, *, limits: Limits) -> Iterator[Finding]:
     """Yield what a run on sample videos tells a contestant: what failed and why, or that all is well."""
     never_ready = run.startup_seconds is None
-    groups = grouped(run.outcomes, limits=limits, usage=run.usage, log_tail=run.log_tail, message=run.message)
+    failed = {one.video_id for one in run.outcomes if one.kind is not OutcomeKind.PREDICTED}
+    once = [one for one in run.outcomes if _first_name(one.video_id) not in failed - {one.video_id}]
+    count = len({_first_name(one.video_id) for one in run.outcomes})
+    groups = grouped(once, limits=limits, usage=run.usage, log_tail=run.log_tail, message=run.message)
     for group in groups:
-        summary = f"{group.kind} on {group.count} of {len(run.outcomes)} videos ({_named(group.video_ids)})"
+        summary = f"{group.kind} on {group.count} of {count} videos ({_named(group.video_ids)})"
         if never_ready:
             summary = f"{run.verdict}: the package did not become ready"
         code = "P603" if group.kind is OutcomeKind.INVALID_PREDICTION else "P602"
@@ -123,11 +126,11 @@ def _answers(answered: Sequence[Outcome]) -> Iterator[Finding]:
     """Yield warnings about answers that score nothing, or that are not the same a second time."""
     first = {one.video_id: one.probability for one in answered if not one.video_id.startswith(AGAIN)}
     for one in answered:
-        before = first.get(one.video_id.removeprefix(AGAIN))
+        before = first.get(_first_name(one.video_id))
         if not one.video_id.startswith(AGAIN) or before is None or one.probability is None:
             continue
         if abs(before - one.probability) > SAME_WITHIN:
-            name = one.video_id.removeprefix(AGAIN)
+            name = _first_name(one.video_id)
             yield found("P613", f"{before:.6f}, then {one.probability:.6f} for the same video, {name}")
     if len(first) > 1 and len(set(first.values())) == 1:
         yield found("P612", f"{next(iter(first.values())):g} for each of {len(first)} videos")
@@ -164,7 +167,16 @@ def _failure(code: str, summary: str, group: FailureGroup, log_tail: str) -> Fin
 
 def _named(video_ids: Sequence[str]) -> str:
     more = f" and {len(video_ids) - SHOWN_MAX} more" if len(video_ids) > SHOWN_MAX else ""
-    return ", ".join(printable(one) for one in video_ids[:SHOWN_MAX]) + more
+    return ", ".join(_in_words(one) for one in video_ids[:SHOWN_MAX]) + more
+
+
+def _in_words(video_id: str) -> str:
+    again = " when asked again" if video_id.startswith(AGAIN) else ""
+    return printable(_first_name(video_id)) + again
+
+
+def _first_name(video_id: str) -> str:
+    return video_id.removeprefix(AGAIN)
 
 
 def _lines(text: str) -> list[str]:

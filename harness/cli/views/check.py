@@ -12,6 +12,7 @@ from harness.package.findings import Finding, Severity
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _FILES_SHOWN = 3
+_FOUND_BY_TRYING = {"P601", "P602", "P603"}
 _PLURALS = {Severity.ERROR: "errors", Severity.WARNING: "warnings", Severity.NOTE: "notes"}
 
 
@@ -73,4 +74,7 @@ def _outcome(report: CheckReport) -> Text:
     )
     if report.ok:
         return Text.assemble(("This package will be run", "bold green"), f"  ({counts})")
-    return Text.assemble(("This package will not be run", "bold red"), f"  ({counts})")
+    errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
+    only_tried = all(finding.code in _FOUND_BY_TRYING for finding in errors)
+    word = "fails when it is run" if only_tried else "will not be run"
+    return Text.assemble((f"This package {word}", "bold red"), f"  ({counts})")
