@@ -5,7 +5,8 @@
 Each engine is started here, with storage and a socket of its own, and ended afterwards; the machine's own
 Docker is left alone. Prints a line for each engine and suite, and what a start and an answer cost there. What
 cannot be started says why, and fails. A rootless engine on control groups of version 1 can hold a package to
-no limit: there the one right thing is that the harness refuses it, and that is what is tried. `--part 2/5`
+no limit: there the one right thing is that the harness refuses it, and that is what is tried. On version 2 it
+needs systemd, whose user session it makes its groups in; its suites run as its own user. `--part 2/5`
 tries the second fifth of the hostile suite and nothing else; `--costs` measures, the machine's own too.
 """
 
@@ -40,14 +41,16 @@ KNOWN = {"podman": {"hostile": " and not tmpfs_inodes"}}
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 READY_SECONDS = 120.0
 USER = "harness-rootless"  # made if it is missing: a rootless engine needs a user with subordinate ids
+AS_USER = ["setpriv", "--reuid", USER, "--regid", USER, "--init-groups"]
 # Where the highest allowed limits may not be raised, Podman's own defaults are above them.
 PODMAN = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 init_path = "{init}"
 [engine]
-cgroup_manager = "cgroupfs"
+cgroup_manager = "{manager}"
 """
+UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
 
 @contextlib.contextmanager
@@ -63,16 +66,33 @@ def podman(folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def podman_rootless(folder: Path) -> Iterator[str]:
     """The same as a user who is not root."""
+    user = rootless_user()
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    environment = {"HOME": user.pw_dir, "XDG_RUNTIME_DIR": str(folder)}
+    manager, driver = "cgroupfs", "vfs"
+    if UNIFIED:
+        manager, driver = "systemd", "overlay"  # whose kernels know overlays of a user's own, too
+        subprocess.run(["loginctl", "enable-linger", USER], check=True, capture_output=True)
+        session = Path(f"/run/user/{user.pw_uid}")
+        environment["XDG_RUNTIME_DIR"] = str(session)
+        environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={session}/bus"
+        deadline = time.monotonic() + READY_SECONDS
+        while not (session / "bus").exists():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{USER} gets no session of systemd's, which makes its control groups")
+            time.sleep(0.2)
+    command = [*AS_USER, *_podman(folder, driver, manager)]
+    with started(command, folder, _conf(folder, manager) | environment) as url:
+        yield url
+
+
+def rootless_user() -> pwd.struct_passwd:
+    """Return the user of a rootless engine; it is made if it is missing."""
     try:
-        user = pwd.getpwnam(USER)
+        return pwd.getpwnam(USER)
     except KeyError:
         subprocess.run(["useradd", "--create-home", USER], check=True, capture_output=True)
-        user = pwd.getpwnam(USER)
-    os.chown(folder, user.pw_uid, user.pw_gid)
-    home = {"HOME": user.pw_dir, "XDG_RUNTIME_DIR": str(folder)}
-    command = ["setpriv", "--reuid", USER, "--regid", USER, "--init-groups", *_podman(folder, "vfs")]
-    with started(command, folder, _conf(folder) | home) as url:
-        yield url
+        return pwd.getpwnam(USER)
 
 
 @contextlib.contextmanager
@@ -107,17 +127,17 @@ ENGINES: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
 }
 
 
-def _podman(folder: Path, driver: str) -> list[str]:
+def _podman(folder: Path, driver: str, manager: str = "cgroupfs") -> list[str]:
     places = ("--root", str(folder / "storage"), "--runroot", str(folder / "run"))
-    how = ("--storage-driver", driver, "--cgroup-manager", "cgroupfs")
+    how = ("--storage-driver", driver, "--cgroup-manager", manager)
     runtime = ("--runtime", shutil.which("runc") or "runc")
     service = ("system", "service", "--time", "0", f"unix://{folder / 'sock'}")
     return ["podman", *places, *how, *runtime, *service]
 
 
-def _conf(folder: Path) -> dict[str, str]:
+def _conf(folder: Path, manager: str = "cgroupfs") -> dict[str, str]:
     init = shutil.which("catatonit") or "/usr/libexec/podman/catatonit"
-    (folder / "containers.conf").write_text(PODMAN.format(init=init))
+    (folder / "containers.conf").write_text(PODMAN.format(init=init, manager=manager))
     return os.environ | {"CONTAINERS_CONF": str(folder / "containers.conf")}
 
 
@@ -201,6 +221,10 @@ def try_on(name: str, url: str, suites: list[str], part: str) -> bool:
     for suite in suites:
         command = [*PYTEST, *chosen_tests(name, suite, part)]
         environment = os.environ | {"DOCKER_HOST": url}
+        if name == "podman-rootless":  # it can mount only what its user can read, as a harness of that user's
+            command = [*AS_USER, *command]
+            home = rootless_user().pw_dir
+            environment |= {"HOME": home, "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/hypothesis"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         lines = done.stdout.strip().splitlines()
         broken = [line for line in lines if line.startswith("FAILED")]
