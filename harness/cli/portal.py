@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -268,6 +269,7 @@ def _site(store: str, address: str | None) -> Iterator[Site]:
 def _workers(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
     """Run workers beside the portal, each a process of its own: a page never runs a package."""
     started = []
+    before = signal.signal(signal.SIGTERM, _end)  # uvicorn raises it again once it has ended by itself
     try:
         for challenge in challenges:
             command = [
@@ -285,6 +287,13 @@ def _workers(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
                 process.wait(WORKER_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """End as after an interruption: a signal that ends Python at once would leave workers behind."""
+    del frame
+    raise SystemExit(128 + number)
 
 
 def _run(config: PortalConfig, host: str, port: int, proxies: tuple[str, ...], log_format: str) -> None:
@@ -292,7 +301,9 @@ def _run(config: PortalConfig, host: str, port: int, proxies: tuple[str, ...], l
 
     from harness.cli.portal_logs import LogFormat, log_to_standard_error
     from harness.portal.app import create_app
+    from harness.portal.lines import PatientProtocol, allow_many_lines
 
+    allow_many_lines()
     log_to_standard_error(LogFormat(log_format))
     app = create_app(config)
     _err.print(f"the portal is at {config.address}", highlight=False)
@@ -300,6 +311,7 @@ def _run(config: PortalConfig, host: str, port: int, proxies: tuple[str, ...], l
         app,
         host=host,
         port=port,
+        http=PatientProtocol,
         log_config=None,  # it is set up already
         access_log=False,
         server_header=False,

@@ -7,6 +7,7 @@ are no rule; with several portals beside each other a client may ask each of the
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import time
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from harness.portal.visitor import SAFE_METHODS, Visitor
 BODY_SECONDS = 30.0  # without a byte of a body that is still to come
 REFUSED_SECONDS = 2.0  # for the body of a request that is refused
 REGRADE_FORM = "/organise/regrades/ask"  # the one form that brings a file
+HOUSE_BITS = 64
 CLIENTS_MAX = 20_000  # whose rates are remembered
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -125,7 +127,7 @@ class Walls:
         return limit
 
     def _check_rate(self, scope: Scope, path: str) -> None:
-        client, now = (scope.get("client") or ("", 0))[0], time.monotonic()
+        client, now = _household((scope.get("client") or ("", 0))[0]), time.monotonic()
         wait = self._all.take(client, now)
         if not wait and path.startswith("/enter/"):
             wait = self._links.take(client, now)
@@ -168,6 +170,17 @@ class _Body:
             self.problem = too_large(self._limit)
             raise self.problem
         return message
+
+
+def _household(address: str) -> str:
+    """Return who shares a rate: an address, and of version 6 its network, of which one house has them all."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, HOUSE_BITS), strict=False))
 
 
 def too_large(limit: int) -> Problem:

@@ -34,6 +34,7 @@ from harness.core.types import SetName, Verdict
 from harness.portal.access import TEAM_SCOPES, Holder, Scope, make_link, make_token
 from harness.portal.app import create_app
 from harness.portal.config import PortalConfig
+from harness.portal.lines import PatientProtocol
 from harness.portal.site import Site
 from harness.results.result import Result, write_result
 from harness.results.run_folder import RunFolder
@@ -250,7 +251,9 @@ def portal(
         if fill:
             _fill(kit)
         server = uvicorn.Server(
-            uvicorn.Config(create_app(config), log_level="warning", timeout_graceful_shutdown=1)
+            uvicorn.Config(
+                create_app(config), http=PatientProtocol, log_level="warning", timeout_graceful_shutdown=1
+            )
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

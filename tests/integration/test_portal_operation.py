@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -156,6 +157,20 @@ def test_the_server_s_log_is_json_on_standard_error(kit: Kit) -> None:
     assert (line["route"], line["status"]) == ("/api/v1/health", 200)
     assert line["request"] == answer.headers["x-request-id"]
     assert SECRET not in said
+
+
+def test_a_portal_that_is_terminated_leaves_no_worker_behind(kit: Kit) -> None:
+    command = [str(HARNESS), "serve", "--store", kit.config.store, "--port", "0", "--worker", str(kit.toml)]
+    command += ["--runs", str(kit.config.runs), "--packages", str(kit.config.packages)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        assert any("the portal is at" in line for line in server.stderr)
+        workers = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text(encoding="ascii").split()
+        assert workers
+        server.terminate()
+        server.communicate(timeout=120)
+    assert server.returncode == 128 + signal.SIGTERM
+    assert not any(Path(f"/proc/{one}").exists() for one in workers)
 
 
 def test_an_exception_is_named_without_its_words(log: Kept) -> None:
