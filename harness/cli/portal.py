@@ -93,6 +93,7 @@ def serve(
 ) -> None:
     """Serve the portal: hand in, watch, compare and release contests in a browser, or by a REST API."""
     needs_portal()
+    from harness.cli.open_store import open_store
     from harness.portal.config import PortalConfig  # an extra
 
     workers = list(worker or ())
@@ -117,6 +118,7 @@ def serve(
 
         for words, link in make_demo(config, workers[0]):
             _out.print(f"{words}\n  {link}", markup=False, highlight=False)
+    open_store(store).close()  # with its folder: a first start is in an empty one
     with _workers(config, workers):
         _run(config, host, port, tuple(proxy or ()), log_format)
 
@@ -253,9 +255,11 @@ def _give(
 
 @contextlib.contextmanager
 def _site(store: str, address: str | None) -> Iterator[Site]:
+    from harness.cli.open_store import open_store
     from harness.portal.config import PortalConfig
     from harness.portal.site import Site
 
+    open_store(store).close()
     nowhere = Path()
     here = (address or "http://127.0.0.1:8000").rstrip("/")
     site = Site(PortalConfig(store=store, runs=nowhere, packages=nowhere, uploads=nowhere, address=here))

@@ -130,20 +130,18 @@ def test_each_request_is_a_line_and_no_line_opens_a_door(kit: Kit, log: Kept, tm
         assert secret not in whole
 
 
-def test_the_server_s_log_is_json_on_standard_error(kit: Kit) -> None:
+def test_a_first_start_in_an_empty_folder_logs_json_on_standard_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [
         str(HARNESS),
         "serve",
-        "--store",
-        kit.config.store,
         "--port",
         str(port),
         "--log-format",
         "json",
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as server:
         assert server.stderr is not None
         assert str(port) in server.stderr.readline()
         answer = None
