@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,6 +21,7 @@ from harness.cli.options import (
     JsonOption,
     StoreOption,
 )
+from harness.cli.portal_workers import workers_beside
 from harness.cli.terminal import printer
 from harness.core.errors import ConfigError
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 DEFAULT_UPLOADS = Path("runs/uploads")
 DEMO = Path("runs/portal")
-WORKER_SECONDS = 20.0  # for a worker to end by itself
 
 _out = printer()
 _err = printer(errors=True)
@@ -119,7 +117,7 @@ def serve(
         for words, link in make_demo(config, workers[0]):
             _out.print(f"{words}\n  {link}", markup=False, highlight=False)
     open_store(store).close()  # with its folder: a first start is in an empty one
-    with _workers(config, workers):
+    with workers_beside(config, workers):
         _run(config, host, port, tuple(proxy or ()), log_format)
 
 
@@ -267,37 +265,6 @@ def _site(store: str, address: str | None) -> Iterator[Site]:
         yield site
     finally:
         site.close()
-
-
-@contextlib.contextmanager
-def _workers(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
-    """Run workers beside the portal, each a process of its own: a page never runs a package."""
-    started = []
-    before = signal.signal(signal.SIGTERM, _end)  # uvicorn raises it again once it has ended by itself
-    try:
-        for challenge in challenges:
-            command = [
-                *(sys.executable, "-m", "harness", "contest", "run", str(challenge), "--entries", "store"),
-                *("--watch", "--store", config.store, "--runs", str(config.runs)),
-                *("--packages", str(config.packages), "--price-per-hour", str(config.price_per_hour)),
-            ]
-            started.append(subprocess.Popen(command))  # noqa: S603  (our own command)
-        yield
-    finally:
-        for process in started:
-            process.terminate()
-        for process in started:
-            try:
-                process.wait(WORKER_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        signal.signal(signal.SIGTERM, before)
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    """End as after an interruption: a signal that ends Python at once would leave workers behind."""
-    del frame
-    raise SystemExit(128 + number)
 
 
 def _run(config: PortalConfig, host: str, port: int, proxies: tuple[str, ...], log_format: str) -> None:

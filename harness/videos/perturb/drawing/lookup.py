@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.compiled import Pair, flat
+from harness.videos.perturb.drawing.compiled import Bytes, Pair, flat
 from harness.videos.perturb.drawing.lookup_maps import bend, project
 from harness.videos.perturb.drawing.lookup_rows import (
     AHEAD,
@@ -19,7 +19,6 @@ from harness.videos.perturb.drawing.lookup_rows import (
     RIM,
     SPAN,
     WHOLE,
-    Bytes,
     Shorts,
     cut,
     move_two,

@@ -38,6 +38,8 @@ AHEAD = 24  # chunks before it is read, the memory is asked for a chunk
 SMALLEST = 16  # samples of a side from which on there are chunks
 RIM, SPAN = 5, 3  # numbers of a sample at the rim, and of a span outside
 PLACES = types.Array(types.int16, 2, "C")
+TWO: Any = types.UniTuple(INTS, 2)  # type: ignore[no-untyped-call]
+THREE: Any = types.UniTuple(INTS, 3)  # type: ignore[no-untyped-call]
 
 
 def _mix(
@@ -100,9 +102,7 @@ def _mixed_at_rim(source: Any, stride: Any, shape: Any, rim: Any, number: Any, o
     return np.uint8(_mixed(high, low, down, 128, 8))
 
 
-@compiled(
-    FLAT, BYTES, FLAT, BYTES, PAIR, types.UniTuple(INTS, 3), types.UniTuple(INTS, 2), INTS, BYTES, BYTES, LONG
-)
+@compiled(FLAT, BYTES, FLAT, BYTES, PAIR, THREE, TWO, INTS, BYTES, BYTES, LONG)
 def move_two(
     source_plane: Flat,
     other_source: Bytes,
@@ -141,9 +141,9 @@ def move_two(
             other_target[at] = _mixed_at_rim(other_source, stride, shape, rim, number, outside)
     for number in range(0, spans.size, SPAN):
         start = U(spans[number] * pitch + spans[number + 1])
-        for at in range(start, start + U(spans[number + 2])):
-            target[at] = outside
-            other_target[at] = outside
+        for sample in range(start, start + U(spans[number + 2])):
+            target[sample] = outside
+            other_target[sample] = outside
 
 
 @inlined

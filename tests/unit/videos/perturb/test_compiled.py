@@ -12,6 +12,7 @@ from numba.core.caching import CacheImpl
 
 from harness.videos.perturb.drawing.blending import cut_out, dimmed, laid_on
 from harness.videos.perturb.drawing.compiled import BYTES, Bytes, U, compiled, flat
+from harness.videos.perturb.drawing.planes import scalar
 
 
 def test_the_catalogue_is_there_without_numba() -> None:
@@ -50,7 +51,7 @@ def test_shares_of_255_are_rounded_as_opencv_rounds_them_for_every_pair() -> Non
     plane = room[1:-1, 20:276]
     plane[:] = one
     laid_on(plane, other, np.full_like(one, 30))
-    assert np.array_equal(plane, cv2.add(cv2.multiply(one, other, scale=1 / 255), (30.0,)))
+    assert np.array_equal(plane, cv2.add(cv2.multiply(one, other, scale=1 / 255), scalar(30.0)))
     plane[:] = one
     cut_out(plane, ~one, other)
     rest = cv2.multiply(one, ~other, scale=1 / 255)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from harness.videos.perturb.drawing.averages import averaged, pixelated
 from harness.videos.perturb.drawing.mixing import faded, laid, mixed
@@ -24,8 +24,8 @@ def noise(size: tuple[int, int], seed: int = 1) -> Plane:
     return whole[1:-1, 2:-3]
 
 
-def apart(one: NDArray[np.uint8], other: NDArray[np.float64]) -> float:
-    return float(np.abs(one.astype(float) - np.clip(other, 0, 255)).max())
+def apart(one: NDArray[np.uint8], other: ArrayLike) -> float:
+    return float(np.abs(one.astype(float) - np.clip(np.asarray(other, float), 0, 255)).max())
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.lookup import LookUp
-from harness.videos.perturb.drawing.planes import Plane, Planes
+from harness.videos.perturb.drawing.planes import Plane, Planes, scalar
 from harness.videos.perturb.drawing.warp import Lens, Warp, rotated, tilted
 from harness.videos.perturb.steps import Canvas
 
@@ -64,12 +64,13 @@ def test_what_is_looked_up_is_what_opencv_finds_there(kind: str, size: tuple[int
     else:
         look_up = LookUp.projective(operation.matrix, (height, width))
         places = projected(np.array(operation.matrix).reshape(3, 3), width, height)
-    fixed = cv2.convertMaps(*(each.astype(np.float32) for each in places), cv2.CV_16SC2)
+    across, down = (each.astype(np.float32) for each in places)
+    fixed = cv2.convertMaps(across, down, cv2.CV_16SC2)
     plane = np.random.default_rng(7).integers(0, 256, (height, width), np.uint8)
     found = _inside(np.full((height, width), 77, np.uint8))
     look_up.move([_inside(plane)], [found], 200)
     rim = cv2.BORDER_CONSTANT
-    expected = cv2.remap(plane, *fixed, cv2.INTER_LINEAR, borderMode=rim, borderValue=(200,))
+    expected = cv2.remap(plane, *fixed, cv2.INTER_LINEAR, borderMode=rim, borderValue=scalar(200))
     assert np.abs(found.astype(int) - np.asarray(expected, int)).max() <= 1  # 11 bits are kept on the way
     room = found.base
     assert isinstance(room, np.ndarray)

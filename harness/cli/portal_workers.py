@@ -1,0 +1,47 @@
+"""The workers that `harness serve` starts beside the portal."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from harness.portal.config import PortalConfig
+
+WORKER_SECONDS = 20.0  # for a worker to end by itself
+
+
+@contextlib.contextmanager
+def workers_beside(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
+    """Run workers beside the portal, each a process of its own: a page never runs a package."""
+    started = []
+    before = signal.signal(signal.SIGTERM, _end)  # uvicorn raises it again once it has ended by itself
+    try:
+        for challenge in challenges:
+            command = [
+                *(sys.executable, "-m", "harness", "contest", "run", str(challenge), "--entries", "store"),
+                *("--watch", "--store", config.store, "--runs", str(config.runs)),
+                *("--packages", str(config.packages), "--price-per-hour", str(config.price_per_hour)),
+            ]
+            started.append(subprocess.Popen(command))  # noqa: S603  (our own command)
+        yield
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            try:
+                process.wait(WORKER_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """End as after an interruption: a signal that ends Python at once would leave workers behind."""
+    del frame
+    raise SystemExit(128 + number)
