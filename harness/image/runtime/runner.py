@@ -22,6 +22,7 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import tomllib
 import traceback
 import zipfile
@@ -240,8 +241,20 @@ def answer_batch(pipe: Pipe, command: list[str], folder: Path) -> None:
 
 
 def end_of(process_id: int) -> int:
-    """Return something that becomes readable when the process has ended."""
-    return os.pidfd_open(process_id)
+    """Return something that becomes readable when the process has ended.
+
+    Where the kernel has no descriptors of processes, as gVisor of 2022, a thread waits, and closes a pipe.
+    """
+    with contextlib.suppress(OSError):
+        return os.pidfd_open(process_id)
+    readable, writable = os.pipe()
+
+    def wait() -> None:
+        os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)  # its end is still there to be asked for
+        os.close(writable)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return readable
 
 
 def read_table(path: Path) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib.util
 import json
 import os
+import select
 import struct
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from harness.sandbox import protocol
 
 RUNNER = Path(protocol.__file__).parents[1] / "image" / "runtime" / "runner.py"
 MakePackage = Callable[..., Path]
+PATIENCE_SECONDS = 120.0
 
 
 class Talk:
@@ -283,3 +286,22 @@ def test_a_batch_command_is_stopped_on_request_with_what_it_started(
         "csv": "filename,label\na,0.5\n",
         "message": "stopped on request",
     }
+
+
+@pytest.mark.parametrize("pidfd", [True, False])
+def test_the_end_of_a_process_is_heard_with_and_without_descriptors_of_processes(
+    runner: ModuleType, monkeypatch: pytest.MonkeyPatch, pidfd: bool
+) -> None:
+    def not_implemented(process_id: int) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    if not pidfd:  # as on gVisor of 2022
+        monkeypatch.setattr(os, "pidfd_open", not_implemented)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        ended = runner.end_of(process.pid)
+        assert select.select([ended], [], [], 0.2)[0] == []
+        assert process.stdin is not None
+        process.stdin.close()
+        assert select.select([ended], [], [], PATIENCE_SECONDS)[0] == [ended]
+        assert process.wait() == 0  # how it ended is still there to be asked for
+    os.close(ended)
