@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from typing import cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -20,9 +21,9 @@ class PatientProtocol(H11Protocol):
     head_seconds = HEAD_SECONDS
     _late: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's is
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, transport))
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
