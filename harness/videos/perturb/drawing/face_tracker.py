@@ -20,6 +20,7 @@ from harness.videos.perturb.steps import Canvas
 DETECT_EVERY = 15  # frames: a detection costs a third of an encode, following a face a twentieth
 SEARCH_SIDE = 480  # pixels of the longer side that the detector sees while it looks for a face
 CLOSE_SIDE = 192  # and of the square about a known face; places and tilts are as good as with 288
+SMALLEST_SIDE = 64  # of what it sees: if one is 32, OpenCV's network reads memory that nobody has written
 CLOSE_FACES = 1.8  # side of that square in face widths
 MIN_SCORE = 0.7
 FOLLOW = 0.55  # share of the way to the detected place that is gone in each frame: calm, and no visible lag
@@ -73,8 +74,8 @@ class FaceTracker:
 
     def __init__(self, width: int, height: int, frames_per_second: float) -> None:
         scale = min(1.0, SEARCH_SIDE / max(width, height))
-        self._search_size = (max(32, round(width * scale)), max(32, round(height * scale)))
-        self._detector = _detector()
+        self.search_size = _seen_size(width, height, scale)
+        self.detector = _detector()
         self._patience = max(1, round(LOST_AFTER_SECONDS * frames_per_second))
         self._rest = resting_place(width, height)
         self._place: FacePlace | None = None
@@ -107,7 +108,7 @@ class FaceTracker:
         close = None if self._goal is None else self._close_by(planes, self._goal)
         if close is not None:
             return close
-        found = self._largest(planes, (0, 0), planes.y.shape[::-1], self._search_size)
+        found = self._largest(planes, (0, 0), planes.y.shape[::-1], self.search_size)
         return found if found is None else self._close_by(planes, found) or found
 
     def _close_by(self, planes: Planes, place: FacePlace) -> FacePlace | None:
@@ -119,9 +120,7 @@ class FaceTracker:
         if min(size) < 16:
             return None
         scale = CLOSE_SIDE / max(size)
-        return self._largest(
-            planes, (left, top), size, (max(32, round(size[0] * scale)), max(32, round(size[1] * scale)))
-        )
+        return self._largest(planes, (left, top), size, _seen_size(*size, scale))
 
     def _largest(
         self, planes: Planes, corner: tuple[int, int], size: tuple[int, ...], seen: tuple[int, int]
@@ -133,8 +132,8 @@ class FaceTracker:
             part = plane[y : y + height, x : x + width]
             parts.append(cv2.resize(part, seen, interpolation=cv2.INTER_LINEAR))
         picture = cv2.cvtColor(cv2.merge([parts[0], parts[2], parts[1]]), cv2.COLOR_YCrCb2BGR)
-        self._detector.setInputSize(seen)
-        _, faces = self._detector.detect(picture)
+        self.detector.setInputSize(seen)
+        _, faces = self.detector.detect(picture)
         # On pictures of a few pixels the detector's sizes overflow: such a row is not a face.
         rows = [] if faces is None else list(np.asarray(faces))
         sane = [face for face in rows if np.isfinite(face).all() and 0 < face[2] <= 2 * seen[0]]
@@ -143,6 +142,10 @@ class FaceTracker:
         largest = max(sane, key=lambda face: float(face[2] * face[3]))
         scale = np.array([size[0] / seen[0], size[1] / seen[1]])
         return _place(largest, scale, np.array(corner))
+
+
+def _seen_size(width: int, height: int, scale: float) -> tuple[int, int]:
+    return max(SMALLEST_SIDE, round(width * scale)), max(SMALLEST_SIDE, round(height * scale))
 
 
 _OF_THREAD = local()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import local
 
 import av
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from harness.videos.perturb.drawing import face_tracker
 from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker, resting_place
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.drawing.sticker import Sticker, boxes
@@ -123,6 +125,27 @@ def test_a_face_that_goes_is_forgotten_after_a_second() -> None:
     places = [follower.at(empty, index) for index in range(1, 60)]
     assert places[10] == held
     assert places[-1] == resting_place(WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("size", [(18, 640), (16, 16)])
+def test_what_the_detector_makes_of_a_tiny_picture_is_the_same_every_time(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV's network reads memory that nobody has written if a side of what it sees is as short as 32."""
+    monkeypatch.setattr(face_tracker, "MIN_SCORE", 0.0)  # all of its rows
+    random = np.random.default_rng(3)
+
+    def rows() -> bytes:
+        junk = [random.integers(0, 256, int(random.integers(1000, 300_000)), np.uint8) for _ in range(6)]
+        del junk  # memory that is given back holds what was in it
+        monkeypatch.setattr(face_tracker, "_OF_THREAD", local())  # where it keeps its detector
+        tracker = FaceTracker(*size, 25.0)
+        width, height = tracker.search_size
+        tracker.detector.setInputSize((width, height))
+        picture = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+        return np.asarray(tracker.detector.detect(picture)[1]).tobytes()
+
+    assert len({rows() for _ in range(16)}) == 1
 
 
 def test_the_model_is_the_one_its_note_describes() -> None:
