@@ -104,7 +104,9 @@ def test_from_a_dropped_zip_to_the_released_board(driver: str, tmp_path: Path) -
             return "Public log loss" in page.text("main")
 
         page.wait(scored, (tmp_path / "worker.log").read_text())
-        assert any("It waits for its turn" in text or "It runs" in text for text in seen)
+        assert any("WHERE IT IS" in text.upper() for text in seen), (
+            "nothing was shown while it waited and ran"
+        )
         assert "valid" in page.text("main")
         shown = page.text(".number")
         page.open(f"{place}/board")
