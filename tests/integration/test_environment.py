@@ -5,16 +5,15 @@ With a wheel of ours in the place of the image's two gigabytes; Python's own ven
 
 from __future__ import annotations
 
-import ensurepip
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -44,8 +43,12 @@ def wheelhouse(folder: Path) -> Wheelhouse:
     """A wheelhouse as `ensure_wheelhouse` leaves one: pip among the tools, and one package."""
     for name in ("tools", "packages"):
         (folder / name).mkdir(parents=True)
-    pip = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
-    shutil.copy(pip, folder / "tools")
+    # This environment's pip as a wheel: Debian's Python brings none unless it is asked for.
+    pip = distribution("pip")
+    with zipfile.ZipFile(folder / "tools" / f"pip-{pip.version}-py3-none-any.whl", "w") as archive:
+        for file in pip.files or ():
+            if file.parts[0].startswith("pip") and file.suffix != ".pyc":
+                archive.write(str(file.locate()), str(file))
     info = "brought-1.0.dist-info"
     with zipfile.ZipFile(folder / "packages" / "brought-1.0-py3-none-any.whl", "w") as archive:
         archive.writestr("brought.py", "ANSWER = 0.25\n")
@@ -82,12 +85,12 @@ def test_predict_and_run_without_a_container_use_it(tmp_path: Path, make_package
     (folder / "manifest.json").write_text("{}\n")
     wheels = replace(wheels, digest=hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest())
     python = ensure_environment(wheels, cache=cache, runtime=RUNTIME_FOLDER, say=said.append)
-    code = "import brought, json, site, sys; print(json.dumps([sys.prefix, site.getsitepackages()]))"
+    code = "import brought, json, sys; print(json.dumps([sys.prefix, brought.__file__]))"
     done = subprocess.run([str(python), "-sPc", code], capture_output=True, text=True, check=True)
-    prefix, (packages,) = json.loads(done.stdout)
+    prefix, module = json.loads(done.stdout)
     assert Path(prefix) == environment_folder(cache, wheels)
     for name in OPERATORS:  # the stand-in for torchvision's operators
-        assert (Path(packages) / name).read_bytes() == (RUNTIME_FOLDER / name).read_bytes()
+        assert (Path(module).parent / name).read_bytes() == (RUNTIME_FOLDER / name).read_bytes()
     assert ensure_environment(wheels, cache=cache, runtime=RUNTIME_FOLDER, say=said.append) == python
     assert len(said) == 1  # the second time there was nothing to do
     (folder / "packages" / "torch-2.13.0+cpu-py3-none-any.whl").touch()  # its name is asked for, no more
