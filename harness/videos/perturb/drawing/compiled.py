@@ -7,7 +7,10 @@ Import it where it is used: numba takes half a second to load, and a command tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -16,6 +19,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from harness.core.errors import InfrastructureError
+from harness.core.locks import exclusive, machine_folder
 from harness.videos.perturb.drawing.planes import Plane
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -29,27 +34,51 @@ Bytes = NDArray[np.uint8]
 Shorts = NDArray[np.uint16]
 Flat = tuple[Bytes, int]
 Pair = tuple[int, int]
+LOOK_AGAIN_SECONDS = 0.05  # whether another process has compiled what is wanted
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 U = np.uintp  # an index that is not looked at twice: numba counts others from the end if they are negative
 
 
 def compiled(*arguments: Any) -> Callable[[Function], Function]:
-    """Compile a function for these types of arguments, or take it from the cache of an earlier process.
+    """Compile a function for these types of arguments when it is first called, or take it from the cache.
 
     The cache is kept beside the module, or in the user's cache if that is read-only. A process that can write
-    to neither compiles for itself.
+    to neither compiles for itself. Of several processes one compiles; the others wait, and take what it made.
     """
 
     def compile_it(function: Function) -> Function:
-        signature = types.void(*arguments)
-        try:
-            made = njit(signature, cache=True, nogil=True, error_model="numpy")(function)
-        except RuntimeError as error:
-            if "no locator" not in str(error):
-                raise
-            made = njit(signature, nogil=True, error_model="numpy")(function)
-        return cast("Function", made)
+        signature, made = types.void(*arguments), list[Function]()
+
+        @wraps(function)
+        def call(*values: Any) -> None:
+            if not made:
+                with _alone(f"{function.__module__}.{function.__qualname__}"):
+                    made.append(_compile(function, signature))
+            made[0](*values)
+
+        return cast("Function", call)
 
     return compile_it
+
+
+def _compile(function: Function, signature: Any) -> Function:
+    try:
+        made = njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError as error:
+        if "no locator" not in str(error):
+            raise
+        made = njit(signature, nogil=True, error_model="numpy")(function)
+    return cast("Function", made)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Be the only process of this machine that compiles this function, if locks can be kept here."""
+    with ExitStack() as held:
+        with suppress(InfrastructureError):
+            path = machine_folder() / f"compiling-{_UNSAFE.sub('-', name)}.lock"
+            held.enter_context(exclusive(path, every_seconds=LOOK_AGAIN_SECONDS))
+        yield
 
 
 def inlined(function: Function) -> Function:

@@ -84,7 +84,8 @@ class LookUp:
     def move(self, sources: Sequence[Plane], targets: Sequence[Plane], fill: int) -> None:
         """Move a plane of each of one or two pictures; what comes in from outside is `fill`.
 
-        Sources are of one shape, targets as large as the map. Memory between a target's rows may be written to.
+        Sources are of one shape, targets as large as the map. What is between a target's rows may be written
+        to.
         """
         (one, step), (other, other_step) = flat(sources[0]), flat(sources[-1])
         (here, pitch), (there, other_pitch) = flat(targets[0]), flat(targets[-1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -36,6 +38,24 @@ def test_where_no_cache_can_be_written_it_is_compiled_for_this_process(
     samples = np.arange(5, dtype=np.uint8)
     turn_round(samples)
     assert samples.tolist() == [255, 254, 253, 252, 251]
+
+
+def test_of_two_processes_one_compiles_and_the_other_takes_what_it_made(tmp_path: Path) -> None:
+    program = (
+        "import numpy as np; from harness.videos.perturb.drawing import compiled as place\n"
+        "compile_it = place._compile\n"
+        "def told(*given):\n"
+        "    made = compile_it(*given); print(sum(made.stats.cache_misses.values())); return made\n"
+        "place._compile = told\n"
+        "from harness.videos.perturb.drawing.mixing import mixed\n"
+        "plane = np.full((4, 4), 8, np.uint8); mixed(plane, plane, plane, 77); assert (plane == 8).all()\n"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    both = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment)
+        for _ in range(2)
+    ]
+    assert sorted(process.communicate(timeout=120)[0] for process in both) == [b"0\n", b"1\n"]
 
 
 def test_a_plane_whose_samples_do_not_follow_each_other_is_refused() -> None:
