@@ -10,13 +10,11 @@ files, and leaves a run folder that the next call resumes.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread, get_native_id
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from harness.core.errors import PackageError
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
     from harness.videos.ready_set import ReadySet
 
 __all__ = ["Backend", "Evaluated", "Evaluation", "Observer", "evaluate"]
-
-STEP_ASIDE = 10  # niceness of what nobody waits for yet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +141,6 @@ class _Sets:
         begun: Future[ReadySet] = Future()
 
         def work() -> None:
-            # What comes next is waited for, and this is not: it takes what that leaves of the cores. In Linux it
-            # is this thread's matter alone, and its workers'.
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, get_native_id(), STEP_ASIDE)
             try:
                 begun.set_result(self._prepared(name))
             except BaseException as error:  # noqa: BLE001  (raised where the set is asked for)
