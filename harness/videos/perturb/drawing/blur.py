@@ -24,8 +24,8 @@ def blurred(plane: Plane, sigma: float, *, into: Plane | None = None) -> Plane:
     if shrink == 1 or min(plane.shape) < 4 * shrink:
         return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma, dst=into), np.uint8)
     # These load the compiler, for which nobody should wait who draws nothing.
-    from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415
-    from harness.videos.perturb.drawing.softening import softened  # noqa: PLC0415
+    from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415  (compiler)
+    from harness.videos.perturb.drawing.softening import softened  # noqa: PLC0415  (compiler)
 
     rest = float(np.sqrt(sigma**2 - OWN_VARIANCE[shrink])) / shrink
     result = np.empty(plane.shape, np.uint8) if into is None else into

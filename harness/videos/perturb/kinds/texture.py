@@ -94,8 +94,8 @@ class Defocus:
     def start(self, canvas: Canvas) -> Redraw:
         """Apply a disc of about three pixels at the scale where it is that small."""
         # These load the compiler, for which nobody should wait who draws nothing.
-        from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415
-        from harness.videos.perturb.drawing.softening import convolved  # noqa: PLC0415
+        from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415  (compiler)
+        from harness.videos.perturb.drawing.softening import convolved  # noqa: PLC0415  (compiler)
 
         def convolve(plane: Plane, into: Plane, radius: float) -> None:
             shrink = 1 << min(3, max(0, math.ceil(math.log2(radius / 3))))
