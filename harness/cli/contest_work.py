@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -267,7 +268,7 @@ def _prepared(
             challenge,
             cache=cache,
             engine=engine,
-            progress=lambda progress, name=name: observer.preparing(name, progress),  # type: ignore[misc]
+            progress=partial(observer.preparing, name),
             waiting=observer.say,
         )
         for source_id, reason in ready.left_out:

@@ -241,7 +241,7 @@ def _our_errors(place: str | Path) -> Iterator[None]:
             place=place,
             remedy="Put it there again: `harness contest run` does at its start.",
         ) from error
-    except Exception as error:
+    except Exception as error:  # each kind of store has errors of its own
         raise InfrastructureError(
             f"cannot be used: {type(error).__name__}: {error}",
             place=place,

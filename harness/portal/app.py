@@ -91,7 +91,7 @@ class CachedFiles(StaticFiles):
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
         """See `StaticFiles.file_response`."""
-        found = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        found = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
         found.headers["cache-control"] = f"public, max-age={STATIC_SECONDS}"
         return found
 

@@ -96,7 +96,7 @@ def timed(state: State, ready: ReadySet, root: Path, memory: Memory) -> tuple[Pu
     """Publish a board, and say how long it took."""
     rows = {one.run_id or "": row_of(one) for one in state.entries.values()}
     began = time.monotonic()
-    found = publish(state, made_challenge(), ready, rows, root, memory=memory)  # type: ignore[arg-type]
+    found = publish(state, made_challenge(), ready, rows, root, memory=memory)
     return found, time.monotonic() - began
 
 

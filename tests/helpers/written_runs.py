@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,8 @@ from harness.videos.ready_set import ReadySet
 MOMENT = datetime(2026, 11, 27, tzinfo=UTC)
 
 
-def made_challenge() -> SimpleNamespace:
-    """Return what a board asks of a challenge."""
+def made_challenge() -> Any:
+    """Return what a board asks of a challenge, and no more."""
     scoring = SimpleNamespace(
         failed_probability=0.5, epsilon=1e-15, bootstrap_samples=2000, public_decimals=4
     )

@@ -61,7 +61,7 @@ def containers() -> Iterator[Clip]:
                 pixel_format=pictures.get(codec, "yuv420p"),
                 audio=sounds.get(container, ("-c:a", "aac", "-b:a", "128k")),
                 colour=("smpte170m", "pc", "bt470bg", "smpte170m") if codec == "mjpeg" else None,
-                **sound,  # type: ignore[arg-type]
+                **sound,  # type: ignore[arg-type]  # its values are of many types
             )
     group = "containers and codecs"
     for codec, video in {"h264": H264, "hevc": HEVC, "av1": AV1, "vp9": VP9}.items():

@@ -284,16 +284,16 @@ def damaged() -> Iterator[Clip]:
         base["part"], base["may_refuse"] = 0.85, True
         base["tracks"] = 0 if ext == "avi" else 1  # beside sound, ffmpeg's AVI starts a frame late
         for tenth in range(1, 10):
-            yield Clip(name=f"cut-at-{tenth}0-{ext}", spoil=damage.Truncated(tenth / 10), **base)  # type: ignore[arg-type]
+            yield Clip(name=f"cut-at-{tenth}0-{ext}", spoil=damage.Truncated(tenth / 10), **base)  # type: ignore[arg-type]  # its values are of many types
         for seed in range(3):
             yield Clip(
                 name=f"flipped-{ext}-{seed}",
                 spoil=damage.Flipped(12, spared=0.2),
                 seed=seed,
-                **{**base, "part": 0.6},  # type: ignore[arg-type]
+                **{**base, "part": 0.6},  # type: ignore[arg-type]  # its values are of many types
             )
-        yield Clip(name=f"blank-start-{ext}", spoil=damage.Blanked(0, 0.03), **{**base, "part": 0.6})  # type: ignore[arg-type]
-        yield Clip(name=f"blank-middle-{ext}", spoil=damage.Blanked(0.45, 0.55), **{**base, "part": 0.6})  # type: ignore[arg-type]
+        yield Clip(name=f"blank-start-{ext}", spoil=damage.Blanked(0, 0.03), **{**base, "part": 0.6})  # type: ignore[arg-type]  # its values are of many types
+        yield Clip(name=f"blank-middle-{ext}", spoil=damage.Blanked(0.45, 0.55), **{**base, "part": 0.6})  # type: ignore[arg-type]  # its values are of many types
     for box in (b"moov", b"trak", b"stco", b"stsd", b"avcC", b"stts", b"mvhd"):
         yield Clip(
             name=f"without-{box.decode()}",

@@ -210,7 +210,7 @@ def _colours(clip: Clip, found: Decoded, reference: Decoded) -> list[str]:
         return [f"no colours to compare: {'ours' if not ours else 'the reference'} cannot be read"]
     transfer = WIDE.get(clip.colour[3]) if clip.colour else None
     if transfer:
-        theirs = {name: as_bt709(value, transfer) for name, value in theirs.items()}  # type: ignore[arg-type]
+        theirs = {name: as_bt709((r, g, b), transfer) for name, (r, g, b) in theirs.items()}
     worst, name = max((float(np.abs(np.subtract(ours[name], theirs[name])).max()), name) for name in theirs)
     if worst <= COLOUR_TOLERANCE:
         return []

@@ -168,7 +168,7 @@ class RayEngine:
                 if places == 0 and not flying:
                     watch.despair()
                 while len(flying) < places and (job := next(waiting, _NOTHING)) is not _NOTHING:
-                    flying[remote.remote(payload, job)] = (job, 0)  # type: ignore[assignment]
+                    flying[remote.remote(payload, job)] = (job, 0)  # type: ignore[assignment]  # `_NOTHING` is not a job, and is not handed out
                 if not flying:
                     if places == 0:
                         continue

@@ -105,7 +105,7 @@ class DockerSandbox:
         )
         with engine_errors("create the container"):
             # The stubs lack its types. It takes the engine's own words, which is what a test can hold.
-            created = self._api.create_container_from_config(options, name)  # type: ignore[no-untyped-call]
+            created = self._api.create_container_from_config(options, name)  # type: ignore[no-untyped-call]  # as said
             return str(created["Id"])
 
     @contextmanager

@@ -152,7 +152,7 @@ def perturbation(
             family=family,
             stage=stage,
             group=group,
-            imitates=" ".join(inspect.getdoc(function).split("\n\n")[0].split()),  # type: ignore[union-attr]
+            imitates=" ".join(inspect.getdoc(function).split("\n\n")[0].split()),  # type: ignore[union-attr]  # it has one
             unit=unit,
             source=source,
             strengths=MappingProxyType(dict(strengths)),

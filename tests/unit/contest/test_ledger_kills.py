@@ -69,10 +69,10 @@ class World:
             return
         token = self.rng.choice(self.drivers)  # one that was followed tries as well
 
-        def work(c: object) -> Job | None:
-            if drivers.beat(c, CONTEST, token=token, now=self.now) is None:  # type: ignore[arg-type]
+        def work(c: sa.Connection) -> Job | None:
+            if drivers.beat(c, CONTEST, token=token, now=self.now) is None:
                 return None
-            return jobs.claim(c, worker=str(token), now=self.now, lease_seconds=LEASE)  # type: ignore[arg-type]
+            return jobs.claim(c, worker=str(token), now=self.now, lease_seconds=LEASE)
 
         job = self.store.write(work)
         if job is not None:

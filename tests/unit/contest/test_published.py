@@ -35,7 +35,7 @@ def challenge(tmp_path_factory: pytest.TempPathFactory) -> Challenge:
     return load_challenge(write_challenge(tmp_path_factory.mktemp("made"), public=2, private=2))
 
 
-def entry(number: int, team: str, shown: float | None, **changed: object) -> Entry:
+def entry(number: int, team: str, shown: float | None, **changed: Any) -> Entry:
     made = Entry(
         entry=f"e{number}",
         team=team,
@@ -50,10 +50,10 @@ def entry(number: int, team: str, shown: float | None, **changed: object) -> Ent
         shown=shown,
         public_loss=0.123456789,
     )
-    return replace(made, **changed)  # type: ignore[arg-type]
+    return replace(made, **changed)
 
 
-def contest(*entries: Entry, rules: ContestRules = LADDER, **teams: dict[str, object]) -> State:
+def contest(*entries: Entry, rules: ContestRules = LADDER, **teams: dict[str, Any]) -> State:
     names = sorted({one.team for one in entries} | set(teams))
     return State(
         challenge="made",
@@ -68,7 +68,7 @@ def contest(*entries: Entry, rules: ContestRules = LADDER, **teams: dict[str, ob
                     registered=MOMENT,
                     entries=tuple(one.entry for one in entries if one.team == name),
                 ),
-                **teams.get(name, {}),  # type: ignore[arg-type]
+                **teams.get(name, {}),
             )
             for name in names
         },
@@ -162,7 +162,7 @@ def test_a_board_that_remembers_reads_a_run_once_and_says_the_same(
     memory = Memory()
 
     def made(state: State, rows: dict[str, RunRow], memory: Memory, **more: Any) -> PublishedBoard:
-        return publish(state, made_challenge(), ready, rows, tmp_path, memory=memory, **more)  # type: ignore[arg-type]
+        return publish(state, made_challenge(), ready, rows, tmp_path, memory=memory, **more)
 
     two = contest(entry(1, "a", 0.6), entry(2, "b", 0.5), rules=RULES)
     made(two, rows, memory)
@@ -192,9 +192,9 @@ def test_answers_that_cannot_be_read_are_asked_for_again(tmp_path: Path) -> None
     state = contest(entry(1, "a", 0.6), rules=RULES)
     memory, rows = Memory(), {"run1": row_of(state.entries["e1"])}
     ready = ready_of(ids, np.arange(40) % 2 == 0)
-    damaged = publish(state, made_challenge(), ready, rows, tmp_path, memory=memory)  # type: ignore[arg-type]
+    damaged = publish(state, made_challenge(), ready, rows, tmp_path, memory=memory)
     assert damaged.rows[0].low is None
     journal.unlink()
     write_journal(journal, ids, np.full(40, 0.4))
-    restored = publish(state, made_challenge(), ready, rows, tmp_path, memory=memory)  # type: ignore[arg-type]
+    restored = publish(state, made_challenge(), ready, rows, tmp_path, memory=memory)
     assert restored.rows[0].low is not None

@@ -143,7 +143,7 @@ def part(*kinds: OutcomeKind, name: str = "a", ending: Verdict | None = None, **
         budget_seconds=8.0,
         ending=ending,
         restarts=1,
-        usage=Usage(**used),  # type: ignore[arg-type]
+        usage=Usage(**used),  # type: ignore[arg-type]  # its values are of many types
     )
 
 

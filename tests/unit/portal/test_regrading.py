@@ -264,7 +264,7 @@ def test_what_was_killed_between_its_record_and_the_log_is_told_to_the_log(kit: 
     regrade = boss.asks(epsilon="0.3")
     regrader.look()
     boss.send(f"{regrade}/apply")
-    refusing = replace(regrader._place, store=_Refusing(kit.site.store))  # type: ignore[arg-type]
+    refusing = replace(regrader._place, store=_Refusing(kit.site.store))  # type: ignore[arg-type]  # stands in for it
     killed = Regrader(refusing, say=lambda _: None)
     killed._ledger = kit.ledger
     with suppress(ZeroDivisionError):

@@ -80,7 +80,7 @@ def row(kit: Kit, entry: str, **changed: object) -> PublishedRow:
         "last": "2026-11-27T07:00:00+00:00",
         "entry": entry,
     }
-    return PublishedRow(**(known | changed))  # type: ignore[arg-type]
+    return PublishedRow(**(known | changed))  # type: ignore[arg-type]  # its values are of many types
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from harness.results.result import Resources
 
 def used(**values: float | None) -> Resources:
     return Resources(
-        **({"restarts": 0, "peak_memory_bytes": None, "cpu_seconds": 12.5} | values),  # type: ignore[arg-type]
+        **({"restarts": 0, "peak_memory_bytes": None, "cpu_seconds": 12.5} | values),  # type: ignore[arg-type]  # its values are of many types
         gpu_level=GpuLevel.NONE,
     )
 

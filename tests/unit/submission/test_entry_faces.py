@@ -52,7 +52,7 @@ def test_there_is_no_face_in_noise_and_the_ladder_is_not_climbed_for_ever() -> N
         tried.append(long_side)
         return original(picture, long_side, threshold)
 
-    finder._detect = spy  # type: ignore[method-assign]
+    finder._detect = spy  # type: ignore[method-assign]  # a spy in its place
     finder.find(picture)
     assert tried == [faces.LADDER[0][0]]
     finder.start_video()

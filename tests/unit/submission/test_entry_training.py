@@ -178,7 +178,7 @@ def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(
     def power_cut(state: State, *others: object) -> float:
         if state.step == 2:
             raise KeyboardInterrupt
-        return original(state, *others)  # type: ignore[arg-type]
+        return original(state, *others)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(train, "_one_step", power_cut)
     with pytest.raises(KeyboardInterrupt):
@@ -498,7 +498,7 @@ def _material(persons: list[Person], **options: object) -> Material:
         rendered=rendered,
         redrawers=autoencoders.build().eval(),
         device=torch.device("cpu"),
-        **options,  # type: ignore[arg-type]
+        **options,  # type: ignore[arg-type]  # its values are of many types
     )
 
 

@@ -38,8 +38,8 @@ AHEAD = 24  # chunks before it is read, the memory is asked for a chunk
 SMALLEST = 16  # samples of a side from which on there are chunks
 RIM, SPAN = 5, 3  # numbers of a sample at the rim, and of a span outside
 PLACES = types.Array(types.int16, 2, "C")
-TWO: Any = types.UniTuple(INTS, 2)  # type: ignore[no-untyped-call]
-THREE: Any = types.UniTuple(INTS, 3)  # type: ignore[no-untyped-call]
+TWO: Any = types.UniTuple(INTS, 2)  # type: ignore[no-untyped-call]  # numba has no types
+THREE: Any = types.UniTuple(INTS, 3)  # type: ignore[no-untyped-call]  # likewise
 
 
 def _mix(
