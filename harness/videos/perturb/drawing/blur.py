@@ -16,7 +16,9 @@ FROM_SIGMA = {2: 1.3, 4: 4.0, 8: 8.5}  # below, the straight lines would show
 
 
 def blurred(plane: Plane, sigma: float, *, into: Plane | None = None) -> Plane:
-    """Blur by a Gaussian of this deviation in pixels; on pictures, within 6 of 255 of the exact one.
+    """Blur by a Gaussian of this deviation in pixels, nearly.
+
+    On pictures a sample differs from the exact one by 11 of 255 at most, and by 0.6 on average.
 
     `into` is a plane of the same size to write to; it may be `plane` itself.
     """
