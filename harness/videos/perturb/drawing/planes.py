@@ -145,7 +145,7 @@ class Sprite:
 
     def paste(self, onto: Planes, left: int, top: int) -> None:
         """Lay it over a picture with its corner at (left, top), rounded to even; clipped at the borders."""
-        from harness.videos.perturb.drawing.mixing import laid  # noqa: PLC0415  (loads the compiler)
+        from harness.videos.perturb.drawing.blending import laid  # noqa: PLC0415  (loads the compiler)
 
         left, top = left // 2 * 2, top // 2 * 2
         height, width = onto.y.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,48 +95,23 @@ def _ends(room: Shorts, target: Bytes, row: Any, width: int, factor: int) -> Non
         target[row + U(x)] = _mixed(room[U(first)], room[U(beside)], place % (2 * factor) * 8 // factor)
 
 
-@compiled(FLAT, FLAT, PAIR, SHORTS)
-def _double(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
-    for y in range(height):
-        _between_rows(source, step, y, 2, room)
-        row = U(stride * y)
-        for x in range(U(max(0, room.size - 2))):
-            one, other = room[x], room[x + U(1)]
-            at = row + U(2) * x + U(1)
-            target[at] = _mixed(one, other, 4)
-            target[at + U(1)] = _mixed(one, other, 12)
-        _ends(room, target, row, width, 2)
+def _enlarger(factor: int) -> Callable[[Flat, Flat, Pair, Shorts], None]:
+    """Compile a loop of its own for each factor: with it as a variable, what is inside is no vector."""
+
+    @compiled(FLAT, FLAT, PAIR, SHORTS)
+    def enlarge(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts) -> None:
+        (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+        for y in range(height):
+            _between_rows(source, step, y, factor, room)
+            row = U(stride * y)
+            for x in range(U(max(0, room.size - 2))):
+                one, other = room[x], room[x + U(1)]
+                at = row + U(factor) * x + U(factor // 2)
+                for part in range(U(factor)):
+                    target[at + part] = _mixed(one, other, (U(2) * part + U(1)) * U(8 // factor))
+            _ends(room, target, row, width, factor)
+
+    return enlarge
 
 
-@compiled(FLAT, FLAT, PAIR, SHORTS)
-def _enlarge_4(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
-    for y in range(height):
-        _between_rows(source, step, y, 4, room)
-        row = U(stride * y)
-        for x in range(U(max(0, room.size - 2))):
-            one, other = room[x], room[x + U(1)]
-            at = row + U(4) * x + U(2)
-            target[at] = _mixed(one, other, 2)
-            target[at + U(1)] = _mixed(one, other, 6)
-            target[at + U(2)] = _mixed(one, other, 10)
-            target[at + U(3)] = _mixed(one, other, 14)
-        _ends(room, target, row, width, 4)
-
-
-@compiled(FLAT, FLAT, PAIR, SHORTS)
-def _enlarge_8(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
-    for y in range(height):
-        _between_rows(source, step, y, 8, room)
-        row = U(stride * y)
-        for x in range(U(max(0, room.size - 2))):
-            one, other = room[x], room[x + U(1)]
-            at = row + U(8) * x + U(4)
-            for part in range(U(8)):
-                target[at + part] = _mixed(one, other, U(2) * part + U(1))
-        _ends(room, target, row, width, 8)
-
-
-ENLARGE = {2: _double, 4: _enlarge_4, 8: _enlarge_8}
+ENLARGE = {factor: _enlarger(factor) for factor in (2, 4, 8)}

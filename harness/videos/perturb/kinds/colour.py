@@ -98,7 +98,7 @@ class Vignette:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Mix with black, which has no colour: the further from the middle, the more."""
-        from harness.videos.perturb.drawing.mixing import faded  # noqa: PLC0415  (loads the compiler)
+        from harness.videos.perturb.drawing.blending import faded  # noqa: PLC0415  (loads the compiler)
 
         blank = Planes.blank(canvas.width, canvas.height)
         luma, chroma = self._gain(blank.y), self._gain(blank.u)

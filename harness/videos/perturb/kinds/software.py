@@ -201,7 +201,7 @@ class Tiles:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Draw once what is left of the video."""
-        from harness.videos.perturb.drawing.mixing import faded  # noqa: PLC0415  (loads the compiler)
+        from harness.videos.perturb.drawing.blending import faded  # noqa: PLC0415  (loads the compiler)
 
         alpha = self._alpha(canvas)
         half = cv2.resize(alpha, (canvas.width // 2, canvas.height // 2), interpolation=cv2.INTER_AREA)

@@ -120,7 +120,7 @@ class Trail:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Keep a single picture: the last one that was drawn, which nobody writes to any more."""
-        from harness.videos.perturb.drawing.mixing import mixed  # noqa: PLC0415  (loads the compiler)
+        from harness.videos.perturb.drawing.blending import mixed  # noqa: PLC0415  (loads the compiler)
 
         past: deque[Planes] = deque(maxlen=1)
         share = round(256 * self.weight)

@@ -47,7 +47,7 @@ def test_of_two_processes_one_compiles_and_the_other_takes_what_it_made(tmp_path
         "def told(*given):\n"
         "    made = compile_it(*given); print(sum(made.stats.cache_misses.values())); return made\n"
         "place._compile = told\n"
-        "from harness.videos.perturb.drawing.mixing import mixed\n"
+        "from harness.videos.perturb.drawing.blending import mixed\n"
         "plane = np.full((4, 4), 8, np.uint8); mixed(plane, plane, plane, 77); assert (plane == 8).all()\n"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}

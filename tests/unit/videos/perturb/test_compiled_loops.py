@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from harness.videos.perturb.drawing.averages import averaged, pixelated
-from harness.videos.perturb.drawing.mixing import faded, laid, mixed
+from harness.videos.perturb.drawing.blending import faded, laid, mixed
 from harness.videos.perturb.drawing.planes import Plane
 from harness.videos.perturb.drawing.scaling import averaged_blocks, enlarged
 from harness.videos.perturb.drawing.sharpening import sharpened, sharpened_by_mean
