@@ -24,13 +24,12 @@ def entry_in_a_line(entry: Document) -> str:
     """Say how an entry is: its place in the queue, how far it is, or what it came to."""
     parts = [f"{entry['entry']} {entry['status']}"]
     queue, progress, score = (_part(entry, key) for key in ("queue", "progress", "score"))
-    if queue:
-        text = f"place {queue.get('place')} of {queue.get('of')}"
-        if queue.get("seconds") is not None:
-            text += f", about {seconds_in_words(float(queue['seconds']))}"
-            if queue.get("error_seconds") is not None:
-                text += f" ± {seconds_in_words(float(queue['error_seconds']))}"
-        parts.append(text)
+    if queue and entry["status"] != RUNNING:
+        parts.append(f"place {queue.get('place')} of {queue.get('of')}")
+    if queue and queue.get("seconds") is not None:
+        error = queue.get("error_seconds")
+        more = "" if error is None else f" ± {seconds_in_words(float(error))}"
+        parts.append(f"result in about {seconds_in_words(float(queue['seconds']))}{more}")
     if progress and entry["status"] == RUNNING:
         parts.append(f"public {progress.get('public_done')} of {progress.get('public_total')}")
         parts.append(f"private {progress.get('private')}")
