@@ -158,7 +158,8 @@ class Bench:
     def __init__(self, clips: list[Path], arguments: argparse.Namespace, work: Path) -> None:
         self.clips, self.arguments, self.info = clips, arguments, probe(clips[0])
         self.parts = len(set(clips))
-        self._out = work / "out.mp4"
+        self._out, self._short = work / "out.mp4", work / "short.mp4"
+        self._warm: set[str] = set()
         self._since = time.monotonic()
         self._state: Path | None = arguments.state
         self.rows: dict[str, Row] = {}
@@ -190,6 +191,7 @@ class Bench:
                 bare = ffmpeg_command(ffmpeg, self.clips[turn], control, CONTROL, self._out) or []
                 self._keep(CONTROL, "bare", partial(program, bare))
                 self._keep(CONTROL, "start", partial(program, [*bare[:-1], "-t", "0.03", bare[-1]]))
+                self._warmed(CONTROL)
                 self._keep(CONTROL, CONTROL, partial(self._ours, CONTROL, turn))
             generations = [one for item in plan_for(name, self.info).steps for one in item.step.generations]
             if generations and turn == 0:
@@ -197,6 +199,7 @@ class Bench:
                     self._keep(name, who, partial(self._codings, name, generations, decodes=decodes))
             if turn == 0:
                 self._rivals(name, rgb)
+            self._warmed(name)
             self._keep(name, "ours", partial(self._ours, name, turn))  # last: with it, the round is done
             self._save()
         return 0
@@ -213,6 +216,16 @@ class Bench:
 
     def _ours(self, name: str, turn: int) -> Costs:
         return staged(self.clips[turn], self.info, plan_for(name, self.info), self._out)
+
+    def _warmed(self, name: str) -> None:
+        """Render four pictures, once for each kind: a worker of a set has its loops compiled and loaded."""
+        if name in self._warm:
+            return
+        self._warm.add(name)
+        if not self._short.exists():
+            make_clip(self._short, 4)
+        info = probe(self._short)
+        staged(self._short, info, plan_for(name, info), self._out)
 
     def _codings(self, name: str, generations: list[Generation], *, decodes: bool) -> Costs:
         canvas = plan_for(name, self.info).expected
