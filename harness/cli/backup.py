@@ -90,7 +90,6 @@ def make(
         f"{folder / report.name}: {sum(report.rows.values())} rows, {report.files} files of "
         f"{bytes_in_words(report.size_bytes)}, {report.new_files} of them new",
         soft_wrap=True,
-        markup=False,
         highlight=False,
     )
 
@@ -130,7 +129,7 @@ def verify(
 
         print_document(BackupVerifyDocument(ok=not wrong, backup=chosen, damage=tuple(wrong)))
     else:
-        _out.print(f"{chosen}: {'damaged' if wrong else 'as it was written'}", markup=False, highlight=False)
+        _out.print(f"{chosen}: {'damaged' if wrong else 'as it was written'}", highlight=False)
     raise typer.Exit(1 if wrong else 0)
 
 
@@ -170,7 +169,7 @@ def restore(
         opened.close()
     for problem in problems:
         _err.print(Text(f"the log was changed before the backup: {problem}", "bold red"))
-    _out.print(f"{chosen} is back", markup=False, highlight=False)
+    _out.print(f"{chosen} is back", highlight=False)
     raise typer.Exit(1 if problems else 0)
 
 

@@ -89,7 +89,7 @@ def check(
     else:
         _out.print(render_report(report, everything=everything))
         for text in projections:
-            _out.print(text, soft_wrap=True, markup=False, highlight=False)
+            _out.print(text, soft_wrap=True, highlight=False)
     raise typer.Exit(OK if report.ok else NOT_WELL)
 
 

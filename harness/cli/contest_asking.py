@@ -48,7 +48,7 @@ def tell(answer: Accepted | Refusal, ledger: Ledger, say: Callable[[Accepted], s
         words = answer.in_words(rules.zone if rules else None)
         _err.print(Text.assemble(("refused:", "bold red"), f" {words}"))
         raise typer.Exit(1)
-    _out.print(say(answer), soft_wrap=True, markup=False, highlight=False)
+    _out.print(say(answer), soft_wrap=True, highlight=False)
 
 
 def now_() -> datetime:

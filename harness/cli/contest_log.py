@@ -69,12 +69,12 @@ def rebuild(
     try:
         if events is not None:
             name = restore(opened, _read_log(events), path=str(challenge.resolve()))
-            _out.print(f"{name} is back, as its log has it", soft_wrap=True, markup=False)
+            _out.print(f"{name} is back, as its log has it", soft_wrap=True)
             return
         names = rebuild_rows(opened)
     finally:
         opened.close()
-    _out.print(f"{len(names)} contests: {', '.join(names) or 'none'}", soft_wrap=True, markup=False)
+    _out.print(f"{len(names)} contests: {', '.join(names) or 'none'}", soft_wrap=True)
 
 
 def _read_log(path: Path) -> tuple[Record, ...]:

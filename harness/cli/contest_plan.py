@@ -73,7 +73,7 @@ def plan(
 
         print_document(ContestPlanDocument(plan=found))
     else:
-        _out.print(in_words(found), markup=False, highlight=False)
+        _out.print(in_words(found), highlight=False)
 
 
 def node(

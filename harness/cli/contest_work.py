@@ -312,4 +312,4 @@ def _blob_options() -> dict[str, Any]:
 
 
 def _say(text: str) -> None:
-    _err.print(text, markup=False, highlight=False)
+    _err.print(text, highlight=False)

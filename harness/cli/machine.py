@@ -126,7 +126,7 @@ def calibrate_command(
         print_document(document)
         return
     if publish is not None:
-        _out.print(f"published: {publish}", soft_wrap=True, markup=False)
+        _out.print(f"published: {publish}", soft_wrap=True)
     _out.print(render_speeds(found, published))
 
 
@@ -161,7 +161,7 @@ def verify_command(
 
         print_document(VerifyDocument(ok=ok, path=str(path), state=state, mismatches=tuple(wrong)))
         raise typer.Exit(0 if ok else 1)
-    _out.print(f"{path}: {_STATES[state]}", soft_wrap=True, markup=False, highlight=False)
+    _out.print(f"{path}: {_STATES[state]}", soft_wrap=True, highlight=False)
     for one in wrong:
         _out.print(Text(f"{path}: {one}"), soft_wrap=True)
     raise typer.Exit(0 if ok else 1)

@@ -132,7 +132,7 @@ def submit(
     finally:
         index.close()
     stands = "is on the leaderboard" if row.eligible else "is recorded, but is on no leaderboard"
-    _out.print(f"{row.run_id} of {team} {stands}", soft_wrap=True, markup=False)
+    _out.print(f"{row.run_id} of {team} {stands}", soft_wrap=True)
 
 
 def leaderboard(

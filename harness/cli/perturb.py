@@ -109,7 +109,7 @@ def preview(
         raise VideoError(
             "the contact sheet cannot be written", place=output, remedy="give a .png or .jpg path"
         )
-    _out.print(f"{len(names)} kinds: {output}", soft_wrap=True, markup=False, highlight=False)
+    _out.print(f"{len(names)} kinds: {output}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -160,7 +160,7 @@ def render(
         said = (
             f"{len(prepared.videos)} videos, {prepared.reused} of them already done: {prepared.manifest_path}"
         )
-        _out.print(said, soft_wrap=True, markup=False, highlight=False)
+        _out.print(said, soft_wrap=True, highlight=False)
     for source_id, reason in prepared.unreadable:
         _err.print(Text(f"unreadable: {source_id}: {reason}"))
     if prepared.unreadable:

@@ -115,7 +115,7 @@ def serve(
         from harness.cli.portal_demo import make_demo
 
         for words, link in make_demo(config, workers[0]):
-            _out.print(f"{words}\n  {link}", markup=False, highlight=False)
+            _out.print(f"{words}\n  {link}", highlight=False)
     open_store(store).close()  # with its folder: a first start is in an empty one
     with workers_beside(config, workers):
         _run(config, host, port, tuple(proxy or ()), log_format)
@@ -187,7 +187,7 @@ def list_all(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False)
             line = (
                 f"{row.access} {row.kind} {row.challenge or 'all'} {whose} {row.label!r} until {row.expires}"
             )
-            _out.print(line, markup=False, highlight=False)
+            _out.print(line, highlight=False)
 
 
 @access_app.command()

@@ -91,7 +91,7 @@ def login(
     path = logins_file()
     keep(Login(url=address, token=token, challenge=str(me.get("challenge") or "")), path)
     who = me.get("team_name") or me.get("team") or me.get("role")
-    _out.print(f"you are {who} at {address}; the token is in {path}", soft_wrap=True, markup=False)
+    _out.print(f"you are {who} at {address}; the token is in {path}", soft_wrap=True)
 
 
 @app.command()
@@ -100,7 +100,7 @@ def logout(*, portal: PortalOption = None) -> None:
     gone = forget(logins_file(), url=None if portal is None else portal_url(portal, insecure=True))
     if gone is None:
         raise ConfigError("there is no token for it", place=portal or "this user", remedy="Nothing to do.")
-    _out.print(f"forgot the token for {gone}", soft_wrap=True, markup=False)
+    _out.print(f"forgot the token for {gone}", soft_wrap=True)
 
 
 @app.command()
@@ -145,7 +145,6 @@ def submit(
             _out.print(
                 f"entry {entry.entry}; `harness remote status {entry.entry} --wait` watches it",
                 soft_wrap=True,
-                markup=False,
             )
     _end(entry, wait=wait, as_json=as_json, shown=False)
 
@@ -220,7 +219,7 @@ def select(
         _print_json(answer)
         return
     named = ", ".join(map(str, answer.get("finals", ()))) or "its best by public score"
-    _out.print(f"your team is judged by {named}", soft_wrap=True, markup=False)
+    _out.print(f"your team is judged by {named}", soft_wrap=True)
 
 
 @app.command()
@@ -307,7 +306,7 @@ def _refuse(answer: Refused, *, as_json: bool, hint: str = "") -> NoReturn:
         for line in refusal_lines(answer):
             _err.print(line)
         if hint:
-            _err.print(hint, markup=False, highlight=False)
+            _err.print(hint, highlight=False)
     raise typer.Exit(NOT_WELL)
 
 
@@ -316,4 +315,4 @@ def _print_json(document: Mapping[str, Any] | JsonObject) -> None:
 
 
 def _say(text: str) -> None:
-    _err.print(f"  {text}", markup=False, highlight=False)
+    _err.print(f"  {text}", highlight=False)

@@ -53,7 +53,7 @@ class RemoteProgress:
     def line(self, text: str) -> None:
         """Say something."""
         self._close()
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, highlight=False)
 
     def _show(self, done: int, total: int) -> None:
         if self._bar is None:

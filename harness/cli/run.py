@@ -168,7 +168,7 @@ def _show(evaluated: Evaluated, asked: Evaluation, projection: str) -> None:
         for line in render_failures(evaluated.public, asked.challenge.limits):
             _err.print(line)
     if projection:
-        _out.print(projection, soft_wrap=True, markup=False, highlight=False)
+        _out.print(projection, soft_wrap=True, highlight=False)
 
 
 def _times(evaluated: Evaluated) -> list[float]:

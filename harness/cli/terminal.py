@@ -36,6 +36,10 @@ class Printer(Console):
 
 
 def printer(*, errors: bool = False) -> Printer:
-    """Return what writes to standard output, or to standard error, whose lines are left to the terminal."""
+    """Return what writes to standard output, or to standard error, whose lines are left to the terminal.
+
+    A string is printed as it is: `[red]` or `:dog:` in a path or a name means nothing. `Text` has styles.
+    """
     plain = bool(os.environ.get("NO_COLOR"))  # nor bold: whoever asks for none wants plain text
-    return Printer(stderr=errors, soft_wrap=errors, color_system=None if plain else "auto")
+    colours = None if plain else "auto"
+    return Printer(stderr=errors, soft_wrap=errors, color_system=colours, markup=False, emoji=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -50,13 +49,13 @@ def _set_table(audit: SetAudit, tests: int) -> Table:
         table.add_row(f"all of it ({one.name})", *_figures(one.test, tests))
     for feature in audit.features[:_FEATURES_SHOWN]:
         also = f" (and {len(feature.also)} like it)" if feature.also else ""
-        table.add_row(escape(f"{feature.name}{also}"), *_figures(feature.test, tests))
+        table.add_row(Text(f"{feature.name}{also}"), *_figures(feature.test, tests))
     if audit.neighbours_alike is not None and audit.neighbours_p is not None:
         shares = f"{audit.neighbours_alike:.0%} of {audit.neighbours_expected:.0%}"
         table.add_row("neighbours by name alike", "", shares, _p(audit.neighbours_p * tests))
     for row in audit.balance[:1]:
         counts = f"{row.fakes_with} : {row.reals_with}"
-        table.add_row(escape(f"{row.what} (fakes : reals)"), "", counts, _p(row.p * tests))
+        table.add_row(Text(f"{row.what} (fakes : reals)"), "", counts, _p(row.p * tests))
     return table
 
 

@@ -39,7 +39,7 @@ class Lines:
 
     def say(self, text: str) -> None:
         """Something that a person may want to know."""
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, highlight=False)
 
     def warn(self, text: str) -> None:
         """Something that a person should not miss."""
