@@ -104,7 +104,7 @@ class Manifest(BaseModel):
 
     @field_validator("command")
     @classmethod
-    def _has_no_control_characters(cls, command: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _has_no_nul(cls, command: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if any("\0" in part for part in command or ()):
             raise ValueError("holds a NUL character")
         return command

@@ -102,7 +102,7 @@ def _read(
             if into is not None or own_wheel:
                 copy.write(piece)
         if own_wheel:
-            wheels.append(look(item.path, copy))
+            wheels.append(look(item.path, copy, wheels))
     return sha256.hexdigest(), head
 
 

@@ -61,10 +61,11 @@ def code_findings(code: Code) -> Iterator[Finding]:
         yield from _command(code, code.manifest)
     yield from _shadows(code, main_file)
     reached = reached_from(main_file, code.scans)
+    available = _available(code)
     for path, scan in sorted(code.scans.items()):
         if isinstance(scan, Scan):
             for finding in (
-                *_imports(code, path, scan),
+                *_imports(available, path, scan),
                 *_habits(code, path, scan),
                 *_costs(code, path, scan),
             ):
@@ -147,9 +148,13 @@ def _shadows(code: Code, main_file: str | None) -> Iterator[Finding]:
             yield found("P312", f"hides the module {name!r}", place=path)
 
 
-def _imports(code: Code, path: str, scan: Scan) -> Iterator[Finding]:
-    own = {part.removesuffix(".py") for found_path in code.paths for part in found_path.split("/")}
-    available = code.image_modules | sys.stdlib_module_names | own | set(_GONE_BEFORE_3_12)
+def _available(code: Code) -> frozenset[str]:
+    """Return the top-level names that an import may mean: the image's, Python's, and the package's own."""
+    own = {part.removesuffix(".py") for path in code.paths for part in path.split("/")}
+    return code.image_modules | sys.stdlib_module_names | own | set(_GONE_BEFORE_3_12)
+
+
+def _imports(available: frozenset[str], path: str, scan: Scan) -> Iterator[Finding]:
     seen: set[str] = set()
     for item in scan.imports:
         top = item.module.partition(".")[0]

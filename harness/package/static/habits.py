@@ -11,6 +11,7 @@ _RUNS_OTHER_CODE: Final = frozenset(
 )
 _RUNS_WITH_A_MODULE: Final = frozenset({"subprocess.run", "subprocess.call", "os.system", "os.popen"})
 _WAITS: Final = frozenset({"input", "breakpoint", "pdb.set_trace", "ipdb.set_trace", "IPython.embed"})
+_PARTS_MAX: Final = 64  # of a dotted name: each of its parts is asked for, and walks down to the first
 _COMPILES: Final = frozenset({"torch.compile", "numba.jit", "numba.njit", "jit", "njit"})
 
 
@@ -76,9 +77,9 @@ def habits_of(tree: ast.Module) -> Habits:
 
 
 def dotted(node: ast.expr) -> str:
-    """Return `a.b.c` of an expression; `…` stands for what is not a name."""
+    """Return `a.b.c` of an expression, its first eight names; `…` stands for what is not a name."""
     parts: list[str] = []
-    while isinstance(node, ast.Attribute):
+    while isinstance(node, ast.Attribute) and len(parts) < _PARTS_MAX:
         parts.append(node.attr)
         node = node.value
     parts.append(node.id if isinstance(node, ast.Name) else "…")

@@ -14,7 +14,7 @@ from harness.package.static.scan import IMAGE_PYTHON
 from harness.package.zip_reader import read_directory
 
 FOLDER: Final = "wheels"
-ENTRIES_MAX: Final = 50_000
+ENTRIES_MAX: Final = 100_000  # of all wheels of a package together: small zips can list very many names
 GLIBC_MINOR_MAX: Final = 36  # of the image
 _NAME = re.compile(
     r"(?P<name>[^-]+)-(?P<version>[^-]+)(-\d[^-]*)?-(?P<python>[^-]+)-(?P<abi>[^-]+)-(?P<platform>[^-]+)\.whl"
@@ -30,6 +30,7 @@ class OwnWheel:
     problem: str = ""  # why the image's Python cannot use it
     modules: frozenset[str] = frozenset()  # top-level names that it brings
     unpacked_bytes: int = 0
+    entries: int = 0  # names that its zip lists
 
 
 def is_own_wheel(path: str) -> bool:
@@ -37,9 +38,15 @@ def is_own_wheel(path: str) -> bool:
     return path.startswith(f"{FOLDER}/") and path.count("/") == 1 and path.endswith(".whl")
 
 
-def look(path: str, stream: BinaryIO) -> OwnWheel:
-    """Look into a wheel. Reads its directory alone, with the caution that a package's own zip gets."""
-    directory = read_directory(stream, entries_max=ENTRIES_MAX)
+def look(path: str, stream: BinaryIO, before: Iterable[OwnWheel] = ()) -> OwnWheel:
+    """Look into a wheel. Reads its directory alone, with the caution that a package's own zip gets.
+
+    Args:
+        path: In the package.
+        stream: Its content.
+        before: The package's wheels that were looked into before: `ENTRIES_MAX` is for all together.
+    """
+    directory = read_directory(stream, entries_max=ENTRIES_MAX - sum(wheel.entries for wheel in before))
     if any(finding.severity is Severity.ERROR for finding in directory.findings):
         return OwnWheel(path=path, problem="cannot be read as a zip")
     names = [member.entry.path for member in directory.members]
@@ -48,6 +55,7 @@ def look(path: str, stream: BinaryIO) -> OwnWheel:
         problem=problem_of(path.rpartition("/")[2]),
         modules=frozenset(filter(None, map(_module, names))),
         unpacked_bytes=sum(member.entry.size_bytes for member in directory.members),
+        entries=len(directory.members),
     )
 
 

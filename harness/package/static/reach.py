@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from harness.package.static.scan import Link, Scan, Unreadable
 
 
 def reached_from(main_file: str | None, scans: Mapping[str, Scan | Unreadable]) -> frozenset[str] | None:
     """Follow imports from the file that is started.
+
+    Each file and each name is looked up once, however often it is imported: a package may be written to make
+    this take for ever.
 
     Args:
         main_file: Relative to the package's root; None if it is unknown or not Python.
@@ -20,43 +24,50 @@ def reached_from(main_file: str | None, scans: Mapping[str, Scan | Unreadable]) 
     """
     if main_file is None or main_file not in scans:
         return None
-    reached: set[str] = set()
+    by_ending = _by_ending(scans)
+    reached = {main_file}
     waiting = [main_file]
     while waiting:
         path = waiting.pop()
-        if path in reached:
-            continue
-        reached.add(path)
         scan = scans[path]
         if not isinstance(scan, Scan):
             continue
         if scan.habits.dynamic:
             return None
-        for link in scan.links:
-            waiting += _files(path, link, scans)
+        for link in dict.fromkeys(scan.links):
+            found = set(_files(path, link, scans, by_ending)) - reached
+            reached |= found
+            waiting += found
     return frozenset(reached)
 
 
-def _files(path: str, link: Link, scans: Mapping[str, Scan | Unreadable]) -> Iterator[str]:
+def _by_ending(scans: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files by every ending of their module's path: a/b/c.py by c, b/c and a/b/c."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in scans:
+        parts = path.removesuffix(".py").removesuffix("/__init__").split("/")
+        for first in range(len(parts)):
+            found["/".join(parts[first:])].append(path)
+    return found
+
+
+def _files(path: str, link: Link, scans: Collection[str], by_ending: dict[str, list[str]]) -> Iterator[str]:
     module = link.module.replace(".", "/")
-    candidates = [module, *(f"{module}/{name}".lstrip("/") for name in link.names)]
+    candidates = {module, *(f"{module}/{name}".lstrip("/") for name in link.names)}
     if link.level:
         folder = "/".join(path.split("/")[: -link.level])
-        targets = {f"{folder}/{one}".strip("/") for one in candidates}
-        yield from _present(targets, scans)
+        yield from _present({f"{folder}/{one}".strip("/") for one in candidates}, scans)
         return
-    wanted = {one for one in candidates if one}
     # At the root, beside the file, or where else a package puts on sys.path: a name that fits may be meant.
-    for other in scans:
-        stem = other.removesuffix(".py").removesuffix("/__init__")
-        if any(stem == one or stem.endswith(f"/{one}") for one in wanted):
-            yield other
+    # It is looked for everywhere, so once is enough: it is taken out.
+    for one in candidates - {""}:
+        yield from by_ending.pop(one, ())
     # `import a.b.c` runs a/__init__.py and a/b/__init__.py too.
     parts = module.split("/")
     yield from _present({"/".join(parts[:count]) for count in range(1, len(parts))}, scans)
 
 
-def _present(stems: set[str], scans: Mapping[str, Scan | Unreadable]) -> Iterator[str]:
+def _present(stems: set[str], scans: Collection[str]) -> Iterator[str]:
     for stem in stems:
         for path in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/")):
             if path in scans:

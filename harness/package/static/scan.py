@@ -1,7 +1,8 @@
 """Read one Python file of a package without running it: what it imports, defines, calls and writes out.
 
 The file is hostile until proven otherwise. It is parsed, never compiled or imported, and only under a size
-cap: the parser needs up to 600 times a file's size in memory. The tree is walked without recursion.
+cap: the parser needs up to 600 times a file's size in memory, and `bombs` finds what would need more. The
+tree is walked without recursion.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.package.static.bombs import refuse_bombs
 from harness.package.static.habits import NO_HABITS, Habits, Hint, dotted, habits_of
 
 IMAGE_PYTHON = (3, 11)
@@ -97,6 +99,7 @@ def scan(source: bytes, *, place: str) -> Scan | Unreadable:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape is the contestant's business
+            refuse_bombs(source)
             tree = ast.parse(source, filename=place, feature_version=IMAGE_PYTHON)
     except SyntaxError as error:
         return Unreadable(message=error.msg, line=error.lineno or 0)
@@ -179,8 +182,14 @@ def _downloads(call: ast.Call) -> Iterator[Hint]:
         yield Hint(text=f"{name}(…)", line=call.lineno)
     for keyword in call.keywords:
         if _names_weights(keyword):
-            text = ast.unparse(keyword.value)[:40]
-            yield Hint(text=f"{name}(…, {keyword.arg}={text})", line=call.lineno)
+            yield Hint(text=f"{name}(…, {keyword.arg}={_written(keyword.value)})", line=call.lineno)
+
+
+def _written(value: ast.expr) -> str:
+    """Return what an argument says; not by `ast.unparse`, which fails at many parts or digits."""
+    if isinstance(value, ast.Constant):
+        return repr(value.value)[:40] if isinstance(value.value, str | bool) else "…"
+    return dotted(value)[:40]
 
 
 def _names_weights(keyword: ast.keyword) -> bool:
