@@ -186,13 +186,11 @@ def logs(
     entry: EntryIdArgument, *, portal: PortalOption = None, challenge: ChallengeNameOption = None
 ) -> None:
     """Print the end of what an entry's package printed on the public set."""
-    from harness.core.text import safe_text
-
     with _at(portal, challenge) as at:
         text = at.portal.get_text(at.path("entries", entry, "logs"))
     if not text:
         _err.print("it printed nothing, or has not run yet")
-    sys.stdout.write(safe_text(text) + ("" if text.endswith("\n") or not text else "\n"))
+    sys.stdout.write(text + ("" if text.endswith("\n") or not text else "\n"))
 
 
 @app.command()

@@ -57,6 +57,21 @@ def safe_text(text: str) -> str:
     return "\n".join(line if line.isprintable() else "".join(map(_shown, line)) for line in text.split("\n"))
 
 
+def safe_document(value: Any) -> Any:
+    """Return a JSON value from elsewhere with each text and key in it as `safe_text` shows it.
+
+    Raises:
+        RecursionError: it is nested too deeply to be anything that was meant.
+    """
+    if isinstance(value, str):
+        return safe_text(value)
+    if isinstance(value, list):
+        return [safe_document(one) for one in value]
+    if isinstance(value, dict):
+        return {safe_text(key): safe_document(one) for key, one in value.items()}
+    return value
+
+
 def printable(text: str, *, cap: int = SHOWN_CHARACTERS_MAX) -> str:
     """Return foreign text on one line of at most `cap` characters, each as `safe_text` shows it."""
     line = " ".join(safe_text(text[: cap + 1]).split())

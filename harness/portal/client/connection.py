@@ -1,7 +1,8 @@
 """One portal, asked over a line that may break: what can be asked again is asked again, for a while.
 
 A redirect is not followed and a `.netrc` is not read: a token goes to the host that it was made for, and to
-no other. The proxies and the certificate authorities of the environment are used.
+no other. The proxies and the certificate authorities of the environment are used. What a portal says is made
+safe to print where it comes in: it repeats what other teams wrote, and may not be the portal that it seems.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from requests.auth import AuthBase
 
 from harness import __version__
 from harness.core.errors import ConfigError, PortalError
+from harness.core.text import safe_document, safe_text
 from harness.portal.client.broken_line import BROKEN, LineBroke, Patience, busy, retry_after, why_it_broke
 from harness.portal.client.event_stream import StreamEvent, events_of
 from harness.portal.client.replies import JsonObject, Refused, refused_of
@@ -89,7 +91,7 @@ class Portal:
         if not response.ok:
             raise ConfigError(self._refusal(response).message, place=path)
         response.encoding = "utf-8"
-        return response.text
+        return safe_text(response.text)
 
     def send(
         self,
@@ -145,7 +147,8 @@ class Portal:
                         yield broke
                         return
                     self._answer(response)
-                yield from events_of(response.iter_content(chunk_size=None))
+                for event in events_of(response.iter_content(chunk_size=None)):
+                    yield StreamEvent(name=event.name, data=safe_document(event.data))
         except BROKEN as error:
             yield LineBroke(why=why_it_broke(error))
             return
@@ -227,8 +230,8 @@ class Portal:
 
     def _document(self, response: requests.Response) -> JsonObject:
         try:
-            found = response.json()
-        except ValueError as error:
+            found = safe_document(response.json())
+        except (ValueError, RecursionError) as error:
             raise PortalError(
                 f"answers {response.status_code} without JSON",
                 place=self.url,

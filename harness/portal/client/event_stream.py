@@ -66,7 +66,7 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
 def _document(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PortalError(f"sends an event that is not JSON: {text[:80]!r}", place="the portal") from error
     if not isinstance(found, dict):
         raise PortalError(f"sends an event that is not a JSON object: {text[:80]!r}", place="the portal")
