@@ -99,8 +99,7 @@ class Uploads:
         for oldest in own[: max(0, len(own) + 1 - self._config.uploads_per_team)]:
             remove(oldest)
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if shutil.disk_usage(self._root).free < size_bytes + FREE_BYTES:
-            raise Problem(503, "ours", "there is no room for it at present", wait_seconds=600)
+        self._check_room(size_bytes)
         found = Upload(
             upload=secrets.token_hex(12),
             challenge=challenge,
@@ -139,9 +138,11 @@ class Uploads:
             How many bytes are there now.
 
         Raises:
-            Problem: another transfer is at work, the offset is another, or more comes than was announced.
+            Problem: another transfer is at work, the offset is another, more comes than was announced, or the
+                disk has filled up since it began: with uploads of other teams, for one.
         """
         with _alone(one):
+            await run_in_threadpool(self._check_room)
             there = one.offset
             if offset != there:
                 raise Problem(409, "offset", f"{there} bytes are there", offset=there)
@@ -160,9 +161,10 @@ class Uploads:
         """Hold the file of an upload that is complete and as announced.
 
         Raises:
-            Problem: it is incomplete; or its content is another, and it is gone.
+            Problem: it is incomplete; its content is another, and it is gone; or there is no room to keep it.
         """
         with _alone(one):
+            self._check_room(one.size_bytes)  # what is kept is a copy
             if one.offset != one.size_bytes:
                 raise Problem(
                     409, "offset", f"{one.offset} of {one.size_bytes} bytes are there", offset=one.offset
@@ -180,6 +182,10 @@ class Uploads:
                     remedy="Begin the upload again. Was the file changed meanwhile?",
                 )
             yield one.part
+
+    def _check_room(self, size_bytes: int = 0) -> None:
+        if shutil.disk_usage(self._root).free < size_bytes + FREE_BYTES:
+            raise Problem(503, "ours", "there is no room for it at present", wait_seconds=600)
 
     def _folder(self, challenge: str, team: str) -> Path:
         return self._root / challenge / team
