@@ -65,9 +65,7 @@ def board(
     runs: RunsOption = DEFAULT_RUNS,
     by: ByOption = SetName.PUBLIC,
     choice: ChoiceOption = Choice.BEST,
-    out: Annotated[Path, typer.Option("--output", "--out", "-o", help="Where the page is written.")] = Path(
-        "board.html"
-    ),
+    out: OutputOption = Path("board.html"),
     as_json: JsonOption = False,
     store: ContestStoreOption = None,
     csv_folder: Annotated[

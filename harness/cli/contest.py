@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +36,7 @@ from harness.contest.rules.commands import (
     RequeueEntry,
     SelectFinals,
 )
+from harness.contest.rules.teams import team_id
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.contest import ContestRules
 from harness.core.errors import ChallengeError, ConfigError
@@ -114,7 +113,7 @@ def team_add(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Let a team take part."""
-    wanted = team or _slug(name)
+    wanted = team or team_id(name)
     asked = RegisterTeam(team=wanted, name=name)
     ask(challenge, store, asked, say=lambda _done: f"team {wanted} takes part")
 
@@ -287,8 +286,3 @@ def _with_rules(path: Path) -> tuple[Challenge, ContestRules]:
             "has no [contest] table", place=path, remedy="Add one; docs/contest.md has an example."
         )
     return loaded, loaded.contest
-
-
-def _slug(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64]

@@ -23,7 +23,6 @@ PackageArgument = Annotated[
 ChallengeArgument = Annotated[Path, typer.Argument(help="A challenge.toml.")]
 ChallengeOption = Annotated[
     Path,
-    Path,
     typer.Option(
         "--challenge",
         "-c",

@@ -45,9 +45,7 @@ def new(
         Path, typer.Argument(metavar="NAME", help="The folder to make, and the package's name.")
     ],
     *,
-    style: Annotated[
-        str, typer.Option(help="; ".join(f"{key}: {text}" for key, text in STYLES.items()))
-    ] = "stream",
+    style: Annotated[str, typer.Option(help=STYLES_HELP)] = "stream",
 ) -> None:
     """Write a small package that passes `check` and scores, to begin from."""
     for path in new_package(folder, style=style):

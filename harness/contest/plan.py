@@ -26,7 +26,6 @@ SHARD_SECONDS = (
     1.0  # of the harness for one shard: fetching, opening, claiming; `tests/benchmarks/contest_scale.py`
 )
 VIDEO_SECONDS = 0.004  # of the harness for one video: staging, journal; likewise
-CONCLUDE_SECONDS = 3.0  # of the driver's machine for one entry: scoring and both reports
 
 
 class NodeKind(BaseModel):

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from harness.core.types import Mode, Outcome, OutcomeKind, PreparedVideo, SetName, Terms
 from harness.gateway.set_run import SetRun, merged, verdict_of, verdict_of_kind, worst
 
-SHARD_VIDEOS_MIN = 20  # fewer, and start-ups cost more than running side by side saves
 COSTS_A_CONTAINER = frozenset(
     {
         OutcomeKind.VIDEO_TIMEOUT,

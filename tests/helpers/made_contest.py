@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.contest.board.answers import Absent, BoardEntry, BoardInput, VideoFacts
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.types import (
     FailureRule,
@@ -46,11 +45,9 @@ from harness.results.result import (
 )
 from harness.results.run_folder import RunFolder
 from harness.results.run_row import enter
-from harness.scoring.clusters import Bootstrap, sampling_of
 from harness.scoring.score import score_set
 from harness.videos.ready_set import ReadySet, ready_set
 
-KINDS = ("gaussian_blur", "noise", "frame_rate", "encoding_quality", "dog_mask", "text")
 SITES = ("studio", "street", "phone")
 START = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
 
@@ -69,55 +66,6 @@ def expected_loss(skill: float, *, difficulty: float, kinds: bool = False) -> fl
         evidence = skill * (1.0 - 0.12 * severity) + math.sqrt(1.0 + difficulty**2) * nodes
         found.append(float(weights @ np.logaddexp(0.0, -2.0 * evidence) / math.sqrt(2.0 * math.pi)))
     return float(np.mean(found))
-
-
-def made_input(*, entries: int, videos: int, people: int, seed: int = 0) -> BoardInput:
-    """Return a public set's answers, with perturbations and subgroups."""
-    rng = np.random.default_rng(seed)
-    fake = np.arange(videos) % 2 == 1
-    person = (np.arange(videos) // 2) % people
-    site = np.array([SITES[one % len(SITES)] for one in person])
-    severity = rng.integers(0, 6, videos)
-    kind = rng.integers(0, len(KINDS), videos)
-    hard = 0.5 * rng.normal(size=people)[person] + math.sqrt(0.7) * rng.normal(size=videos)
-    sign = np.where(fake, 1.0, -1.0)
-    names = tuple(
-        BoardEntry(
-            team=f"team {number:03}", run_id=f"run-{number:03}", package="made", submitted=f"{number:05}"
-        )
-        for number in range(entries)
-    )
-    answers = []
-    for skill in skills(entries):
-        own = math.sqrt(0.3) * rng.normal(size=videos) + hard
-        answers.append(1.0 / (1.0 + np.exp(-2.0 * sign * (skill * (1.0 - 0.12 * severity) + own))))
-    return BoardInput(
-        challenge="A made contest",
-        set_name=SetName.PUBLIC,
-        entries=names,
-        probability=np.column_stack(answers),
-        failed=np.zeros(entries, dtype=np.int64),
-        fake=fake,
-        sampling=sampling_of(
-            fake=fake.tolist(), identities=[f"p{one}" for one in person], sources=[""] * videos
-        ),
-        epsilon=1e-15,
-        facts=VideoFacts(
-            perturbations=tuple(
-                {KINDS[one]: int(level)} if level else {} for one, level in zip(kind, severity, strict=True)
-            ),
-            cells=tuple({"site": str(one)} for one in site),
-            people=people,
-        ),
-        absent=(
-            Absent(
-                entry=BoardEntry(team="team that timed out", run_id="run-x"),
-                reason="the public set has no score; public: not one video was predicted (STARTUP_TIMEOUT)",
-            ),
-        ),
-        bootstrap=Bootstrap(samples=2000, seed=7),
-        private_clusters=3 * people,
-    )
 
 
 def write_contest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime
 
 from harness.contest.events import (
@@ -28,7 +29,8 @@ from harness.contest.rules.quotas import day_of, spent
 from harness.contest.state import PHASE_RANK, EntryStatus, State
 from harness.core.text import team_name
 
-ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
+ID_CHARACTERS_MAX = 64
+ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{ID_CHARACTERS_MAX - 1}}}", re.ASCII)
 _BEFORE_CLOSE = frozenset({ContestPhase.ANNOUNCED, ContestPhase.OPEN, ContestPhase.BLIND})
 _CHOOSING = frozenset({ContestPhase.OPEN, ContestPhase.BLIND})
 
@@ -162,6 +164,12 @@ def reinstate(asking: Asking, command: Reinstate) -> Decided:
     if _note(asking.state, command.team, command.entry) is None:
         return Refusal(rule=Rule.DISQUALIFIED, message="is not disqualified")
     return (Reinstated(**asking.stamp, team=command.team, entry=command.entry, reason=command.reason),)
+
+
+def team_id(name: str) -> str:
+    """Return an id made of a team's name; no id if nothing of it can be written in ASCII."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:ID_CHARACTERS_MAX]
 
 
 def unfit(state: State, team: str) -> Refusal | None:

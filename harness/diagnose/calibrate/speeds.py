@@ -19,7 +19,6 @@ from harness.core.files import write_text
 from harness.core.text import describe, listed
 
 PARTS = ("decode", "detect", "network")
-WORKLOAD_VERSION = 1  # of what is measured: speeds of another version do not compare
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 _REFERENCE = "reference.toml"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from harness.contest.rules.commands import (
     RequeueEntry,
     Role,
 )
+from harness.contest.rules.teams import team_id
 from harness.core.challenge import load_challenge
 from harness.core.contest import TIMES, ContestRules
 from harness.core.errors import ConfigError
@@ -137,7 +137,7 @@ def merge(contest: ContestHere, form: PostedForm) -> Response:
 @router.post("/c/{challenge}/organise/register")
 def register(contest: ContestHere, form: PostedForm) -> Response:
     """Let a team take part."""
-    asked = RegisterTeam(team=slug(form.text("name")), name=form.text("name"))
+    asked = RegisterTeam(team=team_id(form.text("name")), name=form.text("name"))
     return _decided(contest, form, asked, to="/teams", said="registered")
 
 
@@ -216,12 +216,6 @@ def whole_number(form: Posted, name: str) -> int | None:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise invalid(f"{name.replace('_', ' ')} is not a whole number", remedy="Write digits, or nothing.")
     return int(text)
-
-
-def slug(name: str) -> str:
-    """Return an id for a team of this name."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64]
 
 
 def _challenges(site: Site) -> dict[str, Path]:
