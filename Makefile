@@ -85,7 +85,7 @@ test: $(TRAIN_STAMP) ## Run the whole test suite, real containers and a real bro
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 unit: $(STAMP) ## Run the quick unit tests: no engine, no torch, no database
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" tests/unit --ignore=tests/unit/submission $(ARGS)
+	@$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m "not slow" tests/unit --ignore=tests/unit/submission $(ARGS)
 
 coverage: $(STAMP) ## Say which lines the unit tests do not reach; the pages are in htmlcov/
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/unit --ignore=tests/unit/submission \
