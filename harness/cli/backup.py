@@ -15,7 +15,7 @@ from rich.text import Text
 
 from harness.cli.documents import print_document
 from harness.cli.open_store import open_store
-from harness.cli.options import DEFAULT_RUNS, DEFAULT_STORE, JsonOption, StoreOption
+from harness.cli.options import DEFAULT_RUNS, DEFAULT_STORE, JsonOption, RunsOption, StoreOption
 from harness.cli.progress import ConsoleObserver
 from harness.cli.terminal import printer
 from harness.core.blobs import BlobStore
@@ -34,7 +34,6 @@ app = typer.Typer(
 )
 
 FolderArgument = Annotated[Path, typer.Argument(help="The backup folder.")]
-RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of run folders.")]
 PackagesOption = Annotated[Path, typer.Option("--packages", help="Where packages are kept.")]
 BlobsOption = Annotated[
     str | None,

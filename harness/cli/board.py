@@ -20,6 +20,7 @@ from harness.cli.options import (
     CacheOption,
     ChallengeArgument,
     JsonOption,
+    RunsOption,
     cache_folder,
 )
 from harness.cli.progress import ConsoleObserver
@@ -44,7 +45,6 @@ PLANNED_PAIRS = 10  # neighbours on the board whose variance is pooled
 _out = printer()
 _err = printer(errors=True)
 
-RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of run folders.")]
 ByOption = Annotated[SetName, typer.Option("--by", help="public or private.")]
 ContestStoreOption = Annotated[
     str | None,

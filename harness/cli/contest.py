@@ -16,6 +16,8 @@ from harness.cli.options import (
     SAMPLE_CHALLENGE,
     ChallengeOption,
     JsonOption,
+    NoExternalDataOption,
+    PackageArgument,
     StoreOption,
 )
 from harness.cli.terminal import printer
@@ -132,15 +134,13 @@ def team_merge(
 
 @app.command()
 def submit(
-    package: Annotated[Path, typer.Argument(help="A folder or zip with submission.toml at its root.")],
+    package: PackageArgument,
     team: Annotated[str, typer.Option("--team", help="The team's id.")],
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
     store: StoreOption = DEFAULT_STORE,
     packages: Annotated[Path, typer.Option(help="Where packages are kept.")] = DEFAULT_PACKAGES,
-    no_external_data: Annotated[
-        bool, typer.Option("--no-external-data", help="Declare that it was not trained on further data.")
-    ] = False,
+    no_external_data: NoExternalDataOption = False,
 ) -> None:
     """Hand in a package: checked at once without starting it, kept, and put in the queue."""
     with opened_ledger(challenge, store) as (ledger, loaded):

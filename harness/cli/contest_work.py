@@ -27,6 +27,8 @@ from harness.cli.options import (
     CacheOption,
     ChallengeArgument,
     JsonOption,
+    NewRunsOption,
+    RuntimeOption,
     StoreOption,
     cache_folder,
 )
@@ -77,7 +79,7 @@ def run(
     watch: Annotated[
         bool, typer.Option("--watch", help="Wait for new entries when all is done, until `contest drain`.")
     ] = False,
-    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
+    runs: NewRunsOption = DEFAULT_RUNS,
     cache: CacheOption = None,
     store: StoreOption = DEFAULT_STORE,
     engine: EngineOption = EngineKind.LOCAL,
@@ -115,7 +117,7 @@ def run(
     image: Annotated[
         str, typer.Option(help="Run in this image, by digest, instead of the harness's own.", hidden=True)
     ] = "",
-    runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
+    runtime: RuntimeOption = None,
 ) -> None:
     """Take every waiting entry to its result, unattended. After a kill, the same command goes on.
 

@@ -30,6 +30,12 @@ ChallengeOption = Annotated[
         show_default=False,
     ),
 ]
+RunsOption = Annotated[Path, typer.Option("--runs", help="The folder of run folders.")]
+NewRunsOption = Annotated[Path, typer.Option("--runs", help="Where run folders are made.")]
+RuntimeOption = Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")]
+NoExternalDataOption = Annotated[
+    bool, typer.Option("--no-external-data", help="Declare that it was not trained on further data.")
+]
 CacheOption = Annotated[
     Path | None,
     typer.Option(

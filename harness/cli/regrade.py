@@ -24,6 +24,7 @@ from harness.cli.options import (
     CacheOption,
     ChallengeArgument,
     JsonOption,
+    RunsOption,
     StoreOption,
     cache_folder,
 )
@@ -65,7 +66,7 @@ def regrade(
     ] = None,
     epsilon: Annotated[float | None, typer.Option(help="Log loss clips to [ε, 1-ε].")] = None,
     failed_probability: Annotated[float | None, typer.Option(help="What a failed video scores.")] = None,
-    runs: Annotated[Path, typer.Option(help="The folder of run folders.")] = DEFAULT_RUNS,
+    runs: RunsOption = DEFAULT_RUNS,
     store: StoreOption = DEFAULT_STORE,
     by: Annotated[SetName, typer.Option(help="The set whose ranks are shown.")] = SetName.PRIVATE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="All ranks as CSV.")] = None,

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from harness.cli.exit_codes import NOT_WELL, OK, OUR_FAULT
-from harness.cli.options import JsonOption
+from harness.cli.options import JsonOption, NoExternalDataOption, PackageArgument
 from harness.cli.remote_progress import RemoteProgress
 from harness.cli.terminal import printer
 from harness.cli.views.remote import board_table, entry_lines, entry_table, refusal_lines, team_lines
@@ -105,12 +104,10 @@ def logout(*, portal: PortalOption = None) -> None:
 
 @app.command()
 def submit(
-    package: Annotated[Path, typer.Argument(help="A folder or zip with submission.toml at its root.")],
+    package: PackageArgument,
     *,
     wait: WaitOption = False,
-    no_external_data: Annotated[
-        bool, typer.Option("--no-external-data", help="Declare that it was not trained on further data.")
-    ] = False,
+    no_external_data: NoExternalDataOption = False,
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Do not check it here first; the portal checks it anyway.")
     ] = False,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +17,9 @@ from harness.cli.options import (
     CacheOption,
     ChallengeOption,
     JsonOption,
+    NewRunsOption,
     PackageArgument,
+    RuntimeOption,
     cache_folder,
     find_challenge,
 )
@@ -52,7 +53,7 @@ def run(
     package: PackageArgument,
     *,
     challenge: ChallengeOption = SAMPLE_CHALLENGE,
-    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
+    runs: NewRunsOption = DEFAULT_RUNS,
     cache: CacheOption = None,
     sandbox: SandboxOption = SandboxKind.DOCKER,
     python: PythonOption = None,
@@ -63,7 +64,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that prepare videos. Default: one per core.")
     ] = None,
-    runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
+    runtime: RuntimeOption = None,
     repeat: Annotated[
         int,
         typer.Option(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.cli.back_ends import docker_backend
 from harness.cli.documents import print_document
-from harness.cli.options import JsonOption
+from harness.cli.options import JsonOption, RuntimeOption
 from harness.cli.progress import ConsoleObserver
 from harness.cli.terminal import printer
 from harness.core.errors import ConfigError
@@ -25,14 +25,14 @@ _err = printer(errors=True)
 
 def self_check(
     *,
-    runtime: Annotated[str | None, typer.Option(help="The engine's runtime, e.g. runsc for gVisor.")] = None,
+    runtime: RuntimeOption = None,
     only: Annotated[list[str] | None, typer.Option(help="Names of attacks; repeat it. Default: all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Attack this machine's own sandbox with hostile packages, and show what stopped each."""
     behaviours = _chosen(core_behaviours(), only or [])
     with ConsoleObserver(_err) as observer:
-        observer.step("Attacked the runtime image")
+        observer.step("Finding the runtime image")
         backend = docker_backend(observer.say, runtime=runtime)
         observer.step("Attacking")
         client = connect()

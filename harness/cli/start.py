@@ -20,7 +20,14 @@ from harness.cli.back_ends import (
 )
 from harness.cli.documents import Document, print_document
 from harness.cli.exit_codes import NOT_WELL, OK
-from harness.cli.options import DEFAULT_RUNS, CacheOption, JsonOption, PackageArgument, cache_folder
+from harness.cli.options import (
+    DEFAULT_RUNS,
+    CacheOption,
+    JsonOption,
+    NewRunsOption,
+    PackageArgument,
+    cache_folder,
+)
 from harness.cli.progress import ConsoleObserver
 from harness.cli.terminal import printer
 from harness.cli.views.failures import failures_of, render_failures
@@ -77,7 +84,7 @@ def score_folder(
         SandboxKind.DOCKER
     ),
     python: Annotated[str | None, typer.Option(help="With --sandbox process: the interpreter.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where run folders are made.")] = DEFAULT_RUNS,
+    runs: NewRunsOption = DEFAULT_RUNS,
     cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -172,7 +172,7 @@ def parse_challenge(raw_bytes: bytes, *, place: Path | str) -> Challenge:
         raise ChallengeError(
             listed(f"{error.error_count()} wrong keys", [describe(problem) for problem in error.errors()]),
             place=place,
-            remedy="Correct these keys; the README's organiser page lists all of them.",
+            remedy="Correct these keys; docs/organisers.md lists all of them.",
         ) from error
 
 
