@@ -92,28 +92,34 @@ def evaluate(asked: Evaluation, *, backend: Callable[[], Backend], observer: Obs
         )
         with locked(run):
             work = Work(asked=asked, chosen=chosen, package=package, folder=run, observer=observer)
-            ran = Ran(
-                challenge=asked.challenge,
-                package=_facts(package),
-                image=chosen.image,
-                engine=chosen.engine,
-                gpus=chosen.gpu_names[: asked.challenge.limits.gpus],
-                folder=run,
-                signing_key=asked.signing_key,
-            )
-            runs = {SetName.PUBLIC: work.run(public)}
-            if len(asked.challenge.sets) > 1:
-                one = judge(ran, public, runs[SetName.PUBLIC])
-                keep_score(one, run)
-                observer.judged(one, runs[SetName.PUBLIC], asked.challenge.limits)
-            for name in (SetName.PRIVATE, SetName.CONTROL):
-                if name in asked.challenge.sets:
-                    runs[name] = work.run(sets.ready(name))
-            ready = sets.all()
-            repeats = {one.name: work.repeat(one, runs[one.name]) for one in ready}
-            observer.step("Scoring")
-            result = finish(ran, ready, runs, repeats)
-            return Evaluated(result=result, folder=run, public=runs[SetName.PUBLIC])
+            return _every_set(work, public, sets)
+
+
+def _every_set(work: Work, public: ReadySet, sets: _Sets) -> Evaluated:
+    """Run the public set and tell its score, then the others, and conclude."""
+    asked, observer = work.asked, work.observer
+    ran = Ran(
+        challenge=asked.challenge,
+        package=_facts(work.package),
+        image=work.chosen.image,
+        engine=work.chosen.engine,
+        gpus=work.chosen.gpu_names[: asked.challenge.limits.gpus],
+        folder=work.folder,
+        signing_key=asked.signing_key,
+    )
+    runs = {SetName.PUBLIC: work.run(public)}
+    if len(asked.challenge.sets) > 1:
+        one = judge(ran, public, runs[SetName.PUBLIC])
+        keep_score(one, work.folder)
+        observer.judged(one, runs[SetName.PUBLIC], asked.challenge.limits)
+    for name in (SetName.PRIVATE, SetName.CONTROL):
+        if name in asked.challenge.sets:
+            runs[name] = work.run(sets.ready(name))
+    ready = sets.all()
+    repeats = {one.name: work.repeat(one, runs[one.name]) for one in ready}
+    observer.step("Scoring")
+    result = finish(ran, ready, runs, repeats)
+    return Evaluated(result=result, folder=work.folder, public=runs[SetName.PUBLIC])
 
 
 class _Sets:
