@@ -39,6 +39,7 @@ from harness.core.types import Verdict
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _OWN_DOING = frozenset(set(Verdict) - {Verdict.HARNESS_ERROR})
 TEAM_ATTEMPTS = 3  # of one entry, at its team's own word
+CANCELLED_PER_DAY = 10  # of a day's entries, at their team's own word
 _TAKING = frozenset({ContestPhase.OPEN, ContestPhase.BLIND})
 
 
@@ -152,7 +153,11 @@ def void(asking: Asking, command: VoidAttempt) -> Decided:
 
 @on(CancelEntry)
 def cancel(asking: Asking, command: CancelEntry) -> Decided:
-    """While it waits or runs; what it cost is refunded."""
+    """While it waits or runs; what it cost is refunded.
+
+    A team may do so for `CANCELLED_PER_DAY` of a day's entries: whoever hands in and cancels on and on fills
+    the disk with packages and the machines with runs, and pays for none.
+    """
     found = asking.state.entries.get(command.entry)
     if found is None:
         return _no_entry(command.entry)
@@ -160,6 +165,9 @@ def cancel(asking: Asking, command: CancelEntry) -> Decided:
         return Refusal(
             rule=Rule.ENTRY, message=f"{command.entry} is {found.status}: there is nothing to cancel"
         )
+    refused = _cancelled_too_often(asking, found)
+    if refused is not None:
+        return refused
     return (EntryCancelled(**asking.stamp, entry=command.entry, reason=command.reason),)
 
 
@@ -212,6 +220,21 @@ def _spoiled_too_often(asking: Asking, found: Entry) -> Refusal | None:
         message=f"{found.entry} was spoiled {found.attempt} times: the organiser has to look at it first",
         count=found.attempt,
         limit=TEAM_ATTEMPTS,
+    )
+
+
+def _cancelled_too_often(asking: Asking, found: Entry) -> Refusal | None:
+    if asking.by.role is not Role.TEAM:
+        return None
+    of_the_day = [one for one in asking.state.entries_of(found.team) if one.day == found.day]
+    count = sum(one.status is EntryStatus.CANCELLED for one in of_the_day)
+    if count < CANCELLED_PER_DAY:
+        return None
+    return Refusal(
+        rule=Rule.ENTRY,
+        message=f"{count} entries of {found.day} are cancelled already: ask the organiser to cancel more",
+        count=count,
+        limit=CANCELLED_PER_DAY,
     )
 
 

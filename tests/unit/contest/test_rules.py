@@ -147,6 +147,23 @@ def test_our_fault_and_a_cancelled_run_are_refunded_to_where_they_were_paid_from
     contest.refused(submission("z"))
 
 
+def test_a_team_cannot_hand_in_and_cancel_without_end() -> None:
+    contest = Contest(valid_per_day=1)
+    us, limit = team_actor("us"), 10
+    for number in range(limit):
+        contest.submit(f"e{number}")
+        contest.done(cm.CancelEntry(entry=f"e{number}"), by=us)
+    contest.submit("last")
+    refusal = contest.refused(cm.CancelEntry(entry="last"), by=us)
+    assert (refusal.rule, refusal.count, refusal.limit) == (Rule.ENTRY, limit, limit)
+    contest.submit("other", "them")
+    contest.done(cm.CancelEntry(entry="other"), by=team_actor("them"))
+    contest.done(cm.CancelEntry(entry="last", reason="asked for"))  # by the organiser
+    contest.now += timedelta(days=1)
+    contest.submit("tomorrow")
+    contest.done(cm.CancelEntry(entry="tomorrow"), by=us)
+
+
 def test_harness_error_is_never_an_entry_s_own_failure() -> None:
     contest = Contest()
     contest.submit("e1")
