@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,14 @@ def name_of(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__") or "harness"
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def imported(path: Path) -> Iterator[str]:
     """Yield the dotted names, below `harness`, of what a module imports, on use and for types included."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports relatively; name the room"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -83,21 +89,22 @@ def test_every_row_of_the_plan_points_down() -> None:
         assert all(order.index(other) > order.index(room) for other in below), room
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_uses_the_rooms_that_its_own_may_use(path: Path) -> None:
-    parts = path.relative_to(HARNESS).parts
-    if len(parts) == 1:
-        return  # the package's own face may offer anything
-    for other in imported(path):
-        target = other.split(".")[0]
-        if target in ROOMS and target != parts[0]:
-            assert target in ROOMS[parts[0]], f"{name_of(path)} imports {other}"
+def test_a_module_uses_the_rooms_that_its_own_may_use() -> None:
+    wrong = []
+    for path in MODULES:
+        room, *inside = path.relative_to(HARNESS).parts
+        if not inside:
+            continue  # the package's own face may offer anything
+        for other in imported(path):
+            target = other.split(".")[0]
+            if target in ROOMS and target not in {room, *ROOMS[room]}:
+                wrong.append(f"{name_of(path)} imports {other}")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_reads_in_one_sitting(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= LINES_MAX or name_of(path) in TABLES, f"{name_of(path)} has {lines} lines"
+def test_a_module_reads_in_one_sitting() -> None:
+    lines = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: count for name, count in lines.items() if count > LINES_MAX and name not in TABLES} == {}
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
@@ -128,22 +135,21 @@ def test_the_runner_needs_the_standard_library_alone() -> None:
 
 def test_the_host_side_never_imports_torch() -> None:
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 first = (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
                 assert first.split(".")[0] not in {"torch", "torchvision", "timm"}, path
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_command_line_prints(path: Path) -> None:
-    if path.relative_to(HARNESS).parts[0] == "cli":
-        return
-    calls = (
-        node.func.id
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    )
-    assert "print" not in set(calls)
+def test_only_the_command_line_prints() -> None:
+    prints = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in MODULES
+        if path.relative_to(HARNESS).parts[0] != "cli"
+        for node in nodes_of(path)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert prints == []
 
 
 def test_no_two_modules_have_one_name() -> None:

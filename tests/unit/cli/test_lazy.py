@@ -11,6 +11,8 @@ import typer
 
 from harness.cli.app import COMMANDS, app
 
+pytestmark = pytest.mark.slow  # starts a process for each command
+
 HEAVY = {
     *("sklearn", "scipy", "matplotlib", "pandas", "numpy", "cv2", "av", "torch", "PIL"),
     *("docker", "requests", "sqlalchemy", "jinja2", "tqdm", "pynvml", "multiprocessing"),

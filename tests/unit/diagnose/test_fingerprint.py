@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import cv2
 import numpy as np
@@ -13,8 +14,9 @@ from harness.diagnose.audit.fingerprint import SIDE, Fingerprint, compare, copie
 LENGTH = 24
 
 
+@cache
 def clip(seed: int, *, wall: int = 0, count: int = LENGTH) -> np.ndarray:
-    """A head that sways before a wall, uint8 (count, 96, 96); `wall` seeds what does not move."""
+    """A head that sways before a wall, read-only, (count, 96, 96); `wall` seeds what does not move."""
     rng = np.random.default_rng(seed)
     background = cv2.GaussianBlur(np.random.default_rng(wall).uniform(0, 255, (96, 96)), (0, 0), 6)
     background = np.interp(background, (background.min(), background.max()), (40, 200))
@@ -26,7 +28,9 @@ def clip(seed: int, *, wall: int = 0, count: int = LENGTH) -> np.ndarray:
         cv2.ellipse(picture, centre, (18, 26), 0, 0, 360, 230, -1)
         cv2.ellipse(picture, (centre[0], centre[1] + 12), (8, 2 + round(abs(mouth)) % 6), 0, 0, 360, 30, -1)
         pictures.append(picture)
-    return np.stack(pictures)
+    found = np.stack(pictures)
+    found.flags.writeable = False
+    return found
 
 
 def fingerprint(pictures: np.ndarray) -> Fingerprint:

@@ -186,7 +186,7 @@ def test_an_oversized_table_is_not_parsed() -> None:
     assert "are allowed" in answers.errors[0]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(
         st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
@@ -202,7 +202,7 @@ def test_what_a_csv_writer_writes_is_read_back(answers: dict[str, float]) -> Non
     assert parse_table(stream.getvalue(), tuple(answers)).probabilities == answers
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(alphabet='filename,labe\n\r"a.mp4b0159\0\ufeff- ', max_size=80), st.booleans())
 def test_no_text_makes_it_crash(text: str, complete: bool) -> None:
     table("filename,label\n" + text, complete=complete)

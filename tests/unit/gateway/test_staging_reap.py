@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from harness.gateway.staging import reap_stages
+
+pytestmark = pytest.mark.slow  # starts processes
 
 LEFT = """
 import os, sys

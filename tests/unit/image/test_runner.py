@@ -23,6 +23,8 @@ import pytest
 
 from harness.sandbox import protocol
 
+pytestmark = pytest.mark.slow  # starts processes
+
 RUNNER = Path(protocol.__file__).parents[1] / "image" / "runtime" / "runner.py"
 MakePackage = Callable[..., Path]
 PATIENCE_SECONDS = 120.0

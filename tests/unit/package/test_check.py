@@ -456,7 +456,7 @@ class TestHostileSources:
     def test_nothing_brings_the_reader_down(self, source: bytes) -> None:
         assert isinstance(scan(source, place="x.py"), Scan | Unreadable)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=100, deadline=None)
     @given(st.binary(max_size=200))
     def test_no_bytes_make_it_crash(self, source: bytes) -> None:
         assert isinstance(scan(source, place="x.py"), Scan | Unreadable)

@@ -306,7 +306,7 @@ def test_streamed_zips_of_honest_tools_open(tmp_path: Path) -> None:
 GOOD = zip_with(Item(b"a/b.py", b"x" * 300, deflate=True), Item(b"c", b"y" * 40), comment=b"made by hand")
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=4),
     keep=st.integers(0, len(GOOD)),
@@ -333,7 +333,7 @@ def test_no_damage_makes_it_crash_or_leave_anything(
             assert [path.name for path in folder.iterdir()] == ["entry.zip"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     names=st.lists(
         st.one_of(

@@ -21,6 +21,8 @@ from harness.run.evaluate import Evaluated, Evaluation, evaluate
 from harness.sandbox import Backend
 from harness.sandbox.process import ProcessSandbox
 
+pytestmark = pytest.mark.slow  # starts processes
+
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "earlier_release"
 FINISHED, CUT_OFF = "20200101-000000-aaaaaa", "20200102-000000-bbbbbb"
 

@@ -21,6 +21,8 @@ from harness.sandbox.meters import nvml
 from harness.sandbox.meters.gpu import Lease, claimed, find_gpus, leased
 from harness.sandbox.meters.gpu_meter import STRANGER_READINGS, GpuFacts, GpuMeter
 
+pytestmark = pytest.mark.slow  # compiles a library, and waits for readings
+
 GIGABYTE = 1_000_000_000
 CONTAINER = "c" * 64
 A = "gpu GPU-a Big 80000000000 1000000 50 0"

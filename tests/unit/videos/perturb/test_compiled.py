@@ -16,6 +16,8 @@ from harness.videos.perturb.drawing.blending import cut_out, dimmed, laid_on
 from harness.videos.perturb.drawing.compiled import BYTES, Bytes, U, compiled, flat
 from harness.videos.perturb.drawing.planes import scalar
 
+pytestmark = pytest.mark.slow  # starts processes and compiles
+
 
 def test_the_catalogue_is_there_without_numba() -> None:
     program = (
