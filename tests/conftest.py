@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -37,6 +38,7 @@ from harness.sandbox.docker.sandbox import DockerSandbox
 
 TESTS = Path(__file__).parent
 RUNNER = TESTS.parent / "harness" / "image" / "runtime" / "runner.py"
+SLOW_MODULE = re.compile(r"^pytestmark = pytest\.mark\.slow\b", re.MULTILINE)
 MEGABYTE = 1_000_000
 # How long to wait for what must come: far longer than the slowest machine needs, and never waited out by a
 # test that passes. What a test measures is never compared with it.
@@ -55,6 +57,13 @@ Unhurried = Callable[[Callable[[float], object]], None]
 MakePackage = Callable[..., Path]
 MakeSpec = Callable[..., SandboxSpec]
 MakeVideos = Callable[..., tuple[PreparedVideo, ...]]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules that are slow as a whole where no slow test is wanted: to import them takes long."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return bool(SLOW_MODULE.search(collection_path.read_text(encoding="utf-8"))) or None
 
 
 @pytest.hookimpl(trylast=True)  # of what is left to run
