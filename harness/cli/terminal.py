@@ -41,5 +41,10 @@ def printer(*, errors: bool = False) -> Printer:
     A string is printed as it is: `[red]` or `:dog:` in a path or a name means nothing. `Text` has styles.
     """
     plain = bool(os.environ.get("NO_COLOR"))  # nor bold: whoever asks for none wants plain text
-    colours = None if plain else "auto"
-    return Printer(stderr=errors, soft_wrap=errors, color_system=colours, markup=False, emoji=False)
+    return Printer(
+        stderr=errors,
+        soft_wrap=errors,
+        color_system=None if plain else "auto",
+        markup=False,
+        emoji=False,
+    )

@@ -143,15 +143,6 @@ def test_json_that_is_meant_badly_is_refused_with_words(kit: Kit, body: bytes) -
     answer.text.encode()  # nothing in it cannot be written
 
 
-def test_whom_a_proxy_names_is_not_believed_if_there_is_no_proxy(tmp_path: Path) -> None:
-    with portal(tmp_path, links_per_minute=3) as kit:
-        codes = [
-            kit.call("GET", "/enter/guess", headers={"x-forwarded-for": f"203.0.113.{n}"}).status_code
-            for n in range(6)
-        ]
-        assert codes == [200] * 3 + [429] * 3
-
-
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "OPTIONS", "DELETE"])
 def test_a_method_that_a_page_does_not_have_shows_nothing(kit: Kit, method: str) -> None:
     target = urlsplit(kit.address).netloc if method == "CONNECT" else f"/c/{kit.name}/team"
