@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from harness.videos.perturb.drawing.compiled import (
     BYTES,
@@ -34,6 +37,7 @@ from harness.videos.perturb.drawing.lookup_rows import (
     WINDOW,
     Shorts,
 )
+from harness.videos.perturb.drawing.vectors import NUMBERS, SAMPLES, SHORT, Vectors
 
 
 @inlined
@@ -71,6 +75,63 @@ def _window(columns: Any, rows: Any, y: Any, begin: Any, end: Any, shape: Any) -
     return x, min(left, width - WINDOW), min(top, height - MOST_ROWS - 1)
 
 
+def _bounds(_: Any, places: Any, own: Any, found: Any) -> Any:
+    """Write the least and the greatest of eight places."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        vectors = Vectors.of(context, builder)
+        array, to = (
+            context.make_array(signature.args[index])(context, builder, values[index]) for index in (0, 2)
+        )
+        eight = vectors.load(array, values[1], NUMBERS)
+        for number, name in enumerate(("smin", "smax")):
+            bound = vectors.call(f"llvm.vector.reduce.{name}.v{CHUNK}i16", SHORT, eight)
+            index = ir.Constant(values[1].type, number)
+            builder.store(builder.sext(bound, ir.IntType(32)), builder.gep(to.data, [index]))
+        return context.get_dummy_value()
+
+    return types.void(places, own, found), generate
+
+
+def _note(
+    _: Any,
+    columns: Any,
+    rows: Any,
+    across: Any,
+    down: Any,
+    own: Any,
+    left: Any,
+    top: Any,
+    records: Any,
+    to: Any,
+) -> Any:
+    """Write what is known of eight samples that are all in one window."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        vectors = Vectors.of(context, builder)
+        arrays = {
+            index: context.make_array(signature.args[index])(context, builder, values[index])
+            for index in (0, 1, 2, 3, 7)
+        }
+        own, first = values[4], {0: values[5], 1: values[6]}
+        record: Any = vectors.numbers(0)
+        for index, bit in enumerate((0, ROW, ACROSS, DOWN)):
+            if index in first:
+                off = vectors.spread(builder.trunc(first[index], SHORT))
+                part = builder.sub(vectors.load(arrays[index], own, NUMBERS), off)
+            else:
+                part = vectors.widened(vectors.load(arrays[index], own, SAMPLES))
+            record = builder.or_(record, builder.shl(part, vectors.numbers(bit)))
+        vectors.store(record, arrays[7], values[8])
+        return context.get_dummy_value()
+
+    return types.void(columns, rows, across, down, own, left, top, records, to), generate
+
+
+_bounds_of: Any = intrinsic(_bounds)
+_note_chunk: Any = intrinsic(_note)
+
+
 @inlined
 def _record(column: Any, row: Any, across: Any, down: Any) -> Any:
     """Return what is known of a sample whose place in its window is given; -1 if it is not in there."""
@@ -102,11 +163,29 @@ def cut(
     (height, width), (places, first), (rim, edge) = shape, chunks, rims
     high, wide = columns.shape
     large = min(height, width, wide) >= SMALLEST
+    flat_columns, flat_rows = columns.reshape(high * wide), rows.reshape(high * wide)
+    across_bounds, down_bounds = np.zeros(2, np.int32), np.zeros(2, np.int32)
     made = edges = filled = 0
     for y in range(high):
         first[y], edge[y], deepest[y] = made, edges, 1
         x = 0
         while x < wide:
+            own = y * wide + x
+            if large and x + CHUNK <= wide:
+                _bounds_of(flat_columns, own, across_bounds)
+                _bounds_of(flat_rows, own, down_bounds)
+                left, top = (
+                    min(np.int64(across_bounds[0]), width - WINDOW),
+                    min(np.int64(down_bounds[0]), height - MOST_ROWS - 1),
+                )
+                last, lowest = np.int64(across_bounds[1]), np.int64(down_bounds[1])
+                inside = left >= 0 and top >= 0 and last + 1 < width and lowest + 1 < height
+                if inside and last - left < WINDOW - 1 and lowest - top < MOST_ROWS:
+                    _note_chunk(flat_columns, flat_rows, across, down, own, left, top, records, made * CHUNK)
+                    deepest[y] = max(np.int64(deepest[y]), lowest - top + 1)
+                    places[made], starts[made] = top * stride + left, x
+                    made, x = made + 1, x + CHUNK
+                    continue
             where = _where(np.int64(columns[y, x]), np.int64(rows[y, x]), height, width)
             if where == 0:
                 begin = x

@@ -78,7 +78,8 @@ class Vectors:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
         return self.builder.shuffle_vector(one, other, mask)
 
-    def _call(self, name: str, result: ir.Type, *arguments: Any) -> Any:
+    def call(self, name: str, result: ir.Type, *arguments: Any) -> Any:
+        """Call one of LLVM's own functions."""
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, arguments)
@@ -88,10 +89,10 @@ class Vectors:
         build = self.builder
         if self._is_x86:
             wanted = build.bitcast(build.add(places, self.numbers(NOT_HERE)), PAIRS)
-            return self._call("llvm.x86.ssse3.pshuf.b.128", PAIRS, row, wanted)
+            return self.call("llvm.x86.ssse3.pshuf.b.128", PAIRS, row, wanted)
         wanted = build.bitcast(places, PAIRS)
         if self.triple.startswith(("aarch64", "arm64")):
-            return self._call("llvm.aarch64.neon.tbl1.v16i8", PAIRS, row, wanted)
+            return self.call("llvm.aarch64.neon.tbl1.v16i8", PAIRS, row, wanted)
         found: Any = ir.Constant(PAIRS, ir.Undefined)
         for lane in range(2 * LANES):
             number = ir.Constant(ir.IntType(32), lane)
@@ -105,7 +106,7 @@ class Vectors:
         """Return, for eight pairs of bytes, each byte times its weight, both added; no weight above 127."""
         build = self.builder
         if self._is_x86:
-            return self._call("llvm.x86.ssse3.pmadd.ub.sw.128", NUMBERS, samples, weights)
+            return self.call("llvm.x86.ssse3.pmadd.ub.sw.128", NUMBERS, samples, weights)
         sides = []
         for each in (samples, weights):
             both = build.bitcast(each, NUMBERS)
@@ -117,7 +118,7 @@ class Vectors:
         """Return a share of each number with its sign, of 32768, rounded: halves upwards."""
         build = self.builder
         if self._is_x86:
-            return self._call("llvm.x86.ssse3.pmul.hr.sw.128", NUMBERS, numbers, shares)
+            return self.call("llvm.x86.ssse3.pmul.hr.sw.128", NUMBERS, numbers, shares)
         wide = ir.VectorType(ir.IntType(32), LANES)
         product = build.mul(build.sext(numbers, wide), build.sext(shares, wide))
         half = ir.Constant(wide, [1 << 14] * LANES)
