@@ -15,6 +15,7 @@ from harness.videos.perturb.drawing.lookup import LookUp
 from harness.videos.perturb.drawing.planes import Plane
 from harness.videos.perturb.drawing.scaling import averaged_blocks, enlarged
 from harness.videos.perturb.drawing.stretching import stretched
+from harness.videos.perturb.drawing.toning import ALL_OF_A_ROW, Curve, toned_and_dimmed
 
 SIZES = [(5, 203), (2, 16), (3, 17), (1, 31), (40, 64)]
 TURN = (0.9397, 0.342, 0.01, -0.342, 0.9397, -0.02, 0.0, 0.0, 1.0)
@@ -159,3 +160,25 @@ def _between(samples: NDArray[np.int64], factor: int, axis: int) -> NDArray[np.i
     beside = np.minimum(count - 1, first + 1)
     weight = place % 16 if axis else (place % 16)[:, None]
     return samples.take(first, axis) * (16 - weight) + samples.take(beside, axis) * weight
+
+
+@pytest.mark.parametrize("width", [3, 16, 256, 300])
+def test_tones_are_exact_and_near_their_curve(width: int) -> None:
+    curve = Curve.of(lambda level: 16 + 219 * min(1.0, max(0.0, (level - 16) / 219)) ** 1.4)
+    plane, gain = noise((40, width)), noise((40, width), 2)
+    rows = np.linspace(0, ALL_OF_A_ROW, 40).round().astype(np.uint16)
+    target = noise((40, width), 3)
+    before = target.base.copy()
+    target[:] = plane
+    toned_and_dimmed(target, curve, gain, rows)
+    level, tables = plane.astype(int), curve.tables.astype(int)
+    level = np.minimum(tables[level >> 4] * 16 + tables[16 + (level >> 4)] * (level & 15), 235 * 16)
+    light = gain.astype(int) * rows[:, None]
+    assert np.array_equal(target, ((level * 16 * light >> 16) + 128) >> 8)
+    target[:] = before[1:-1, 2:-3]
+    assert np.array_equal(target.base, before), "a sample beside the plane was written to"
+    whole = np.arange(256, dtype=np.uint8)[None].copy()
+    toned_and_dimmed(whole, curve, np.full((1, 256), 255, np.uint8), np.array([ALL_OF_A_ROW], np.uint16))
+    exact = 16 + 219 * ((np.arange(256) - 16) / 219).clip(0, 1) ** 1.4
+    assert np.abs(whole[0] - exact).max() <= 1.5
+    assert whole[0, 235] == 235
