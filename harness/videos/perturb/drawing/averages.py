@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from harness.videos.perturb.drawing.compiled import (
+    BYTES,
     FLAT,
     LONG,
     PAIR,
     SHORTS,
+    Bytes,
     Flat,
     Pair,
     Shorts,
@@ -21,6 +23,8 @@ from harness.videos.perturb.drawing.compiled import (
     sub,
 )
 from harness.videos.perturb.drawing.planes import Plane
+from harness.videos.perturb.drawing.vector_rows import summed
+from harness.videos.perturb.drawing.vectors import LANES
 
 
 def averaged(source: Plane, target: Plane, length: int, *, upright: bool) -> None:
@@ -28,9 +32,13 @@ def averaged(source: Plane, target: Plane, length: int, *, upright: bool) -> Non
     if length == 1:
         target[:] = source
         return
-    average = _average_columns if upright else _average_rows
-    sums = np.zeros(source.shape[1], np.uint16)
-    average(flat(source), flat(target), source.shape, (length, 65536 // length + 1), sums)
+    how = (length, 65536 // length + 1)
+    if upright:
+        sums = np.zeros(source.shape[1], np.uint16)
+        _average_columns(flat(source), flat(target), source.shape, how, sums)
+    else:
+        room = np.empty(source.shape[1] + length + 1, np.uint8)
+        _average_rows(flat(source), flat(target), source.shape, how, room)
 
 
 @inlined
@@ -59,29 +67,30 @@ def _average_columns(source_plane: Flat, target_plane: Flat, shape: Pair, how: P
             sums[x] = sub(whole, source[old + x])
 
 
-@compiled(FLAT, FLAT, PAIR, PAIR, SHORTS)
-def _average_rows(source_plane: Flat, target_plane: Flat, shape: Pair, how: Pair, sums: Shorts) -> None:
+@compiled(FLAT, FLAT, PAIR, PAIR, BYTES)
+def _average_rows(source_plane: Flat, target_plane: Flat, shape: Pair, how: Pair, room: Bytes) -> None:
     (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
-    reach, share = how[0] // 2, how[1]
+    (length, share), reach = how, how[0] // 2
+    ahead = reach + 1  # samples before the first in `room`: what goes out for the first sum, and half of it
+    many = width // LANES
     for y in range(height):
-        here, there, whole = U(step * y), U(stride * y), np.uint16(reach)
-        for at in range(-reach, reach + 1):
-            whole = add(whole, source[here + U(_mirrored(at, width))])
-        # From one sum to the next: what comes in and what goes out.
-        for x in range(min(reach, width)):
-            new, old = _mirrored(x + reach + 1, width), _mirrored(x - reach, width)
-            sums[U(x)] = sub(source[here + U(new)], source[here + U(old)])
-        for x in range(U(reach), U(max(reach, width - reach - 1))):
-            sums[x] = sub(source[here + x + U(reach + 1)], source[here + x - U(reach)])
-        for x in range(max(reach, width - reach - 1), width):
-            new, old = _mirrored(x + reach + 1, width), _mirrored(x - reach, width)
-            sums[U(x)] = sub(source[here + U(new)], source[here + U(old)])
+        here, there = U(step * y), U(stride * y)
         for x in range(U(width)):
-            difference = sums[x]
-            sums[x] = whole
-            whole = add(whole, difference)
-        for x in range(U(width)):
-            target[there + x] = np.uint8(high(sums[x], share))
+            room[U(ahead) + x] = source[here + x]
+        for x in range(1, ahead + 1):
+            room[U(ahead - x)] = source[here + U(_mirrored(-x, width))]
+            room[U(ahead + width - 1 + x)] = source[here + U(_mirrored(width - 1 + x, width))]
+        whole = reach
+        for x in range(U(length)):
+            whole += int(room[x])
+        summed(room, 0, length, target, there, whole, share, many)
+        if many * LANES < width:
+            whole = reach
+            for x in range(U(many * LANES), U(many * LANES + length)):
+                whole += int(room[x])
+            for x in range(U(many * LANES), U(width)):
+                whole += int(room[x + U(length)]) - int(room[x])
+                target[there + x] = np.uint8(high(whole, share))
 
 
 def pixelated(source: Plane, target: Plane, block: int) -> None:

@@ -38,11 +38,6 @@ def laid_on(target: Plane, kept: Plane, more: Plane) -> None:
     _lay_on(flat(target), flat(kept), flat(more), target.shape)
 
 
-def dimmed(plane: Plane, gain: Plane, rows: Plane) -> None:
-    """Keep, in place, a share of 255 of every sample, and of that the row's share of 255."""
-    _dim(flat(plane), flat(gain), rows, plane.shape)
-
-
 @inlined
 def _over_255(product: Any) -> Any:
     """Divide by 255, rounded: exact for all that 255 times 255 holds."""
@@ -74,15 +69,6 @@ def _lay_on(target_plane: Flat, kept_plane: Flat, more_plane: Flat, shape: Pair)
         for x in range(U(shape[1])):
             whole = add(_share(target[here + x], kept[there + x]), more[own + x])
             target[here + x] = np.uint8(min(whole, np.uint16(255)))
-
-
-@compiled(FLAT, FLAT, BYTES, PAIR)
-def _dim(plane: Flat, gain_plane: Flat, rows: Bytes, shape: Pair) -> None:
-    (samples, stride), (gain, step) = plane, gain_plane
-    for y in range(U(shape[0])):
-        here, own, row = U(stride) * y, U(step) * y, rows[y]
-        for x in range(U(shape[1])):
-            samples[here + x] = np.uint8(_share(_share(samples[here + x], gain[own + x]), row))
 
 
 def faded(source: Plane, target: Plane, kept: Plane, colour: int) -> None:

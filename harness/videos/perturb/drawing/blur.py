@@ -50,13 +50,15 @@ def shrunk(plane: Plane, size: tuple[int, int], *, into: Plane | None = None) ->
     height, width = plane.shape
     shrink = next(k for k in (8, 4, 2, 1) if k == 1 or (k * size[0] <= width and k * size[1] <= height))
     small = halved(plane[: height // shrink * shrink, : width // shrink * shrink], shrink)
-    if height % shrink == 0 and width % shrink == 0:
-        return np.asarray(cv2.resize(small, size, dst=into, interpolation=cv2.INTER_LINEAR), np.uint8)
-    # What is left over at the far ends is no whole sample, but counts in where everything else belongs.
-    across, down = width / shrink / size[0], height / shrink / size[1]
-    places = np.array([[across, 0, across / 2 - 0.5], [0, down, down / 2 - 0.5]])
-    look_up, rim = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
-    return np.asarray(cv2.warpAffine(small, places, size, dst=into, flags=look_up, borderMode=rim), np.uint8)
+    result = np.empty(size[::-1], np.uint8) if into is None else into
+    from harness.videos.perturb.drawing.stretching import SMALLEST, stretched  # noqa: PLC0415  (compiler)
+
+    if min(*small.shape, *size) >= SMALLEST:
+        # What is left over at the far ends is no whole sample, but counts in where everything else belongs.
+        stretched(small, result, (height / shrink, width / shrink))
+    else:
+        cv2.resize(small, size, dst=result, interpolation=cv2.INTER_LINEAR)
+    return result
 
 
 @dataclass(frozen=True, kw_only=True)

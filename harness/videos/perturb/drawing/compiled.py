@@ -32,6 +32,7 @@ FLAT: Any = types.Tuple((BYTES, LONG))  # type: ignore[no-untyped-call]  # what 
 PAIR: Any = types.UniTuple(LONG, 2)  # type: ignore[no-untyped-call]  # a shape, for one
 Bytes = NDArray[np.uint8]
 Shorts = NDArray[np.uint16]
+Ints = NDArray[np.int32]
 Flat = tuple[Bytes, int]
 Pair = tuple[int, int]
 LOOK_AGAIN_SECONDS = 0.05  # whether another process has compiled what is wanted

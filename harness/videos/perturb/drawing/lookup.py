@@ -9,32 +9,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.compiled import Bytes, Pair, flat
+from harness.videos.perturb.drawing.compiled import Bytes, Ints, Pair, flat
+from harness.videos.perturb.drawing.compiled import Shorts as Records
+from harness.videos.perturb.drawing.lookup_cut import cut
 from harness.videos.perturb.drawing.lookup_maps import bend, project
-from harness.videos.perturb.drawing.lookup_rows import (
-    AHEAD,
-    CHUNK,
-    RIM,
-    SPAN,
-    WHOLE,
-    Shorts,
-    cut,
-    move_two,
-)
+from harness.videos.perturb.drawing.lookup_rows import CHUNK, RIM, ROWS_AHEAD, SPAN, Shorts, move_two
 from harness.videos.perturb.drawing.planes import Plane
-
-Ints = NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Cut:
     """A map as pieces of a source of one shape."""
 
-    places: Ints  # of each chunk in the source's memory
-    counts: Ints  # samples that it stands for
+    places: Ints  # of each chunk's window in the source's memory
+    starts: Records  # column of each chunk's first sample
+    records: Records  # what is known of its samples
     first: Ints  # chunk of each row, and the end
+    deepest: Bytes  # rows of the source that the deepest chunk in it needs, without the one below
     rim: Ints  # each sample that is worked out by itself: column, source's column and row, weights
     edge: Ints  # where in `rim` each row begins, and the end
     spans: Ints  # what is outside: row, column and length
@@ -46,8 +38,7 @@ class LookUp:
     def __init__(self, shape: tuple[int, ...]) -> None:
         samples = shape[0] * shape[1]
         self._columns, self._rows = (np.empty(shape, np.int16) for _ in range(2))  # of the source
-        # 32nds on the way to the next sample; a chunk reads past their end.
-        self._across, self._down = (np.zeros(samples + CHUNK, np.uint8) for _ in range(2))
+        self._across, self._down = (np.empty(samples, np.uint8) for _ in range(2))  # 32nds to the next sample
         self._cut: dict[tuple[int, int, int], _Cut] = {}
 
     @staticmethod
@@ -62,19 +53,6 @@ class LookUp:
         """By a lens as in `Lens`, for planes of this (h, w)."""
         made = LookUp(shape)
         bend(strength, *made._map)
-        return made
-
-    @staticmethod
-    def enlarging(source: tuple[int, ...], target: tuple[int, ...]) -> LookUp:
-        """From a plane of one (h, w) to one of another; beyond the source's outermost samples, these."""
-        made = LookUp(target)
-        lines, below = _places(source[0], target[0])
-        places, beside = _places(source[1], target[1])
-        made._columns[:], made._rows[:] = places, lines[:, None]
-        made._across[:-CHUNK].reshape(target)[:], made._down[:-CHUNK].reshape(target)[:] = (
-            beside,
-            below[:, None],
-        )
         return made
 
     @property
@@ -101,11 +79,13 @@ class LookUp:
             (here, pitch),
             there,
             shape,
-            (pieces.places, pieces.counts, pieces.first),
+            (pieces.places, pieces.first),
+            pieces.starts,
+            pieces.records,
+            pieces.deepest,
             (pieces.rim, pieces.edge),
             pieces.spans,
-            self._across,
-            self._down,
+            pieces.places.size - pieces.starts.size,
             fill,
         )
 
@@ -114,27 +94,33 @@ class LookUp:
         if key not in self._cut:
             rows, columns = self._columns.shape
             # As much as there could be: memory that is not written to is none.
-            samples = rows * columns
-            places, counts = np.empty(samples, np.int32), np.empty(samples, np.int32)
+            samples = rows * (columns + CHUNK * CHUNK)
+            places, starts = np.empty(samples, np.int32), np.empty(samples, np.uint16)
+            records = np.empty(CHUNK * samples, np.uint16)
             rim, spans = (np.empty(each * samples, np.int32) for each in (RIM, SPAN))
             first, edge = np.zeros(rows + 1, np.int32), np.zeros(rows + 1, np.int32)
-            lengths = np.zeros(3, np.int32)
-            cut(*self._map, *shape, step, places, counts, first, rim, edge, spans, lengths)
+            deepest, lengths = np.zeros(rows, np.uint8), np.zeros(3, np.int32)
+            cut(
+                *self._map,
+                shape,
+                step,
+                (places, first),
+                starts,
+                records,
+                deepest,
+                (rim, edge),
+                spans,
+                lengths,
+            )
             made, edges, filled = lengths.tolist()
             self._cut[key] = _Cut(
-                places=np.concatenate((places[:made], np.zeros(AHEAD, np.int32))),
-                counts=counts[:made].copy(),
+                places=np.concatenate((places[:made], np.zeros(ROWS_AHEAD * columns // CHUNK, np.int32))),
+                starts=starts[:made].copy(),
+                records=records[: CHUNK * made].copy(),
                 first=first,
+                deepest=deepest,
                 rim=rim[:edges].copy(),
                 edge=edge,
                 spans=spans[:filled].copy(),
             )
         return self._cut[key]
-
-
-def _places(source: int, target: int) -> tuple[NDArray[np.int64], Bytes]:
-    """Return whole samples and 32nds for each sample of a row; the last is the end of the step to it."""
-    middle = (np.arange(target) + 0.5) * source / target - 0.5
-    steps = np.rint(np.clip(middle, 0, source - 1) * WHOLE).astype(np.int64)
-    places = np.minimum(steps // WHOLE, max(0, source - 2))
-    return places, (steps - places * WHOLE).astype(np.uint8)

@@ -18,7 +18,7 @@ FURTHEST = 30_000.0  # samples: what is further away, or nowhere, is outside of 
 def _steps(place: Any) -> Any:
     """Round a place as OpenCV does: to single precision, and then to 32nds."""
     near = place if abs(place) < FURTHEST else -FURTHEST
-    return np.int64(np.rint(np.float64(np.float32(near)) * WHOLE))
+    return np.int32(np.rint(np.float64(np.float32(near)) * WHOLE))
 
 
 @compiled(types.Array(types.float64, 1, "C"), PLACES, PLACES, BYTES, BYTES)
@@ -26,20 +26,21 @@ def project(matrix: NDArray[np.float64], columns: Shorts, rows: Shorts, across: 
     """Fill a map with a projective one: `matrix` (9,) as in `Warp`."""
     height, width = columns.shape
     unit = np.float64(max(height, width))
-    middle, centre = width / 2, height / 2
+    share, middle, centre = 1 / unit, width / 2, height / 2
+    right, lower, away = matrix[0], matrix[3], matrix[6]  # not read in the loop: it would be no vector
     for y in range(height):
         below = (y + 0.5 - centre) / unit
         first = matrix[1] * below + matrix[2]
         second = matrix[4] * below + matrix[5]
         third = matrix[7] * below + matrix[8]
-        for x in range(width):
-            beside = (x + 0.5 - middle) / unit
-            depth = matrix[6] * beside + third
-            place = (matrix[0] * beside + first) / depth * unit + middle - 0.5
-            line = (matrix[3] * beside + second) / depth * unit + centre - 0.5
+        for x in range(U(width)):
+            beside = (np.float64(np.int32(x)) + 0.5 - middle) * share
+            far = unit / (away * beside + third)
+            place = (right * beside + first) * far + middle - 0.5
+            line = (lower * beside + second) * far + centre - 0.5
             sideways, downwards = _steps(place), _steps(line)
-            own = U(y) * U(width) + U(x)
-            columns[y, x], rows[y, x] = np.int16(sideways >> 5), np.int16(downwards >> 5)
+            own = U(y) * U(width) + x
+            columns[U(y), x], rows[U(y), x] = np.int16(sideways >> 5), np.int16(downwards >> 5)
             across[own], down[own] = np.uint8(sideways & 31), np.uint8(downwards & 31)
 
 
@@ -51,10 +52,10 @@ def bend(strength: float, columns: Shorts, rows: Shorts, across: Bytes, down: By
     corner, whole = middle * middle + centre * centre, 1 + max(0.0, strength)
     for y in range(height):
         below = y + 0.5 - centre
-        for x in range(width):
-            beside = x + 0.5 - middle
+        for x in range(U(width)):
+            beside = np.float64(np.int32(x)) + 0.5 - middle
             scale = (1 + strength * ((beside * beside + below * below) / corner)) / whole
             sideways, downwards = _steps(beside * scale + middle - 0.5), _steps(below * scale + centre - 0.5)
-            own = U(y) * U(width) + U(x)
-            columns[y, x], rows[y, x] = np.int16(sideways >> 5), np.int16(downwards >> 5)
+            own = U(y) * U(width) + x
+            columns[U(y), x], rows[U(y), x] = np.int16(sideways >> 5), np.int16(downwards >> 5)
             across[own], down[own] = np.uint8(sideways & 31), np.uint8(downwards & 31)

@@ -1,11 +1,13 @@
 """Compiled: for each sample of a result, four neighbours of the source and how much of each.
 
-A map near the identity is, row by row, made of runs that lie in the source as they lie in the result. A chunk
-of a run is read in one piece and worked out as one vector, by weights that were computed once.
+A chunk is up to eight samples in a row of the result whose neighbours lie in 16 columns of at most five rows
+of the source. Each of these rows is read in one piece; which of its bytes are neighbours of which sample is
+worked out once for all pictures that are moved together, in a vector, as are the weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,71 +22,106 @@ from harness.videos.perturb.drawing.compiled import (
     INTS,
     LONG,
     PAIR,
+    SHORTS,
     Bytes,
     Flat,
+    Ints,
     Pair,
     U,
     compiled,
     inlined,
     prefetch,
 )
+from harness.videos.perturb.drawing.compiled import Shorts as Records
+from harness.videos.perturb.drawing.vectors import LANES, PAIRS, Vectors
 
-Ints = NDArray[np.int32]
 Shorts = NDArray[np.int16]
 
 WHOLE = 32  # steps from a sample to the next
-CHUNK = 8  # samples: as many as there are numbers of 16 bits in the vectors that every processor has
-AHEAD = 24  # chunks before it is read, the memory is asked for a chunk
+CHUNK = LANES  # samples
+WINDOW = 16  # columns of the source that a chunk may take from
+MOST_ROWS = 4  # of the source whose samples and the ones below may be neighbours of a chunk's
+ROWS_AHEAD = 3  # before a chunk is read, the memory is asked for it: walks across rows are none it foresees
 SMALLEST = 16  # samples of a side from which on there are chunks
 RIM, SPAN = 5, 3  # numbers of a sample at the rim, and of a span outside
 PLACES = types.Array(types.int16, 2, "C")
 TWO: Any = types.UniTuple(INTS, 2)  # type: ignore[no-untyped-call]  # numba has no types
-THREE: Any = types.UniTuple(INTS, 3)  # type: ignore[no-untyped-call]  # likewise
+
+# What is known of a sample in a chunk, in 16 bits: column and row in its window, and 32nds on the way to
+# the next ones.
+ROW, ACROSS, DOWN = 4, 6, 11  # the first bit of each
 
 
-def _mix(
-    _: Any, target: Any, at: Any, source: Any, place: Any, step: Any, across: Any, down: Any, own: Any
-) -> Any:
-    """Mix four neighbours for `CHUNK` samples in a row; nothing looks whether they are there."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
-        small, wide = (ir.VectorType(ir.IntType(bits), CHUNK) for bits in (8, 16))
-
-        def pointer(number: int, index: Any) -> Any:
-            array = context.make_array(signature.args[number])(context, builder, values[number])
-            return builder.bitcast(builder.gep(array.data, [index]), small.as_pointer())
-
-        def loaded(number: int, index: Any) -> Any:
-            return builder.zext(builder.load(pointer(number, index), align=1), wide)
-
-        def constant(value: int) -> Any:
-            return ir.Constant(wide, [value] * CHUNK)
-
-        def mixed(one: Any, other: Any, weight: Any, rounding: int, bits: int) -> Any:
-            whole = builder.shl(one, constant(WHOLE.bit_length() - 1))
-            total = builder.add(whole, builder.mul(builder.sub(other, one), weight))
-            return builder.lshr(builder.add(total, constant(rounding)), constant(bits))
-
-        row, own = values[3], values[7]
-        right, lower, one = loaded(5, own), loaded(6, own), ir.Constant(row.type, 1)
-        rows = [
-            mixed(loaded(2, start), loaded(2, builder.add(start, one)), right, 2, 2)
-            for start in (row, builder.add(row, values[4]))
-        ]
-        result = builder.trunc(mixed(rows[0], rows[1], lower, 128, 8), small)
-        builder.store(result, pointer(0, values[1]), align=1)
-        return context.get_dummy_value()
-
-    return types.void(target, at, source, place, step, across, down, own), generate
+def mixed_rows(vectors: Vectors, above: Any, below: Any, down: Any, whole: int = WHOLE) -> Any:
+    """Mix two rows, each `whole` times its samples; `down` of 32768 of the second; to bytes."""
+    build = vectors.builder
+    step = vectors.scaled(build.sub(below, above), down)
+    total = build.add(build.add(above, step), vectors.numbers(whole // 2))
+    return vectors.narrowed(build.lshr(total, vectors.numbers(whole.bit_length() - 1)))
 
 
-_mix_chunk: Any = intrinsic(_mix)
+def mixer(rows: int, *, plain: bool = False) -> Any:
+    """Make what works out a chunk of two pictures from as many rows of each, and the one below them."""
+
+    def mix(
+        _: Any,
+        target: Any,
+        target2: Any,
+        at: Any,
+        source: Any,
+        source2: Any,
+        place: Any,
+        step: Any,
+        records: Any,
+        number: Any,
+    ) -> Any:
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+            vectors = Vectors.of(context, builder, plain=plain)
+            arrays = {
+                index: context.make_array(signature.args[index])(context, builder, values[index])
+                for index in (0, 1, 3, 4, 7)
+            }
+            eight = ir.Constant(values[8].type, LANES)
+            record = vectors.load(arrays[7], builder.mul(values[8], eight), vectors.numbers(0).type)
+            places, weights, down = _read(vectors, record, rows)
+            for picture, result in ((3, 0), (4, 1)):
+                start, lines = values[5], []
+                for _ in range(rows + 1):
+                    lines.append(vectors.load(arrays[picture], start, PAIRS))
+                    start = builder.add(start, values[6])
+                pair = [_gathered(vectors, lines[off : off + rows], places) for off in (0, 1)]
+                above, below = (vectors.weighted(each, weights) for each in pair)
+                vectors.store(mixed_rows(vectors, above, below, down), arrays[result], values[2])
+            return context.get_dummy_value()
+
+        return types.void(target, target2, at, source, source2, place, step, records, number), generate
+
+    return intrinsic(mix)
 
 
-@inlined
-def _mixed(one: Any, other: Any, weight: Any, rounding: Any, bits: Any) -> Any:
-    """For one sample: 13 bits, of which 11 are kept, and then 16."""
-    return (one * (WHOLE - weight) + other * weight + rounding) >> bits
+def _read(vectors: Vectors, record: Any, rows: int) -> tuple[list[Any], Any, Any]:
+    """Return the places of two neighbours in each row, how much of each, and of what is below."""
+    build, number = vectors.builder, vectors.numbers
+    both = build.mul(build.and_(record, number((1 << ACROSS) - 1)), number(0x0101))
+    places = [
+        build.add(build.xor(both, number(0x1010 * row)) if row else both, number(0x0100))
+        for row in range(rows)
+    ]
+    across = build.and_(build.lshr(record, number(ACROSS)), number(WHOLE - 1))
+    weights = build.add(build.mul(across, number(255)), number(WHOLE))  # the left one's in the lower byte
+    down = build.and_(build.lshr(record, number(1)), number((WHOLE - 1) << (DOWN - 1)))
+    return places, build.bitcast(weights, PAIRS), down
+
+
+def _gathered(vectors: Vectors, rows: Sequence[Any], places: Sequence[Any]) -> Any:
+    found = [vectors.looked_up(row, place) for row, place in zip(rows, places, strict=True)]
+    whole = found[0]
+    for more in found[1:]:
+        whole = vectors.builder.or_(whole, more)
+    return whole
+
+
+_mix_1, _mix_2, _mix_3, _mix_4 = (mixer(rows) for rows in range(1, MOST_ROWS + 1))
 
 
 @inlined
@@ -98,43 +135,59 @@ def _mixed_at_rim(source: Any, stride: Any, shape: Any, rim: Any, number: Any, o
     beside = np.int64(source[U(place + 1)]) if above and right else outside
     below = np.int64(source[U(place + stride)]) if under and left else outside
     last = np.int64(source[U(place + stride + 1)]) if under and right else outside
-    high, low = _mixed(one, beside, across, 2, 2), _mixed(below, last, across, 2, 2)
-    return np.uint8(_mixed(high, low, down, 128, 8))
+    high, low = one * (WHOLE - across) + beside * across, below * (WHOLE - across) + last * across
+    return np.uint8((high + ((low - high) * down + WHOLE // 2 >> 5) + WHOLE // 2) >> 5)
 
 
-@compiled(FLAT, BYTES, FLAT, BYTES, PAIR, THREE, TWO, INTS, BYTES, BYTES, LONG)
+@compiled(FLAT, BYTES, FLAT, BYTES, PAIR, TWO, SHORTS, SHORTS, BYTES, TWO, INTS, LONG, LONG)
 def move_two(
     source_plane: Flat,
     other_source: Bytes,
     target_plane: Flat,
     other_target: Bytes,
     shape: Pair,
-    chunks: tuple[Ints, Ints, Ints],
+    chunks: tuple[Ints, Ints],
+    columns: Records,
+    records: Records,
+    deepest: Bytes,
     rims: tuple[Ints, Ints],
     spans: Ints,
-    across: Bytes,
-    down: Bytes,
+    ahead: int,
     outside: int,
 ) -> None:
-    """Work out two pictures: every chunk, then the rim one by one; and fill what is outside.
+    """Work out two pictures row by row: every chunk, then the rim one by one; and fill what is outside.
 
-    What a chunk writes too much is written over by what follows it. The rim is worked out while its row is
-    near. Of chunks, `places` goes on for `AHEAD` more; `shape` is the sources'.
+    What a chunk writes too much is written over by what follows it. Of chunks, `places` goes on for `ahead`
+    more; `shape` is the sources'.
     """
     (source, stride), (target, pitch) = source_plane, target_plane
-    (places, counts, first), (rim, edge) = chunks, rims
-    step, own = U(stride), U(0)
-    for y in range(U(first.size - 1)):
-        row = U(pitch) * y
-        at = row
-        for number in range(U(first[y]), U(first[y + U(1)])):
-            ahead, place = U(places[number + U(AHEAD)]) + step, U(places[number])
-            prefetch(source, ahead)
-            prefetch(other_source, ahead)
-            _mix_chunk(target, at, source, place, step, across, down, own)
-            _mix_chunk(other_target, at, other_source, place, step, across, down, own)
-            at += U(counts[number])
-            own += U(counts[number])
+    (places, first), (rim, edge), step = chunks, rims, U(stride)
+    for y in range(U(deepest.size)):
+        row, rows, begin, end = U(pitch) * y, deepest[y], U(first[y]), U(first[y + U(1)])
+        if rows == 1:
+            for number in range(begin, end):
+                later, place, at = U(places[number + U(ahead)]), U(places[number]), row + U(columns[number])
+                prefetch(source, later)
+                prefetch(other_source, later)
+                _mix_1(target, other_target, at, source, other_source, place, step, records, number)
+        elif rows == 2:
+            for number in range(begin, end):
+                later, place, at = U(places[number + U(ahead)]), U(places[number]), row + U(columns[number])
+                prefetch(source, later)
+                prefetch(other_source, later)
+                _mix_2(target, other_target, at, source, other_source, place, step, records, number)
+        elif rows == 3:
+            for number in range(begin, end):
+                later, place, at = U(places[number + U(ahead)]), U(places[number]), row + U(columns[number])
+                prefetch(source, later)
+                prefetch(other_source, later)
+                _mix_3(target, other_target, at, source, other_source, place, step, records, number)
+        else:
+            for number in range(begin, end):
+                later, place, at = U(places[number + U(ahead)]), U(places[number]), row + U(columns[number])
+                prefetch(source, later)
+                prefetch(other_source, later)
+                _mix_4(target, other_target, at, source, other_source, place, step, records, number)
         for number in range(U(edge[y]), U(edge[y + U(1)]), U(RIM)):
             at = row + U(rim[number])
             target[at] = _mixed_at_rim(source, stride, shape, rim, number, outside)
@@ -144,77 +197,3 @@ def move_two(
         for sample in range(start, start + U(spans[number + 2])):
             target[sample] = outside
             other_target[sample] = outside
-
-
-@inlined
-def _where(column: Any, row: Any, height: Any, width: Any) -> Any:
-    """Return 0 for outside, 1 for the rim, 2 where a whole chunk can be read."""
-    if column < -1 or column >= width or row < -1 or row >= height:
-        return 0
-    if column < 0 or column + 1 >= width or row < 0 or row + 1 >= height:
-        return 1
-    return 1 if row + 2 == height and column + 1 + CHUNK > width else 2
-
-
-@inlined
-def _at_rim(rim: Any, edges: Any, y: Any, x: Any, columns: Any, rows: Any, across: Any, down: Any) -> Any:
-    """Note a sample: where it is, where it comes from, and its weights."""
-    own = y * columns.shape[1] + x
-    rim[edges], rim[edges + 1], rim[edges + 2] = x, columns[y, x], rows[y, x]
-    rim[edges + 3], rim[edges + 4] = across[own], down[own]
-    return edges + RIM
-
-
-@compiled(PLACES, PLACES, BYTES, BYTES, LONG, LONG, LONG, INTS, INTS, INTS, INTS, INTS, INTS, INTS)
-def cut(
-    columns: Shorts,
-    rows: Shorts,
-    across: Bytes,
-    down: Bytes,
-    height: int,
-    width: int,
-    stride: int,
-    places: Ints,
-    counts: Ints,
-    first: Ints,
-    rim: Ints,
-    edge: Ints,
-    spans: Ints,
-    lengths: Ints,
-) -> None:
-    """Cut a map into chunks, what is outside, and what is at the rim; `lengths` says how many of each.
-
-    A place in which nothing is moved is a chunk too: it reads the source's first samples, and what it writes
-    is written over.
-    """
-    high, wide = columns.shape
-    large = min(height, width, wide) >= SMALLEST
-    made = edges = filled = 0
-    for y in range(high):
-        first[y], edge[y] = made, edges
-        x = 0
-        while x < wide:
-            column, row, start = np.int64(columns[y, x]), np.int64(rows[y, x]), x
-            where = _where(column, row, height, width)
-            alone = not large or (y + 1 == high and start + CHUNK > wide)
-            x += 1
-            if where == 0:
-                while x < wide and _where(columns[y, x], rows[y, x], height, width) == 0:
-                    x += 1
-                spans[filled], spans[filled + 1], spans[filled + 2] = y, start, x - start
-                filled += SPAN
-            elif where == 1 or alone:
-                edges = _at_rim(rim, edges, y, start, columns, rows, across, down)
-            else:
-                while (
-                    x < min(wide, start + CHUNK)
-                    and rows[y, x] == row
-                    and columns[y, x] == column + x - start
-                    and _where(columns[y, x], row, height, width) == where
-                ):
-                    x += 1
-            if not alone:
-                places[made], counts[made] = (row * stride + column if where == 2 else 0), x - start
-                made += 1
-    first[high], edge[high] = made, edges
-    lengths[0], lengths[1], lengths[2] = made, edges, filled

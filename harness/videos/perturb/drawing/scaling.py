@@ -25,6 +25,8 @@ from harness.videos.perturb.drawing.compiled import (
     sub,
 )
 from harness.videos.perturb.drawing.planes import Plane
+from harness.videos.perturb.drawing.vector_rows import enlarger, halved_row
+from harness.videos.perturb.drawing.vectors import LANES
 
 
 def averaged_blocks(plane: Plane, shrink: int) -> Plane:
@@ -55,7 +57,9 @@ def _halve(source_plane: Flat, target_plane: Flat, shape: Pair) -> None:
     for y in range((height + 1) // 2):
         one, row = U(2 * y * step), U(y * stride)
         other = one + U(step) if 2 * y + 1 < height else one
-        for x in range(U(width // 2)):
+        many = width // 2 // LANES
+        halved_row(source, one, other, target, row, many)
+        for x in range(U(many * LANES), U(width // 2)):
             left, right = U(2) * x, U(2) * x + U(1)
             above = add(source[one + left], source[one + right])
             below = add(source[other + left], source[other + right])
@@ -97,6 +101,7 @@ def _ends(room: Shorts, target: Bytes, row: Any, width: int, factor: int) -> Non
 
 def _enlarger(factor: int) -> Callable[[Flat, Flat, Pair, Shorts], None]:
     """Compile a loop of its own for each factor: with it as a variable, what is inside is no vector."""
+    enlarged_row = enlarger(factor)
 
     @compiled(FLAT, FLAT, PAIR, SHORTS)
     def enlarge(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts) -> None:
@@ -104,7 +109,9 @@ def _enlarger(factor: int) -> Callable[[Flat, Flat, Pair, Shorts], None]:
         for y in range(height):
             _between_rows(source, step, y, factor, room)
             row = U(stride * y)
-            for x in range(U(max(0, room.size - 2))):
+            many = max(0, room.size - 2) // LANES
+            enlarged_row(room, target, row + U(factor // 2), many)
+            for x in range(U(many * LANES), U(max(0, room.size - 2))):
                 one, other = room[x], room[x + U(1)]
                 at = row + U(factor) * x + U(factor // 2)
                 for part in range(U(factor)):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.compiled import (
     FLAT,
+    INTS,
+    LONG,
     PAIR,
     SHORTS,
-    Bytes,
     Flat,
+    Ints,
     Pair,
     Shorts,
     U,
@@ -21,22 +22,26 @@ from harness.videos.perturb.drawing.compiled import (
     compiled,
     flat,
     inlined,
-    mul,
-    shr,
 )
 from harness.videos.perturb.drawing.planes import Plane
+from harness.videos.perturb.drawing.vector_taps import GROUP, tapped_beside, tapped_down
+from harness.videos.perturb.drawing.vectors import LANES
 
-WEIGHTS = types.Array(types.uint16, 2, "C")
 WHOLE = 256  # the sum of a kernel's weights
 
 
 def softened(plane: Plane, sigma: float) -> Plane:
     """Blur by a Gaussian of this deviation, at most 4 pixels; its weights are rounded to 256ths."""
-    soft = np.empty(plane.shape, np.uint8)
+    source, soft, wide = _wide(plane)
     weights = _gaussian(sigma)
-    room = np.empty((2, plane.shape[1] + 2 * weights.size), np.uint16)
-    _soften(flat(plane), flat(soft), plane.shape, weights, *room)
-    return soft
+    reach = weights.size - 1
+    row = np.zeros(2 * wide + 2 * reach, np.uint16)  # with what lies beyond the ends, and nothing after it
+    offs = np.arange(1, reach + 1)
+    pairs = np.stack((reach - offs, reach + offs), 1)
+    pairs = np.concatenate(([[reach, wide + 2 * reach]], pairs)).astype(np.int32).ravel()
+    lines = np.empty(2 * reach + 1, np.int32)
+    _soften(flat(source), flat(soft), plane.shape, weights.repeat(LANES), row, lines, pairs, wide)
+    return soft[:, : plane.shape[1]]
 
 
 def convolved(plane: Plane, kernel: NDArray[np.uint16]) -> Plane:
@@ -44,10 +49,30 @@ def convolved(plane: Plane, kernel: NDArray[np.uint16]) -> Plane:
 
     All weights together, with those of the other quarters, are `WHOLE`.
     """
-    soft = np.empty(plane.shape, np.uint8)
-    room = np.empty((2, plane.shape[1] + 2 * kernel.shape[1]), np.uint16)
-    _convolve(flat(plane), flat(soft), plane.shape, kernel, *room)
-    return soft
+    source, soft, wide = _wide(plane)
+    high, reach = kernel.shape[0], kernel.shape[1] - 1
+    pitch = wide + 2 * reach
+    rows = np.zeros(high * pitch + wide, np.uint16)  # likewise, one after another
+    pairs, weights = [], []
+    for (down, off), weight in np.ndenumerate(kernel):
+        if weight:
+            middle = down * pitch + reach
+            pairs += [middle - off, middle + off] if off else [middle, high * pitch]
+            weights.append(weight)
+    taps = np.array(weights, np.uint16).repeat(LANES)
+    _convolve(
+        flat(source), flat(soft), plane.shape, (high, reach), rows, np.array(pairs, np.int32), taps, wide
+    )
+    return soft[:, : plane.shape[1]]
+
+
+def _wide(plane: Plane) -> tuple[Plane, Plane, int]:
+    """Return the plane, a new one, and as how wide both are taken: at least one group of samples."""
+    height, width = plane.shape
+    wide = max(width, GROUP)
+    if wide > width:
+        plane = np.pad(plane, ((0, 0), (0, wide - width)))
+    return plane, np.empty((height, wide), np.uint8), wide
 
 
 @cache
@@ -69,27 +94,13 @@ def whole_numbers(shares: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 
 @inlined
-def _fold(source: Bytes, one: int, other: int, weight: int, row: Shorts, begin: int, width: int) -> None:
-    """Add to a row two rows of the source, weighted."""
-    for x in range(U(width)):
-        row[U(begin) + x] = add(row[U(begin) + x], mul(add(source[U(one) + x], source[U(other) + x]), weight))
-
-
-@inlined
-def _spread(row: Shorts, total: Shorts, reach: int, off: int, weight: int, width: int) -> None:
-    """Add to each total what lies to both sides of it in a row that begins `reach` samples earlier."""
-    left, right = U(reach - off), U(reach + off)
-    for x in range(U(width)):
-        total[x] = add(total[x], mul(add(row[left + x], row[right + x]), weight))
-
-
-@inlined
-def _mirror_ends(row: Shorts, reach: int, width: int) -> None:
+def _mirror_ends(row: Shorts, first: int, reach: int, width: int) -> None:
     """Fill in what lies before the first sample and after the last."""
+    last = first + width - 1
     for x in range(1, reach + 1):
         at = min(x, width - 1)
-        row[U(reach - x)] = row[U(reach + at)]
-        row[U(reach + width - 1 + x)] = row[U(reach + width - 1 - at)]
+        row[U(first - x)] = row[U(first + at)]
+        row[U(last + x)] = row[U(last - at)]
 
 
 @inlined
@@ -101,51 +112,48 @@ def _row_at(y: int, off: int, height: int) -> int:
     return min(max(at, 0), height - 1)
 
 
-@inlined
-def _store(total: Shorts, target: Bytes, there: int, width: int) -> None:
-    for x in range(U(width)):
-        target[U(there) + x] = np.uint8(shr(add(total[x], 128), 8))
-
-
-@compiled(FLAT, FLAT, PAIR, SHORTS, SHORTS, SHORTS)
+@compiled(FLAT, FLAT, PAIR, SHORTS, SHORTS, INTS, INTS, LONG)
 def _soften(
-    source_plane: Flat, target_plane: Flat, shape: Pair, weights: Shorts, row: Shorts, total: Shorts
+    source_plane: Flat,
+    target_plane: Flat,
+    shape: Pair,
+    weights: Shorts,
+    row: Shorts,
+    lines: Ints,
+    pairs: Ints,
+    wide: int,
 ) -> None:
     (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
-    reach = weights.size - 1
+    reach = lines.size // 2
     for y in range(height):
-        for x in range(U(width)):
-            row[U(reach) + x] = add(mul(source[U(step * y) + x], weights[0]), 128)
+        lines[0] = step * y
         for off in range(1, reach + 1):
-            one, other = step * _row_at(y, -off, height), step * _row_at(y, off, height)
-            _fold(source, one, other, weights[off], row, reach, width)
-        for x in range(U(width)):
-            row[U(reach) + x] = shr(row[U(reach) + x], 8)
-        _mirror_ends(row, reach, width)
-        for x in range(U(width)):
-            total[x] = mul(row[U(reach) + x], weights[0])
-        for off in range(1, reach + 1):
-            _spread(row, total, reach, off, weights[off], width)
-        _store(total, target, stride * y, width)
+            lines[U(2 * off - 1)] = step * _row_at(y, -off, height)
+            lines[U(2 * off)] = step * _row_at(y, off, height)
+        tapped_down(source, lines, weights, reach, row, reach, wide)
+        _mirror_ends(row, reach, reach, width)
+        tapped_beside(row, pairs, weights, reach + 1, target, stride * y, wide)
 
 
-@compiled(FLAT, FLAT, PAIR, WEIGHTS, SHORTS, SHORTS)
+@compiled(FLAT, FLAT, PAIR, PAIR, SHORTS, INTS, SHORTS, LONG)
 def _convolve(
-    source_plane: Flat, target_plane: Flat, shape: Pair, kernel: Shorts, row: Shorts, total: Shorts
+    source_plane: Flat,
+    target_plane: Flat,
+    shape: Pair,
+    kernel: Pair,
+    rows: Shorts,
+    pairs: Ints,
+    weights: Shorts,
+    wide: int,
 ) -> None:
     (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
-    reach = kernel.shape[1] - 1
+    high, reach = kernel
     for y in range(height):
-        for x in range(U(width)):
-            total[x] = 0
-        for down in range(kernel.shape[0]):
+        for down in range(high):
             one, other = U(step * _row_at(y, -down, height)), U(step * _row_at(y, down, height))
+            first = reach + down * (wide + 2 * reach)
             for x in range(U(width)):
                 below = source[other + x] if down else np.uint8(0)
-                row[U(reach) + x] = add(source[one + x], below)
-            _mirror_ends(row, reach, width)
-            for x in range(U(width)):
-                total[x] = add(total[x], mul(row[U(reach) + x], kernel[down, 0]))
-            for off in range(1, reach + 1):
-                _spread(row, total, reach, off, kernel[down, off], width)
-        _store(total, target, stride * y, width)
+                rows[U(first) + x] = add(source[one + x], below)
+            _mirror_ends(rows, first, reach, width)
+        tapped_beside(rows, pairs, weights, pairs.size // 2, target, stride * y, wide)

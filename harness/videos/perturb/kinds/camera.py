@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,10 +10,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from harness.videos.perturb.drawing.blur import shrunk
 from harness.videos.perturb.drawing.planes import Plane, Planes, scalar
-from harness.videos.perturb.drawing.warp import TWO, Lens
+from harness.videos.perturb.drawing.warp import Lens
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, RedrawTogether, Step
+from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2  # the catalogue's version: recipes that ask for "all" kinds of an earlier one do not draw these
@@ -173,20 +173,11 @@ class SteadyCrop:
     margin: float  # share of each side that is given up
     seed: int
 
-    def start(self, canvas: Canvas) -> RedrawTogether:
+    def start(self, canvas: Canvas) -> Redraw:
         """Slow drift and a small tremble that the stabiliser left; whole pixels, then one enlargement."""
-        from harness.videos.perturb.drawing.lookup import LookUp  # noqa: PLC0415  (numba is slow to load)
-
         free = np.array([canvas.width, canvas.height]) * self.margin
         width, height = (np.array([canvas.width, canvas.height]) - free).astype(int).tolist()
         first, second = frame_generator(self.seed, 0).uniform(2.0, 5.0, 2)
-        # The cut-out keeps its size, so that one map serves all pictures.
-        whole, half = (
-            LookUp.enlarging(
-                (max(1, height // step), max(1, width // step)), (canvas.height // step, canvas.width // step)
-            )
-            for step in (1, 2)
-        )
 
         def corner(index: int) -> tuple[int, int]:
             seconds = index / canvas.frames_per_second
@@ -195,17 +186,15 @@ class SteadyCrop:
             left, top = (free * np.clip(0.5 + 0.4 * drift + 0.05 * tremble, 0, 1)).astype(int).tolist()
             return left, top
 
-        def draw(sources: Sequence[Planes], targets: Sequence[Planes], index: int) -> None:
-            corners = [corner(index + number) for number in range(len(sources))]
-            for plane, (step, look_up) in enumerate(((1, whole), (2, half), (2, half))):
-                parts = []
-                for source, (left, top) in zip(sources, corners, strict=True):
-                    x, y = left // step, top // step
-                    across, down = max(1, width // step), max(1, height // step)
-                    parts.append(source.all[plane][y : y + down, x : x + across])
-                look_up.move(parts, [target.all[plane] for target in targets], 0)
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            left, top = corner(index)
+            for before, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
+                x, y = left // step, top // step
+                across, down = max(1, width // step), max(1, height // step)
+                part = before[y : y + down, x : x + across]
+                shrunk(part, (after.shape[1], after.shape[0]), into=after)
 
-        return RedrawTogether(draw=draw, at_once=TWO)
+        return Redraw(draw)
 
 
 @perturbation(

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.videos.perturb.colour_table import applied
 from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.blur import Scaled
 from harness.videos.perturb.drawing.planes import Planes, Sprite
@@ -56,22 +55,21 @@ class FilmedScreen:
 
     def start(self, canvas: Canvas) -> RedrawTogether:
         """Apply the moiré, one picture of gains; a dark band wanders over it as the two clocks drift."""
-        from harness.videos.perturb.drawing.blending import dimmed  # noqa: PLC0415  (numba is slow to load)
+        from harness.videos.perturb.drawing import toning  # noqa: PLC0415  (numba is slow to load)
 
         tilt = self.warp.start(canvas)
         one = _wave(canvas, self.angle, self.period)
         other = _wave(canvas, self.angle + np.pi / 2, self.period * 1.3)
         waves = one * other
         gain = np.round(255 * (1 - self.grating * (0.5 + 0.5 * waves))).astype(np.uint8)
-        levels = np.clip((np.arange(256) - 16) / 219, 0, 1)
-        tone = applied(np.round(16 + 219 * (0.05 + 0.95 * levels**self.gamma)).astype(np.uint8))
+        curve = toning.Curve.of(self._tone)
         rows = np.arange(canvas.height)
 
         def film(planes: Planes, index: int) -> None:
-            tone(planes.y, planes.y)
             phase = 2 * np.pi * (rows / canvas.height * 1.5 - index / canvas.frames_per_second * 0.7)
-            band = np.round(255 * (1 - self.grating * 0.5 * np.maximum(0, np.sin(phase)) ** 4))
-            dimmed(planes.y, gain, band.astype(np.uint8))
+            share = 1 - self.grating * 0.5 * np.maximum(0, np.sin(phase)) ** 4
+            band = np.round(toning.ALL_OF_A_ROW * share).astype(np.uint16)
+            toning.toned_and_dimmed(planes.y, curve, gain, band)
 
         def draw(sources: Sequence[Planes], targets: Sequence[Planes], first: int) -> None:
             tilt.draw(sources, targets, first)
@@ -79,6 +77,11 @@ class FilmedScreen:
                 film(planes, first + number)
 
         return replace(tilt, draw=draw)
+
+    def _tone(self, level: float) -> float:
+        """Blacks are grey, and what is dark becomes darker."""
+        light = min(1.0, max(0.0, (level - 16) / 219))
+        return float(16 + 219 * (0.05 + 0.95 * light**self.gamma))
 
 
 def _wave(canvas: Canvas, angle: float, period: float) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numba.core.caching import CacheImpl
 
-from harness.videos.perturb.drawing.blending import cut_out, dimmed, laid_on
+from harness.videos.perturb.drawing.blending import cut_out, laid_on
 from harness.videos.perturb.drawing.compiled import BYTES, Bytes, U, compiled, flat
 from harness.videos.perturb.drawing.planes import scalar
 
@@ -78,8 +78,5 @@ def test_shares_of_255_are_rounded_as_opencv_rounds_them_for_every_pair() -> Non
     cut_out(plane, ~one, other)
     rest = cv2.multiply(one, ~other, scale=1 / 255)
     assert np.array_equal(plane, cv2.add(rest, cv2.multiply(~one, other, scale=1 / 255)))
-    plane[:] = one
-    dimmed(plane, other, np.full(256, 255, np.uint8))
-    assert np.array_equal(plane, cv2.multiply(one, other, scale=1 / 255))
     room[1:-1, 20:276] = 7
     assert (room == 7).all(), "something beside the plane was written to"

@@ -1,0 +1,140 @@
+"""Rows of samples worked out eight at a time, each loop written as vectors: see `Vectors`.
+
+All take arrays, places in them, and how many vectors of eight; nothing looks whether they are there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, SAMPLES, Vectors
+
+WORDS = ir.VectorType(ir.IntType(32), 4)
+
+
+class _Row:
+    """What a loop over a row works with: its arrays, and where in them it is."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> None:
+        self.vectors, self.values, self.builder = Vectors.of(context, builder), values, builder
+        self.arrays = {
+            number: context.make_array(kind)(context, builder, values[number])
+            for number, kind in enumerate(signature.args)
+            if isinstance(kind, types.Array)
+        }
+
+    def read(self, number: int, index: Any, kind: ir.Type) -> Any:
+        """Read a vector from an argument that is an array."""
+        return self.vectors.load(self.arrays[number], index, kind)
+
+    def write(self, vector: Any, number: int, index: Any) -> None:
+        """Write a vector to an argument that is an array."""
+        self.vectors.store(vector, self.arrays[number], index)
+
+    def moved(self, index: Any, number: Any, times: int = LANES) -> Any:
+        """Return a place that lies so many times a number further on."""
+        return self.builder.add(index, self.builder.mul(number, ir.Constant(number.type, times)))
+
+    def after(self, index: Any, samples: int) -> Any:
+        """Return a place that lies so many samples further on."""
+        return self.builder.add(index, ir.Constant(index.type, samples))
+
+
+def _summed(
+    _: Any, source: Any, begin: Any, length: Any, target: Any, there: Any, whole: Any, share: Any, count: Any
+) -> Any:
+    """Write `share` of 65536 of each sum of `length` samples, the first beginning one after `begin`.
+
+    `whole` is the sum that begins at `begin`, and what is to be added to every sum.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        row = _Row(context, builder, signature, values)
+        vectors = row.vectors
+        carry = cgutils.alloca_once(builder, NUMBERS)
+        builder.store(vectors.spread(builder.trunc(values[5], ir.IntType(16))), carry)
+        shares = vectors.spread(builder.trunc(values[6], ir.IntType(16)))
+        with cgutils.for_range(builder, values[7]) as loop:
+            at = row.moved(values[1], loop.index)
+            old, new = (row.read(0, place, SAMPLES) for place in (at, builder.add(at, values[2])))
+            sums = vectors.running(builder.sub(vectors.widened(new), vectors.widened(old)))
+            before = builder.load(carry)
+            means = vectors.upper(builder.add(sums, before), shares)
+            row.write(vectors.narrowed(means), 3, row.moved(values[4], loop.index))
+            builder.store(builder.add(before, vectors.shuffled(sums, sums, [LANES - 1] * LANES)), carry)
+        return context.get_dummy_value()
+
+    return types.void(source, begin, length, target, there, whole, share, count), generate
+
+
+summed: Any = intrinsic(_summed)
+
+
+def _halved(_: Any, source: Any, one: Any, other: Any, target: Any, there: Any, count: Any) -> Any:
+    """Write the means of two times two samples, of two rows."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        row = _Row(context, builder, signature, values)
+        vectors = row.vectors
+        low, eight = vectors.numbers(255), vectors.numbers(8)
+        with cgutils.for_range(builder, values[5]) as loop:
+            whole = vectors.numbers(2)
+            for place in values[1:3]:
+                both = row.read(0, row.moved(place, loop.index, 2 * LANES), NUMBERS)
+                whole = builder.add(whole, builder.add(builder.and_(both, low), builder.lshr(both, eight)))
+            means = vectors.narrowed(builder.lshr(whole, vectors.numbers(2)))
+            row.write(means, 3, row.moved(values[4], loop.index))
+        return context.get_dummy_value()
+
+    return types.void(source, one, other, target, there, count), generate
+
+
+halved_row: Any = intrinsic(_halved)
+
+
+def enlarger(factor: int) -> Any:
+    """Make what writes `factor` samples from the middle of each sample to the middle of the next.
+
+    It takes a row of numbers 16 times their samples.
+    """
+
+    def _enlarged(_: Any, room: Any, target: Any, there: Any, count: Any) -> Any:
+        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+            row = _Row(context, builder, signature, values)
+            vectors = row.vectors
+            first = vectors.numbers((8 // factor).bit_length() - 1)
+            with cgutils.for_range(builder, values[3]) as loop:
+                at = row.moved(ir.Constant(loop.index.type, 0), loop.index)
+                one, other = row.read(0, at, NUMBERS), row.read(0, row.after(at, 1), NUMBERS)
+                step = builder.shl(builder.sub(other, one), first)
+                base = builder.add(builder.shl(one, vectors.numbers(4)), vectors.numbers(128))
+                parts, step = [builder.add(base, step)], builder.add(step, step)
+                for _ in range(factor - 1):
+                    parts.append(builder.add(parts[-1], step))
+                there = row.moved(values[2], loop.index, factor * LANES)
+                for number, vector in enumerate(_in_order(vectors, parts)):
+                    row.write(vector, 1, row.after(there, number * 2 * LANES))
+            return context.get_dummy_value()
+
+        return types.void(room, target, there, count), generate
+
+    return intrinsic(_enlarged)
+
+
+def _in_order(vectors: Vectors, parts: list[Any]) -> list[Any]:
+    """Return the upper bytes of 2, 4 or 8 vectors: the first of all, the second of all, and so on."""
+    pairs = [
+        vectors.beside_each_other(one, other) for one, other in zip(parts[::2], parts[1::2], strict=True)
+    ]
+    if len(pairs) == 1:
+        return pairs
+    fours = [vectors.zipped(one, other) for one, other in zip(pairs[::2], pairs[1::2], strict=True)]
+    if len(fours) == 1:
+        return list(fours[0])
+    words = [[vectors.builder.bitcast(each, WORDS) for each in side] for side in fours]
+    return [half for one, other in zip(*words, strict=True) for half in vectors.zipped(one, other)]
