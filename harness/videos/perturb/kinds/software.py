@@ -153,23 +153,35 @@ class Smear:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Keep one small picture for each plane."""
+        from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415  (loads the compiler)
+
         past: list[Plane] = []
 
         def draw(source: Planes, target: Planes, index: int) -> None:
-            for number, (plane, step) in enumerate(zip(source.all, (1, 2, 2), strict=True)):
-                height, width = plane.shape
-                shrink = max(1.0, self.shrink / step)
-                size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-                half = halved(plane, 2) if shrink >= 2 else plane
-                small = cv2.medianBlur(cv2.resize(half, size, interpolation=cv2.INTER_LINEAR), 5)
+            for number, (plane, after, step) in enumerate(
+                zip(source.all, target.all, (1, 2, 2), strict=True)
+            ):
+                small = self._melted(plane, max(1.0, self.shrink / step))
                 if len(past) <= number:
-                    past.append(np.asarray(small, np.uint8))
+                    past.append(small)
                 else:
-                    past[number] = _held(past[number], np.asarray(small, np.uint8), self.hold)
-                after = target.all[number]
-                cv2.resize(past[number], (width, height), dst=after, interpolation=cv2.INTER_LINEAR)
+                    past[number] = _held(past[number], small, self.hold)
+                # To a whole fraction of the picture first: from there on it takes a third.
+                factor = next(k for k in (8, 4, 2, 1) if k * step <= max(step, self.shrink))
+                height, width = (-(-side // factor) for side in after.shape)
+                into = after if factor == 1 else None
+                grown = cv2.resize(past[number], (width, height), dst=into, interpolation=cv2.INTER_LINEAR)
+                if factor > 1:
+                    enlarged(np.asarray(grown, np.uint8), after, factor)
 
         return Redraw(draw)
+
+    @staticmethod
+    def _melted(plane: Plane, shrink: float) -> Plane:
+        height, width = plane.shape
+        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+        half = halved(plane, 2) if shrink >= 2 else plane
+        return np.asarray(cv2.medianBlur(cv2.resize(half, size, interpolation=cv2.INTER_LINEAR), 5), np.uint8)
 
 
 def _held(old: NDArray[np.uint8], new: NDArray[np.uint8], hold: float) -> NDArray[np.uint8]:
