@@ -22,7 +22,9 @@ from harness.videos.perturb.steps import Canvas, Redraw
 
 Floats = NDArray[np.float32]
 Words = NDArray[np.uint32]
+Tables = tuple[Floats, Floats, Floats]  # for each of the numbers that are in the lanes
 FLOATS, WORDS = types.Array(types.float32, 1, "C"), types.Array(types.uint32, 1, "C")
+THREE: Any = types.UniTuple(FLOATS, 3)  # type: ignore[no-untyped-call]
 SIDE = 8  # samples of a block
 LANES = 16  # blocks that are transformed at once, side by side
 CHUNK = SIDE * LANES  # samples of a row
@@ -34,6 +36,7 @@ HALF_ROOT, SMALL, LESS, MORE = (
     np.float32(value) for value in (0.707106781, 0.382683433, 0.5411961, 1.306562965)
 )
 ROOT, WIDE, NEAR, FAR = (np.float32(value) for value in (1.414213562, 1.847759065, 1.0823922, -2.61312593))
+SLACK = 1 / 8  # of a step: libav's encoder rounds up from five eighths, which takes fewer bits
 WHOLE = np.float32(12_582_912)  # 1.5 times 2**23: what is added to it becomes a whole number
 NONE, MOST, HALF = np.float32(0), np.float32(255), np.float32(0.5)
 
@@ -80,7 +83,7 @@ def _zigzag() -> list[int]:
 
 
 def quantised(
-    sources: Sequence[Plane], targets: Sequence[Plane], tables: tuple[Floats, Floats], rooms: dict[int, Plane]
+    sources: Sequence[Plane], targets: Sequence[Plane], tables: Tables, rooms: dict[int, Plane]
 ) -> None:
     """Round planes of one shape as one JPEG does each of them; what a last block lacks repeats its end.
 
@@ -101,16 +104,19 @@ def quantised(
             part[:count, :width] = source[top : top + count]
             part[:count, width:] = part[:count, width - 1 : width]
             part[count:] = part[count - 1]
-        _quantise(words, (lines, row // CHUNK), *tables, lanes)
+        _quantise(words, (lines, row // CHUNK), lanes, tables)
         for number, target in enumerate(targets):
             target[top : top + count] = room[:count, number * own : number * own + width]
 
 
-def scaled(steps: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Return what each of the numbers of a few blocks is multiplied by before it is rounded, and after."""
+def scaled(steps: tuple[int, ...]) -> Tables:
+    """Return by what a block's numbers are multiplied, how far drawn to 0 to be rounded, and multiplied."""
     own, table = np.outer(OWN, OWN).reshape(-1), np.array(steps, np.float64)
-    down, up = (1 / (SIDE * own * table)).astype(np.float32), (table * own / SIDE).astype(np.float32)
-    return np.repeat(down, LANES), np.repeat(up, LANES)
+    slack = np.full(table.shape, SLACK)
+    slack[0] = 0  # a block's mean is rounded as ever
+    tables = (1 / (SIDE * own * table), slack, table * own / SIDE)
+    first, second, third = (np.repeat(each.astype(np.float32), LANES) for each in tables)
+    return first, second, third
 
 
 @inlined
@@ -196,14 +202,18 @@ def _back(room: Floats, first: Any, step: Any) -> None:
 
 
 @inlined
-def _rounded(room: Floats, down: Floats, up: Floats) -> None:
+def _rounded(room: Floats, down: Floats, slack: Floats, up: Floats) -> None:
     for at in range(U(SIDE * SIDE * LANES)):
-        room[at] = (room[at] * down[at] + WHOLE - WHOLE) * up[at]
+        share = room[at] * down[at]
+        least, most = -slack[at], slack[at]
+        near = share if share > least else least
+        near = near if near < most else most
+        room[at] = ((share - near) + WHOLE - WHOLE) * up[at]
 
 
-@compiled(WORDS, PAIR, FLOATS, FLOATS, FLOATS)
-def _quantise(words: Words, blocks: Pair, down: Floats, up: Floats, room: Floats) -> None:
-    lines, chunks = blocks
+@compiled(WORDS, PAIR, FLOATS, THREE)
+def _quantise(words: Words, blocks: Pair, room: Floats, tables: Tables) -> None:
+    (lines, chunks), (down, slack, up) = blocks, tables
     pitch = U(chunks * (CHUNK // 4))  # words from a row to the next
     for line in range(U(lines)):
         for chunk in range(U(chunks)):
@@ -214,7 +224,7 @@ def _quantise(words: Words, blocks: Pair, down: Floats, up: Floats, room: Floats
                 _forward(room, y * U(CHUNK), U(LANES))
             for x in range(U(SIDE)):
                 _forward(room, x * U(LANES), U(CHUNK))
-            _rounded(room, down, up)
+            _rounded(room, down, slack, up)
             for x in range(U(SIDE)):
                 _back(room, x * U(LANES), U(CHUNK))
             for y in range(U(SIDE)):

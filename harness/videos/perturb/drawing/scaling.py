@@ -29,7 +29,7 @@ from harness.videos.perturb.drawing.vector_rows import enlarger, halved_row
 from harness.videos.perturb.drawing.vectors import LANES
 
 FACTORS = (2, 4, 8)
-# Made here, not within what is compiled: numba could not tell it from others, and would do it in each process.
+# Not made within what is compiled: numba could not tell it from others, and compiles it in each process.
 _row_by_2, _row_by_4, _row_by_8 = (enlarger(factor) for factor in FACTORS)
 
 
@@ -98,29 +98,32 @@ def _between_columns(one: Any, other: Any, right: Any) -> np.uint8:
 
 
 @inlined
-def _one_by_one(room: Shorts, target: Bytes, row: Any, span: Pair, factor: int) -> None:
-    """Write a part of a row sample by sample: what lies at its ends, and what fills no vector."""
-    few = room.size
-    for x in range(span[0], span[1]):
-        place = max(0, 2 * x + 1 - factor)
-        first = min(few - 1, place // (2 * factor))
-        beside = min(few - 1, first + 1)
-        right = place % (2 * factor) * 8 // factor
-        target[row + U(x)] = _between_columns(room[U(first)], room[U(beside)], right)
+def _by_vectors(room: Shorts, target: Bytes, at: Any, many: int, factor: int) -> None:
+    if factor == 2:
+        _row_by_2(room, target, at, many)
+    elif factor == 4:
+        _row_by_4(room, target, at, many)
+    else:
+        _row_by_8(room, target, at, many)
 
 
 @inlined
 def stretched(room: Shorts, target: Bytes, row: Any, width: int, factor: int) -> None:
     """Write a row of the result from what `between_rows` wrote."""
-    many, half = max(0, room.size - 2) // LANES, factor // 2
-    if factor == 2:
-        _row_by_2(room, target, row + U(half), many)
-    elif factor == 4:
-        _row_by_4(room, target, row + U(half), many)
-    else:
-        _row_by_8(room, target, row + U(half), many)
-    _one_by_one(room, target, row, (0, min(half, width)), factor)
-    _one_by_one(room, target, row, (factor * many * LANES + half, width), factor)
+    half, few = factor // 2, room.size
+    # The last sample is half outside, perhaps, and what is beyond the target is left out.
+    whole = max(0, few - 2)
+    if whole >= LANES:
+        _by_vectors(room, target, row + U(half), whole // LANES, factor)
+        last = whole - LANES
+        _by_vectors(room[last:], target, row + U(half + factor * last), 1, factor)
+    for x in range(0 if whole < LANES else whole, few):
+        one, other = room[x], room[min(x + 1, few - 1)]
+        first = factor * x + half
+        for part in range(min(factor, width - first)):
+            target[row + U(first + part)] = _between_columns(one, other, (2 * part + 1) * (8 // factor))
+    for x in range(min(half, width)):
+        target[row + U(x)] = _between_columns(room[0], room[0], 0)
 
 
 @compiled(FLAT, FLAT, PAIR, SHORTS, LONG)

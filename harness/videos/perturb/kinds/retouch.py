@@ -20,6 +20,7 @@ from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_
 from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
 
 SINCE = 2
+STEP = 16  # pixels: sides of the box that is smoothed
 SKIN = (110, 150)  # Cb and Cr of skin of every shade lie on one line; its middle (Chai and Ngan 1999)
 SKIN_REACH = (22, 26)  # levels about it that count as skin
 
@@ -65,17 +66,13 @@ class SmoothSkin:
         def draw(source: Planes, target: Planes, index: int) -> None:
             place = tracker.at(source, index)
             left, top, right, bottom = face_box(place, canvas, (0.85, 0.8, 1.3))
-            scale = min(1.0, self.seen / max(bottom - top, right - left))
-            # In whole steps of what it is enlarged by: up to there it grows by straight lines anyway.
-            shrink = next(k for k in (8, 4, 2, 1) if k * scale <= 1)
-            box = np.s_[
-                top : top + (bottom - top) // shrink * shrink, left : left + (right - left) // shrink * shrink
-            ]
-            half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
+            # In whole steps of what it is made small and enlarged by.
+            height, width = (max(2, side // STEP * STEP) for side in (bottom - top, right - left))
+            scale = min(1.0, self.seen / max(height, width))
+            shrink = next(k for k in (8, 4, 2, 1) if k * scale <= 1 and not (height % k or width % k))
+            box = np.s_[top : top + height, left : left + width]
+            half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
             luma = source.y[box]
-            if min(luma.shape) < 2 * shrink:
-                target.assign(source)
-                return
             size = tuple(max(2, round(side * scale)) for side in luma.shape[::-1])
             grown = (luma.shape[1] // shrink, luma.shape[0] // shrink)
             weight = self._weight(source.u[half], source.v[half], size)
