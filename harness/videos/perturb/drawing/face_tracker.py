@@ -214,21 +214,21 @@ def _moved(luma: Plane, place: FacePlace, patch: Plane) -> tuple[FacePlace, Plan
     square = _Square.about(luma, place, PATCH_REACH)
     if square is None:
         return None
-    likeness = np.asarray(
-        cv2.matchTemplate(square.sampled(place, PATCH_REACH), patch, cv2.TM_CCOEFF_NORMED), np.float32
-    )
-    _, best, _, (across, down) = cv2.minMaxLoc(likeness)
-    if not PATCH_LIKENESS < best <= 1.01:  # a flat picture is like everything
+    from harness.videos.perturb.drawing.likeness import likeness  # noqa: PLC0415  (loads the compiler)
+
+    alike = likeness(square.sampled(place, PATCH_REACH), patch)
+    down, across = divmod(int(alike.argmax()), alike.shape[1])
+    if alike[down, across] <= PATCH_LIKENESS:
         return None
     step = place.width * PATCH_FACES / PATCH_SIDE
-    x = (across - PATCH_REACH + _peak(likeness[down], across)) * step
-    y = (down - PATCH_REACH + _peak(likeness[:, across], down)) * step
+    x = (across - PATCH_REACH + _peak(alike[down], across)) * step
+    y = (down - PATCH_REACH + _peak(alike[:, across], down)) * step
     # Rounded as the detector's answers are: the last bits may depend on the processor.
     moved = replace(place, x=round(place.x + x), y=round(place.y + y))
     return moved, square.sampled(moved, 0)
 
 
-def _peak(row: NDArray[np.float32], best: int) -> float:
+def _peak(row: NDArray[np.float64], best: int) -> float:
     """Return how far beside its largest value a row peaks: the top of a parabola through three values."""
     if not 0 < best < len(row) - 1:
         return 0.0
