@@ -16,7 +16,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.compiled import PAIR, Pair, U, compiled, inlined
+from harness.videos.perturb.drawing.compiled import PAIR, Pair, U, called, compiled, inlined
 from harness.videos.perturb.drawing.planes import Plane, Planes
 from harness.videos.perturb.steps import Canvas, Redraw
 
@@ -119,7 +119,7 @@ def scaled(steps: tuple[int, ...]) -> Tables:
     return first, second, third
 
 
-@inlined
+@called
 def _unpacked(words: Words, first: Any, room: Floats, begin: Any) -> None:
     """Spread a row of bytes: each block's into a lane of its own."""
     for x in range(U(LANES)):
@@ -141,7 +141,7 @@ def _byte(value: Any) -> Any:
     return np.int32(clipped + HALF)
 
 
-@inlined
+@called
 def _packed(room: Floats, begin: Any, words: Words, first: Any) -> None:
     """Round what is in the lanes, and write it as a row of bytes."""
     for x in range(U(LANES)):
@@ -154,7 +154,7 @@ def _packed(room: Floats, begin: Any, words: Words, first: Any) -> None:
         words[first + U(2) * x], words[first + U(2) * x + U(1)] = np.uint32(low), np.uint32(high)
 
 
-@inlined
+@called
 def _forward(room: Floats, first: Any, step: Any) -> None:
     """Transform eight numbers of each lane, which are `step` apart."""
     for x in range(U(LANES)):
@@ -177,7 +177,7 @@ def _forward(room: Floats, first: Any, step: Any) -> None:
         room[at + step], room[at + U(7) * step] = more + high, more - high
 
 
-@inlined
+@called
 def _back(room: Floats, first: Any, step: Any) -> None:
     """Transform back eight numbers of each lane, which are `step` apart."""
     for x in range(U(LANES)):
@@ -201,7 +201,7 @@ def _back(room: Floats, first: Any, step: Any) -> None:
         room[at + U(4) * step], room[at + U(3) * step] = middle + fourth_odd, middle - fourth_odd
 
 
-@inlined
+@called
 def _rounded(room: Floats, down: Floats, slack: Floats, up: Floats) -> None:
     for at in range(U(SIDE * SIDE * LANES)):
         share = room[at] * down[at]

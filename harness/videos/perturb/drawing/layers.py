@@ -21,6 +21,7 @@ from harness.videos.perturb.drawing.compiled import (
     Shorts,
     U,
     add,
+    called,
     compiled,
     flat,
     inlined,
@@ -71,7 +72,7 @@ def _kind(weight: Bytes, above: int, below: int, beside: int) -> int:
     return MIXED if one | other | third | fourth else BEHIND
 
 
-@inlined
+@called
 def _find_runs(weight: Bytes, rows: Pair, sides: Pair, runs: Ints) -> Pair:
     """Write where each run of one kind between two rows ends in the target's, and which it is.
 
@@ -95,7 +96,7 @@ def _find_runs(weight: Bytes, rows: Pair, sides: Pair, runs: Ints) -> Pair:
     return count, most
 
 
-@inlined
+@called
 def _mix(line: Bytes, span: Pair, front_row: Flat, target_row: Flat) -> None:
     """Mix a part of the front's row and of `line`, which holds one that is behind it and then its weights."""
     (front, here), (target, there), width = front_row, target_row, U(line.size // 2)
@@ -105,7 +106,7 @@ def _mix(line: Bytes, span: Pair, front_row: Flat, target_row: Flat) -> None:
         target[U(there) + x] = np.uint8(over_255(whole))
 
 
-@inlined
+@called
 def _copy(span: Pair, front_row: Flat, target_row: Flat) -> None:
     (front, here), (target, there) = front_row, target_row
     for x in range(U(span[0]), U(span[1])):
