@@ -15,7 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from harness.videos.colour_spaces import FULL, LIMITED
 from harness.videos.perturb.drawing.blur import Scaled
 from harness.videos.perturb.registry import frame_generator
-from harness.videos.perturb.steps import Canvas, Generation, Step
+from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Step
 from harness.videos.perturb.streams import TIME_BASE, Frames, filtered, operated
 
 START_CODE = b"\0\0\1"
@@ -47,6 +47,13 @@ def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
         coded = recoded(operated(frames, Scaled(), small), replace(generation, size=None), small)
         yield from operated(coded, Scaled(), canvas)
         return
+    if generation.codec == "mjpeg":
+        yield from operated(frames, _jpegs(generation), canvas)
+    else:
+        yield from _coded(frames, generation, canvas)
+
+
+def _coded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
     encoder = open_encoder(generation, canvas)
     decoder: VideoCodecContext | None = None
     times: deque[int | None] = deque()
@@ -81,6 +88,17 @@ def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
     if decoder is not None:
         for frame in decoder.decode(None):
             yield _timed(frame, times)
+
+
+def _jpegs(generation: Generation) -> FrameOperation:
+    """Return what is left of pictures that are coded so: what is written comes out as it was, so none is."""
+    from harness.videos.perturb.drawing.jpegs import Jpegs  # noqa: PLC0415  (loads the compiler)
+
+    side = 2 * 8  # pixels: one block of each colour
+    small = Canvas(width=side, height=side, frames_per_second=1, duration_seconds=1, has_audio=False)
+    encoder, frame = open_encoder(generation, small), av.VideoFrame(side, side, generation.pixel_format)
+    frame.pts = 0
+    return Jpegs.of(b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None))))
 
 
 def _timed(frame: av.VideoFrame, times: deque[int | None]) -> av.VideoFrame:

@@ -39,7 +39,7 @@ def laid_on(target: Plane, kept: Plane, more: Plane) -> None:
 
 
 @inlined
-def _over_255(product: Any) -> Any:
+def over_255(product: Any) -> Any:
     """Divide by 255, rounded: exact for all that 255 times 255 holds."""
     whole = add(product, 128)
     return shr(add(whole, shr(whole, 8)), 8)
@@ -47,7 +47,7 @@ def _over_255(product: Any) -> Any:
 
 @inlined
 def _share(sample: Any, weight: Any) -> Any:
-    return _over_255(mul(sample, weight))
+    return over_255(mul(sample, weight))
 
 
 @compiled(FLAT, FLAT, FLAT, PAIR)
@@ -84,7 +84,7 @@ def _fade(source_plane: Flat, target_plane: Flat, kept_plane: Flat, shape: Pair,
         for x in range(U(shape[1])):
             weight = kept[weights + x]
             whole = add(mul(source[here + x], weight), mul(colour, sub(255, weight)))
-            target[there + x] = np.uint8(_over_255(whole))
+            target[there + x] = np.uint8(over_255(whole))
 
 
 def laid(target: Plane, above: Plane, weight: Shorts) -> None:

@@ -22,17 +22,29 @@ def blurred(plane: Plane, sigma: float, *, into: Plane | None = None) -> Plane:
 
     `into` is a plane of the same size to write to; it may be `plane` itself.
     """
-    shrink = next((k for k in (8, 4, 2) if sigma >= FROM_SIGMA[k]), 1)
-    if shrink == 1 or min(plane.shape) < 4 * shrink:
+    if (shrink := _shrink(plane, sigma)) == 1:
         return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma, dst=into), np.uint8)
-    # These load the compiler, for which nobody should wait who draws nothing.
-    from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415  (compiler)
-    from harness.videos.perturb.drawing.softening import softened  # noqa: PLC0415  (compiler)
+    from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415  (loads the compiler)
 
-    rest = float(np.sqrt(sigma**2 - OWN_VARIANCE[shrink])) / shrink
+    soft, _ = coarsely_blurred(plane, sigma)
     result = np.empty(plane.shape, np.uint8) if into is None else into
-    enlarged(softened(halved(plane, shrink), rest), result, shrink)
+    enlarged(soft, result, shrink)
     return result
+
+
+def _shrink(plane: Plane, sigma: float) -> int:
+    shrink = next((k for k in (8, 4, 2) if sigma >= FROM_SIGMA[k]), 1)
+    return 1 if min(plane.shape) < 4 * shrink else shrink
+
+
+def coarsely_blurred(plane: Plane, sigma: float) -> tuple[Plane, int]:
+    """Return what `blurred` enlarges, and how many times."""
+    from harness.videos.perturb.drawing.softening import softened  # noqa: PLC0415  (loads the compiler)
+
+    if (shrink := _shrink(plane, sigma)) == 1:
+        return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.uint8), 1
+    rest = float(np.sqrt(sigma**2 - OWN_VARIANCE[shrink])) / shrink
+    return softened(halved(plane, shrink), rest), shrink
 
 
 def halved(plane: Plane, shrink: int) -> Plane:

@@ -87,6 +87,11 @@ def inlined(function: Function) -> Function:
     return cast("Function", njit(inline="always", error_model="numpy")(function))
 
 
+def called(function: Function) -> Function:
+    """Let compiled functions call this one as a whole: among many others its loops may become no vectors."""
+    return cast("Function", njit(error_model="numpy")(function))
+
+
 def narrow(name: str, result: types.Integer) -> Operation:
     """Make an operation of two numbers that wraps round as its result's type does.
 

@@ -89,13 +89,13 @@ class FaceTracker:
             found = self._detect(planes)
             if found is not None:
                 self._goal, self._seen = found, index
-                self._patch = _sampled(planes.y, found, 0)
+                self._patch = _sampled(planes.y, found)
             elif index - self._seen > self._patience:
                 self._goal = self._place = self._patch = None
         elif self._goal is not None and self._patch is not None:
             moved = _moved(planes.y, self._goal, self._patch)
             if moved is not None:  # seen anew at once: a head also turns
-                self._goal, self._patch = moved, _sampled(planes.y, moved, 0)
+                self._goal, self._patch = moved
         if self._goal is None:
             return self._rest
         if self._place is None:
@@ -163,42 +163,72 @@ def _detector() -> cv2.FaceDetectorYN:
     return made
 
 
-def _sampled(luma: Plane, place: FacePlace, reach: int) -> Plane | None:
-    """Sample the square about a face, and `reach` samples more to each side; None if it is not all there."""
+@dataclass(frozen=True, kw_only=True)
+class _Square:
+    """The picture about a face, made small by averages of halves; what follows it reads only this."""
+
+    left: int  # of its first sample, in pixels of the picture
+    top: int
+    shrink: int  # pixels of a sample
+    small: Plane
+
+    @staticmethod
+    def about(luma: Plane, place: FacePlace, reach: int) -> _Square | None:
+        """Take the patch and `reach` of its samples more to each side; None if it is not all there."""
+        left, top, side = _corner(place, reach)
+        part = luma[max(0, top) : top + side, max(0, left) : left + side]
+        if part.shape != (side, side) or side < PATCH_SIDE // 2:
+            return None
+        seen = PATCH_SIDE + 2 * reach
+        # OpenCV takes ten times as long for other shares; the rest is by straight lines.
+        shrink = next(k for k in (16, 8, 4, 2, 1) if k * seen <= side or k == 1)
+        whole = side // shrink * shrink
+        return _Square(left=left, top=top, shrink=shrink, small=halved(part[:whole, :whole], shrink))
+
+    def sampled(self, place: FacePlace, reach: int) -> Plane:
+        """Sample a patch that lies within."""
+        left, top, side = _corner(place, reach)
+        seen = PATCH_SIDE + 2 * reach
+        step = side / seen
+        across, down = ((edge + step / 2) / self.shrink - 0.5 for edge in (left - self.left, top - self.top))
+        places = np.array([[step / self.shrink, 0, across], [0, step / self.shrink, down]])
+        look_up, rim = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
+        return np.asarray(
+            cv2.warpAffine(self.small, places, (seen, seen), flags=look_up, borderMode=rim), np.uint8
+        )
+
+
+def _corner(place: FacePlace, reach: int) -> tuple[int, int, int]:
+    """Return left, top and side of the square about a face, in pixels."""
     half = place.width * PATCH_FACES * (0.5 + reach / PATCH_SIDE)
-    left, top, side = round(place.x - half), round(place.y + 0.2 * place.width - half), round(2 * half)
-    part = luma[max(0, top) : top + side, max(0, left) : left + side]
-    if part.shape != (side, side) or side < PATCH_SIDE // 2:
-        return None
-    seen = PATCH_SIDE + 2 * reach
-    # Averages of halves, which OpenCV takes ten times as fast as others, and then the rest by straight lines.
-    shrink = next(k for k in (16, 8, 4, 2, 1) if k * seen <= side or k == 1)
-    whole = side // shrink * shrink
-    small, step = halved(part[:whole, :whole], shrink), side / seen / shrink
-    places = np.array([[step, 0, step / 2 - 0.5], [0, step, step / 2 - 0.5]])
-    look_up = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(
-        cv2.warpAffine(small, places, (seen, seen), flags=look_up, borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )
+    return round(place.x - half), round(place.y + 0.2 * place.width - half), round(2 * half)
 
 
-def _moved(luma: Plane, place: FacePlace, patch: Plane) -> FacePlace | None:
-    """Return the place to which the patch has moved since the last picture; None in doubt."""
-    around = _sampled(luma, place, PATCH_REACH)
-    if around is None:
+def _sampled(luma: Plane, place: FacePlace) -> Plane | None:
+    square = _Square.about(luma, place, 0)
+    return None if square is None else square.sampled(place, 0)
+
+
+def _moved(luma: Plane, place: FacePlace, patch: Plane) -> tuple[FacePlace, Plane] | None:
+    """Return where the patch is now, which was at a place before, and what it looks like; None in doubt."""
+    square = _Square.about(luma, place, PATCH_REACH)
+    if square is None:
         return None
-    likeness = np.asarray(cv2.matchTemplate(around, patch, cv2.TM_CCOEFF_NORMED), np.float32)
-    _, best, _, (across, down) = cv2.minMaxLoc(likeness)
-    if not PATCH_LIKENESS < best <= 1.01:  # a flat picture is like everything
+    from harness.videos.perturb.drawing.likeness import likeness  # noqa: PLC0415  (loads the compiler)
+
+    alike = likeness(square.sampled(place, PATCH_REACH), patch)
+    down, across = divmod(int(alike.argmax()), alike.shape[1])
+    if alike[down, across] <= PATCH_LIKENESS:
         return None
     step = place.width * PATCH_FACES / PATCH_SIDE
-    x = (across - PATCH_REACH + _peak(likeness[down], across)) * step
-    y = (down - PATCH_REACH + _peak(likeness[:, across], down)) * step
+    x = (across - PATCH_REACH + _peak(alike[down], across)) * step
+    y = (down - PATCH_REACH + _peak(alike[:, across], down)) * step
     # Rounded as the detector's answers are: the last bits may depend on the processor.
-    return replace(place, x=round(place.x + x), y=round(place.y + y))
+    moved = replace(place, x=round(place.x + x), y=round(place.y + y))
+    return moved, square.sampled(moved, 0)
 
 
-def _peak(row: NDArray[np.float32], best: int) -> float:
+def _peak(row: NDArray[np.float64], best: int) -> float:
     """Return how far beside its largest value a row peaks: the top of a parabola through three values."""
     if not 0 < best < len(row) - 1:
         return 0.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from harness.videos.perturb.drawing.compiled import (
     FLAT,
+    LONG,
     PAIR,
     SHORTS,
     Bytes,
@@ -28,6 +28,10 @@ from harness.videos.perturb.drawing.planes import Plane
 from harness.videos.perturb.drawing.vector_rows import enlarger, halved_row
 from harness.videos.perturb.drawing.vectors import LANES
 
+FACTORS = (2, 4, 8)
+# Not made within what is compiled: numba could not tell it from others, and compiles it in each process.
+_row_by_2, _row_by_4, _row_by_8 = (enlarger(factor) for factor in FACTORS)
+
 
 def averaged_blocks(plane: Plane, shrink: int) -> Plane:
     """Averages over blocks of 2, 4 or 8 pixels a side; a last block that is cut off is filled up."""
@@ -46,9 +50,9 @@ def enlarged(source: Plane, target: Plane, factor: int) -> None:
         ValueError: The target holds less than all but a part of the last sample, or more than that.
     """
     needed = tuple(-(-side // factor) for side in target.shape)
-    if source.shape != needed or factor not in ENLARGE:
+    if source.shape != needed or factor not in FACTORS:
         raise ValueError(f"{target.shape} is enlarged by {factor} from {needed}, not {source.shape}")
-    ENLARGE[factor](flat(source), flat(target), target.shape, np.empty(source.shape[1], np.uint16))
+    _enlarge(flat(source), flat(target), target.shape, np.empty(source.shape[1], np.uint16), factor)
 
 
 @compiled(FLAT, FLAT, PAIR)
@@ -71,54 +75,60 @@ def _halve(source_plane: Flat, target_plane: Flat, shape: Pair) -> None:
 
 
 @inlined
-def _between_rows(source: Bytes, step: int, y: int, factor: int, room: Shorts) -> None:
-    """Write 16 times the samples between two rows of the source, for row `y` of the result."""
+def row_places(source: Bytes, step: int, y: int, factor: int, room: Shorts) -> tuple[int, int, int]:
+    """Return where the rows begin between which row `y` of the result lies, and how many 16ths from one."""
     last = (source.size - room.size) // step
     place = max(0, (2 * y + 1 - factor) * (8 // factor))  # of 16 steps between two rows
-    first, lower = min(last, place // 16), place % 16
-    one, other = U(first * step), U(min(last, first + 1) * step)
+    first = min(last, place // 16)
+    return first * step, min(last, first + 1) * step, place % 16
+
+
+@inlined
+def between_rows(source: Bytes, step: int, y: int, factor: int, room: Shorts) -> None:
+    """Write 16 times the samples between two rows of the source, for row `y` of the result."""
+    first, second, lower = row_places(source, step, y, factor, room)
+    one, other = U(first), U(second)
     for x in range(U(room.size)):
         room[x] = add(mul(source[one + x], 16 - lower), mul(source[other + x], lower))
 
 
 @inlined
-def _mixed(one: Any, other: Any, right: Any) -> np.uint8:
+def _between_columns(one: Any, other: Any, right: Any) -> np.uint8:
     return np.uint8(shr(add(add(mul(one, sub(16, right)), mul(other, right)), 128), 8))
 
 
 @inlined
-def _ends(room: Shorts, target: Bytes, row: Any, width: int, factor: int) -> None:
-    """Write what lies before the middle of the first sample, and after that of the last but one."""
+def _by_vectors(room: Shorts, target: Bytes, at: Any, many: int, factor: int) -> None:
+    if factor == 2:
+        _row_by_2(room, target, at, many)
+    elif factor == 4:
+        _row_by_4(room, target, at, many)
+    else:
+        _row_by_8(room, target, at, many)
+
+
+@inlined
+def stretched(room: Shorts, target: Bytes, row: Any, width: int, factor: int) -> None:
+    """Write a row of the result from what `between_rows` wrote."""
     half, few = factor // 2, room.size
+    # The last sample is half outside, perhaps, and what is beyond the target is left out.
+    whole = max(0, few - 2)
+    if whole >= LANES:
+        _by_vectors(room, target, row + U(half), whole // LANES, factor)
+        last = whole - LANES
+        _by_vectors(room[last:], target, row + U(half + factor * last), 1, factor)
+    for x in range(0 if whole < LANES else whole, few):
+        one, other = room[x], room[min(x + 1, few - 1)]
+        first = factor * x + half
+        for part in range(min(factor, width - first)):
+            target[row + U(first + part)] = _between_columns(one, other, (2 * part + 1) * (8 // factor))
     for x in range(min(half, width)):
-        target[row + U(x)] = _mixed(room[0], room[0], 0)
-    for x in range(factor * max(0, few - 2) + half, width):
-        place = max(0, 2 * x + 1 - factor)
-        first = min(few - 1, place // (2 * factor))
-        beside = min(few - 1, first + 1)
-        target[row + U(x)] = _mixed(room[U(first)], room[U(beside)], place % (2 * factor) * 8 // factor)
+        target[row + U(x)] = _between_columns(room[0], room[0], 0)
 
 
-def _enlarger(factor: int) -> Callable[[Flat, Flat, Pair, Shorts], None]:
-    """Compile a loop of its own for each factor: with it as a variable, what is inside is no vector."""
-    enlarged_row = enlarger(factor)
-
-    @compiled(FLAT, FLAT, PAIR, SHORTS)
-    def enlarge(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts) -> None:
-        (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
-        for y in range(height):
-            _between_rows(source, step, y, factor, room)
-            row = U(stride * y)
-            many = max(0, room.size - 2) // LANES
-            enlarged_row(room, target, row + U(factor // 2), many)
-            for x in range(U(many * LANES), U(max(0, room.size - 2))):
-                one, other = room[x], room[x + U(1)]
-                at = row + U(factor) * x + U(factor // 2)
-                for part in range(U(factor)):
-                    target[at + part] = _mixed(one, other, (U(2) * part + U(1)) * U(8 // factor))
-            _ends(room, target, row, width, factor)
-
-    return enlarge
-
-
-ENLARGE = {factor: _enlarger(factor) for factor in (2, 4, 8)}
+@compiled(FLAT, FLAT, PAIR, SHORTS, LONG)
+def _enlarge(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts, factor: int) -> None:
+    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+    for y in range(height):
+        between_rows(source, step, y, factor, room)
+        stretched(room, target, U(stride * y), width, factor)

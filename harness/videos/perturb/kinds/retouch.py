@@ -17,9 +17,10 @@ from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite, scalar
 from harness.videos.perturb.drawing.room import BlurredRoom
 from harness.videos.perturb.kinds.faces import EYES, FACE, SHEET, follow_face
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Step
+from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
 
 SINCE = 2
+STEP = 16  # pixels: sides of the box that is smoothed
 SKIN = (110, 150)  # Cb and Cr of skin of every shade lie on one line; its middle (Chai and Ngan 1999)
 SKIN_REACH = (22, 26)  # levels about it that count as skin
 
@@ -34,6 +35,19 @@ def _likeness(middle: int, reach: int) -> NDArray[np.uint8]:
 SKIN_TABLES = tuple(_likeness(middle, reach) for middle, reach in zip(SKIN, SKIN_REACH, strict=True))
 
 
+def _copy_around(source: Planes, target: Planes, box: tuple[slice, slice]) -> None:
+    """Copy all but a box of luma."""
+    rows, columns = box
+    for part in (
+        np.s_[: rows.start, :],
+        np.s_[rows.stop :, :],
+        np.s_[rows, : columns.start],
+        np.s_[rows, columns.stop :],
+    ):
+        target.y[part] = source.y[part]
+    target.u[:], target.v[:] = source.u, source.v
+
+
 @dataclass(frozen=True, kw_only=True)
 class SmoothSkin:
     """A bilateral filter where the colour is skin's, about the face; a little lighter."""
@@ -41,28 +55,39 @@ class SmoothSkin:
     strength: float
     seen: int  # pixels of the box's longer side at which it is smoothed: fewer take more detail
 
-    def start(self, canvas: Canvas) -> EditFrame:
-        """Works on the face's box only."""
-        from harness.videos.perturb.drawing.blending import laid_on  # noqa: PLC0415  (numba is slow to load)
+    def start(self, canvas: Canvas) -> Redraw:
+        """Work on the face's box only, small, and enlarge what comes of it as it is laid on."""
+        # These load the compiler, for which nobody should wait who draws nothing.
+        from harness.videos.perturb.drawing.blending import cut_out  # noqa: PLC0415  (compiler)
+        from harness.videos.perturb.drawing.layers import laid_behind  # noqa: PLC0415  (compiler)
 
         tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
 
-        def edit(planes: Planes, index: int) -> None:
-            place = tracker.at(planes, index)
+        def draw(source: Planes, target: Planes, index: int) -> None:
+            place = tracker.at(source, index)
             left, top, right, bottom = face_box(place, canvas, (0.85, 0.8, 1.3))
-            luma = planes.y[top:bottom, left:right]
-            half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
-            height, width = luma.shape
+            # In whole steps of what it is made small and enlarged by.
+            height, width = (max(2, side // STEP * STEP) for side in (bottom - top, right - left))
             scale = min(1.0, self.seen / max(height, width))
-            size = (max(2, round(width * scale)), max(2, round(height * scale)))
-            weight = self._weight(planes.u[half], planes.v[half], size)
-            skin = cv2.multiply(self._smooth(luma, size), weight, scale=1 / 255)
-            # Both are smooth: what is mixed is enlarged, which is cheaper than to mix what was enlarged.
-            rest = cv2.resize(cv2.bitwise_not(weight), (width, height), interpolation=cv2.INTER_LINEAR)
-            more = cv2.resize(skin, (width, height), interpolation=cv2.INTER_LINEAR)
-            laid_on(luma, np.asarray(rest, np.uint8), np.asarray(more, np.uint8))
+            shrink = next(k for k in (8, 4, 2, 1) if k * scale <= 1 and not (height % k or width % k))
+            box = np.s_[top : top + height, left : left + width]
+            half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
+            luma = source.y[box]
+            size = tuple(max(2, round(side * scale)) for side in luma.shape[::-1])
+            grown = (luma.shape[1] // shrink, luma.shape[0] // shrink)
+            weight = self._weight(source.u[half], source.v[half], size)
+            skin, kept = (
+                np.asarray(cv2.resize(small, grown, interpolation=cv2.INTER_LINEAR), np.uint8)
+                for small in (self._smooth(luma, size), cv2.bitwise_not(weight))
+            )
+            _copy_around(source, target, box)
+            if shrink > 1:
+                laid_behind(skin, kept, luma, target.y[box], shrink)
+            else:
+                target.y[box] = luma
+                cut_out(target.y[box], skin, 255 - kept)
 
-        return edit
+        return Redraw(draw)
 
     def _smooth(self, luma: Plane, size: tuple[int, int]) -> Plane:
         """Shrink to (width, height), smooth between edges and lighten."""

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing import pictures as drawing
-from harness.videos.perturb.drawing.blur import halved
+from harness.videos.perturb.drawing.blur import halved, shrunk
 from harness.videos.perturb.drawing.framed import Framed
 from harness.videos.perturb.drawing.planes import MID, Plane, Planes, Sprite
 from harness.videos.perturb.generations import motion_jpeg
@@ -19,6 +19,7 @@ from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step, even
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2
+NEARLY = 1.05  # a scale is taken for a whole one, which costs less, if it is so close
 MARK_LUMA = 225  # of the words of a watermark
 
 
@@ -153,23 +154,42 @@ class Smear:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Keep one small picture for each plane."""
+        from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415  (loads the compiler)
+
         past: list[Plane] = []
 
         def draw(source: Planes, target: Planes, index: int) -> None:
-            for number, (plane, step) in enumerate(zip(source.all, (1, 2, 2), strict=True)):
-                height, width = plane.shape
-                shrink = max(1.0, self.shrink / step)
-                size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-                half = halved(plane, 2) if shrink >= 2 else plane
-                small = cv2.medianBlur(cv2.resize(half, size, interpolation=cv2.INTER_LINEAR), 5)
+            for number, (plane, after, step) in enumerate(
+                zip(source.all, target.all, (1, 2, 2), strict=True)
+            ):
+                # To a whole fraction of the picture first: from there on it takes a third.
+                factor = next(k for k in (8, 4, 2, 1) if k * step <= max(step, self.shrink))
+                small = self._melted(plane, max(1.0, self.shrink / step), factor)
                 if len(past) <= number:
-                    past.append(np.asarray(small, np.uint8))
+                    past.append(small)
                 else:
-                    past[number] = _held(past[number], np.asarray(small, np.uint8), self.hold)
-                after = target.all[number]
-                cv2.resize(past[number], (width, height), dst=after, interpolation=cv2.INTER_LINEAR)
+                    past[number] = _held(past[number], small, self.hold)
+                if factor > 1:
+                    enlarged(shrunk(past[number], _fraction(after, factor)), after, factor)
+                else:
+                    shrunk(past[number], after.shape[::-1], into=after)
 
         return Redraw(draw)
+
+    @staticmethod
+    def _melted(plane: Plane, shrink: float, factor: int) -> Plane:
+        height, width = plane.shape
+        if shrink <= NEARLY * factor:
+            small = halved(plane, factor)
+        else:
+            small = shrunk(plane, (max(1, round(width / shrink)), max(1, round(height / shrink))))
+        return np.asarray(cv2.medianBlur(small, 5), np.uint8)
+
+
+def _fraction(plane: Plane, factor: int) -> tuple[int, int]:
+    """Return width and height of a plane at a fraction of its size."""
+    height, width = (-(-side // factor) for side in plane.shape)
+    return width, height
 
 
 def _held(old: NDArray[np.uint8], new: NDArray[np.uint8], hold: float) -> NDArray[np.uint8]:
