@@ -214,7 +214,9 @@ def main(command_line: Sequence[str] | None = None) -> None:
         }
         for name in sets:
             print(kind, name, json.dumps(report[kind][name]["summary"]))
-        arguments.report.write_text(json.dumps(report) + "\n")
+        partial = arguments.report.with_suffix(".part")
+        partial.write_text(json.dumps(report) + "\n")
+        partial.rename(arguments.report)
 
 
 if __name__ == "__main__":

@@ -240,7 +240,7 @@ def test_every_member_is_trained_once_for_each_seed_and_fold_and_the_first_seeds
     given = argparse.Namespace(
         imagenet=Path("wheel"), options=[], cache=Path("cache"), members=["generated", "swapped"]
     )
-    runs = [Path(words[-1]) for words in trainings(given, ["--clips", "c", "--cache", "cache"], [])]
+    runs = [Path(words[-1]) for _, words in trainings(given, ["--clips", "c", "--cache", "cache"], [])]
     expected = {
         members.run_of(Path("cache/runs"), name, seed, fold)
         for name in given.members
