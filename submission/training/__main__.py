@@ -197,12 +197,8 @@ def words_of(name: str, seed: int, fold: int | None, arguments: argparse.Namespa
     return [*words, *arguments.options, *held_out]
 
 
-def main(command_line: Sequence[str] | None = None) -> None:
-    """The command line; what it does not know goes to every training."""
-    words = list(sys.argv[1:] if command_line is None else command_line)
-    if "--tiny" in words:
-        train.main(words)
-        return
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line; what it does not know goes to every training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clips", type=Path, nargs="+", required=True, help="folders of clips: see clips.py")
     parser.add_argument("--cache", type=Path, required=True, help="outside the repository: some gigabytes")
@@ -225,6 +221,16 @@ def main(command_line: Sequence[str] | None = None) -> None:
     if arguments.weights is None:
         arguments.weights = arguments.cache / "weights" if arguments.small else PACKAGE / "weights"
     train.parse([*options, "--clips", ".", "--cache", "."])  # wrong options end here, not in an hour
+    return arguments
+
+
+def main(command_line: Sequence[str] | None = None) -> None:
+    """The command line."""
+    words = list(sys.argv[1:] if command_line is None else command_line)
+    if "--tiny" in words:
+        train.main(words)
+        return
+    arguments = parse(words)
     check(arguments)
     everything(arguments)
 

@@ -213,6 +213,9 @@ def test_a_variant_holds_the_members_named_calibrated_by_themselves(tmp_path: Pa
     assert evidence.load(package / "weights").weights.keys() == {"swapped"}
     assert tomllib.loads((package / "submission.toml").read_text())["name"] == "swapped"
     assert not (package / "training").exists()
+    lay_out(["generated"], package)
+    assert [f.name for f in (package / "weights").glob("*.safetensors")] == ["generated.safetensors"]
+    lay_out(["swapped"], package)
     with pytest.raises(KeyError, match="no calibration of swapped\\+generated"):
         lay_out(["swapped", "generated"], tmp_path / "other")
     assert 0.02 <= Predictor(package).predict(SAMPLE) <= 0.98
