@@ -106,7 +106,7 @@ def main(command_line: Sequence[str] | None = None) -> None:
     recorded |= {"constant 0.5": rows_of(half, seen), "metadata": rows_of(asked, seen)}
     arguments.report.write_text(json.dumps(recorded, indent=1) + "\n")
     for name in ("constant 0.5", "metadata"):
-        print(name, json.dumps(recorded[name]))
+        print(f"{name}: mean log loss {recorded[name]['mean_log_loss'][0]:.4f}")
 
 
 if __name__ == "__main__":

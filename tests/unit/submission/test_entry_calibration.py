@@ -30,7 +30,7 @@ from training.calibrate import (
 from training.judge import FORGED
 from training.members import RECIPES, SHIPPED
 from training.places import PACKAGE
-from training.worth import Seen, differences, losses, mean_loss, within_folds
+from training.worth import Seen, by_generator, differences, losses, mean_loss, within_folds
 
 EVERY = np.ones(200, bool)
 SAMPLE = next((PACKAGE.parent / "sample_videos" / "public").glob("*.mp4"))
@@ -177,6 +177,18 @@ def test_an_interval_holds_its_figure_and_widens_when_few_people_carry_it() -> N
     assert few[2] - few[1] > high - low
     area, at_least, at_most = within_folds(p, judged.seen)
     assert 0.5 < at_least <= area <= at_most <= 1
+
+
+def test_a_kind_of_one_person_is_missing_from_some_resamples_and_counts_in_the_others() -> None:
+    seen = _judged().seen
+    seen = replace(seen, identities=np.where(seen.kinds == "swap", "one", seen.identities))
+    value, low, high = mean_loss(np.where(seen.kinds == "swap", 1.0, 0.0), seen)
+    assert (value, low, high) == (0.5, 0.5, 0.5)
+
+
+def test_a_generator_without_real_clips_in_its_fold_is_told_from_nothing() -> None:
+    seen = replace(_judged(4).seen, labels=np.ones(4), generators=np.full(4, "some"))
+    assert by_generator(np.full(4, 0.5), seen) == {}
 
 
 def test_a_difference_is_below_nothing_where_an_ensemble_is_better() -> None:

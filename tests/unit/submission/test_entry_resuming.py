@@ -14,9 +14,11 @@ import torch
 import training  # noqa: F401  (lets timm be imported beside a CPU build of torch)
 from torch import Tensor
 from training import __main__ as whole
-from training import autoencoders, children, few
-from training.clips import Clip, read_clips
+from training import autoencoders, children, few, judge
+from training.clips import FOLDS, Clip, read_clips
 from training.places import PACKAGE
+
+from harness.core.errors import ConfigError
 
 PARENT = """
 import os, sys, time
@@ -141,6 +143,21 @@ def test_what_would_fail_after_hours_fails_at_once(
     vars(given).update(change)
     with pytest.raises(SystemExit, match=message):
         whole.check(given)
+
+
+def test_clips_that_were_looked_at_are_not_rendered_again(tmp_path: Path) -> None:
+    for fold in range(FOLDS):
+        videos = tmp_path / "unseen" / f"fold{fold}" / "videos"
+        videos.mkdir(parents=True)
+        (videos / "labels.csv").write_text(f"filename,label\nclip{fold}.mp4,0\n")
+        for name in judge.SETS:
+            folder = tmp_path / "cache" / "unseen" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"clip{fold}.npz").touch()
+    judge.look(tmp_path / "unseen", tmp_path / "cache")  # there is no challenge, and none is asked for
+    (folder / "clip4.npz").unlink()
+    with pytest.raises(ConfigError, match=r"fold4.*challenge\.toml"):
+        judge.look(tmp_path / "unseen", tmp_path / "cache")
 
 
 def test_small_leaves_the_weights_of_the_entry_alone() -> None:
