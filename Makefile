@@ -112,16 +112,8 @@ docs: $(DOCS_STAMP) ## Build the documentation site into build/site; every broke
 benchmark: $(TRAIN_STAMP) ## Run every benchmark; each prints JSON with a ratio against a named baseline
 	@set -e; for script in tests/benchmarks/*.py; do echo "# $$script" >&2; PYTHONPATH=submission $(BIN)/python "$$script" $(ARGS); done
 
-BASELINES := examples/constant examples/metadata build/baselines/swapped build/baselines/all submission
-
-# Packages of other members are laid out from the entry's: there is one copy of the code and of the weights.
-baselines: $(TRAIN_STAMP) ## Score the baselines, other members and the entry on CHALLENGE, and draw the board
-	@PYTHONPATH=submission $(BIN)/python -m training.ablate --members swapped --lay-out build/baselines/swapped
-	@PYTHONPATH=submission $(BIN)/python -m training.ablate --members generated generated_frozen swapped --lay-out build/baselines/all
-	@set -e; for package in $(BASELINES); do \
-		$(BIN)/harness run "$$package" --challenge "$(CHALLENGE)" --runs runs/baselines; \
-		$(BIN)/harness submit "$$(ls -td runs/baselines/*/ | head -1)" --team "$$(basename $$package)"; done
-	@$(BIN)/harness board "$(CHALLENGE)" --runs runs/baselines --out runs/baselines/board.html $(ARGS)
+baselines: $(TRAIN_STAMP) ## Score the baselines, every member and the entry on CHALLENGE, and draw the board
+	@PYTHONPATH=submission $(BIN)/python -m training.baselines --challenge "$(CHALLENGE)" $(ARGS)
 
 train: $(TRAIN_STAMP) ## Train the reference entry on the clips in CLIPS; ARGS goes to submission/training
 	@PYTHONPATH=submission $(BIN)/python -m training $(if $(CLIPS),--clips $(CLIPS)) $(ARGS)

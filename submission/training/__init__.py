@@ -7,8 +7,10 @@ nothing else of this package is imported earlier.
 
 import os
 
-from . import shim
+from . import children, shim
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in predictor.py
 
-__all__ = ["shim"]
+children.end_with_parent()  # a no-op but for what `children.run` starts
+
+__all__ = ["children", "shim"]

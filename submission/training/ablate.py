@@ -59,6 +59,8 @@ def lay_out(members: Sequence[str], package: Path) -> Path:
         raise KeyError(f"{RECORDED.name} has no calibration of {name}: run training.calibrate on them")
     ignore = shutil.ignore_patterns("training", "__pycache__", "*.safetensors")
     shutil.copytree(PACKAGE, package, ignore=ignore, dirs_exist_ok=True)
+    for other in (package / "weights").glob("*.safetensors"):  # of another layout of the same folder
+        other.unlink()
     for member in members:
         name_of_file = f"{member}.safetensors"
         file = next((folder / name_of_file for folder in WEIGHTS if (folder / name_of_file).exists()), None)
@@ -72,29 +74,27 @@ def lay_out(members: Sequence[str], package: Path) -> Path:
     return package
 
 
-def score(package: Path, challenge: Path, runs: Path) -> Row:
-    """Runs the harness and reads the figures out of its result."""
-    harness = Path(sys.executable).with_name("harness")
-    command = [
-        str(harness),
-        "run",
-        str(package),
-        "--challenge",
-        str(challenge),
-        "--runs",
-        str(runs),
-        "--fresh",
-    ]
-    subprocess.run(command, check=True, cwd=ROOT, stdout=sys.stderr)  # noqa: S603  (our own program)
-    result = json.loads(max(runs.glob("*/result.json"), key=lambda p: p.stat().st_mtime).read_text())
-    return {
+def score(package: Path, challenge: Path, runs: Path) -> tuple[Row, Path]:
+    """Runs the harness and reads the figures out of its result; with the folder of the run.
+
+    Raises:
+        subprocess.CalledProcessError: a set has no score, or the harness failed; it has said why.
+    """
+    harness = str(Path(sys.executable).with_name("harness"))
+    command = [harness, "run", str(package), "--challenge", str(challenge), "--runs", str(runs), "--fresh"]
+    done = subprocess.run(  # noqa: S603  (our own program)
+        [*command, "--json"], check=True, cwd=ROOT, stdout=subprocess.PIPE
+    )
+    document = json.loads(done.stdout)
+    row = {
         name: {
             "verdict": one["verdict"],
             "videos": one["score"]["videos"],
             **{metric: one["score"]["metrics"][metric] for metric in METRICS},
         }
-        for name, one in result["sets"].items()
+        for name, one in document["result"]["sets"].items()
     }
+    return row, Path(document["folder"])
 
 
 def markdown(table: Mapping[str, Row]) -> str:
@@ -110,9 +110,21 @@ def markdown(table: Mapping[str, Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def read(output: Path) -> dict[str, Row]:
+    """The rows that a table has already."""
+    return dict(json.loads(output.read_text())) if output.exists() else {}
+
+
+def keep(table: Mapping[str, Row], output: Path) -> None:
+    """The table as JSON, beside its place and renamed."""
+    partial = output.with_name(f"{output.name}.part")
+    partial.write_text(json.dumps(table, indent=1) + "\n")
+    partial.rename(output)
+
+
 def write(table: Mapping[str, Row], output: Path) -> None:
     """The table as JSON, and beside it as Markdown."""
-    output.write_text(json.dumps(table, indent=1) + "\n")
+    keep(table, output)
     output.with_suffix(".md").write_text(markdown(table))
 
 
@@ -141,17 +153,17 @@ def main() -> None:
         print(lay_out(arguments.members, arguments.lay_out))
         return
     output: Path = arguments.output
-    table: dict[str, Row] = json.loads(output.read_text()) if output.exists() else {}
+    table = read(output)
     for package in arguments.packages:
         if package.name not in table:
-            table[package.name] = score(package, arguments.challenge, arguments.runs)
+            table[package.name], _ = score(package, arguments.challenge, arguments.runs)
             write(table, output)
     for name, members in variants(arguments.members):
         if name in table or (arguments.rows and name not in arguments.rows):
             continue
         with tempfile.TemporaryDirectory() as folder:
             package = lay_out(members, Path(folder) / "package")
-            table[name] = score(package, arguments.challenge, arguments.runs)
+            table[name], _ = score(package, arguments.challenge, arguments.runs)
         write(table, output)
     print(markdown(table))
 

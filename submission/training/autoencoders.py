@@ -34,6 +34,7 @@ from .pool import MARGIN, SIDE
 
 STEPS = 800
 BATCH = 24
+SAVE_EVERY = 20  # steps: a quarter of an hour on two cores
 SIZES = (96, 128, 160, 192)  # of the training pictures
 # (how the decoder upsamples, numbers per 8 x 8 pixels, weight of a discriminator's word)
 KINDS = (
@@ -54,13 +55,14 @@ KINDS = (
     ("wide", 16, 0.03),
     ("bilinear", 16, 0.08),
 )
-AT_ONCE = (
-    5  # of more than EACH autoencoders redraw the pictures of one batch: others cost more than they bring
-)
+AT_ONCE = 5  # of more than EACH redraw the pictures of one batch: others cost more than they bring
 EACH = 8
 LEARNING_RATE = 1e-3
 EDGES = 2.0  # weight of differences of neighbouring pixels: a decoder that only blurs would be too easy
 ALONE = 0.3  # share of the steps before the discriminator joins
+
+
+Part = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
 
 
 def _block(inside: int, outside: int) -> nn.Sequential:
@@ -136,8 +138,25 @@ def build() -> nn.ModuleList:
     return nn.ModuleList(Autoencoder(kind, numbers) for kind, numbers, _ in KINDS)
 
 
-def fit(faces: Tensor, *, steps: int, seed: int, device: torch.device) -> nn.ModuleList:
-    """Trains one of each kind on faces, (n, SIDE, SIDE, 3) bytes."""
+def fit(
+    faces: Tensor,
+    *,
+    steps: int,
+    seed: int,
+    device: torch.device,
+    batch: int = BATCH,
+    kept: Path | None = None,
+) -> nn.ModuleList:
+    """Trains one of each kind on faces, (n, SIDE, SIDE, 3) bytes.
+
+    Args:
+        faces: what they learn to redraw.
+        steps: how long.
+        seed: of weights and batches.
+        device: where.
+        batch: pictures a step.
+        kept: a file for the state; what was stopped goes on there.
+    """
     torch.manual_seed(seed)
     generator = torch.Generator(device).manual_seed(seed)
     models = build().to(device)
@@ -147,8 +166,12 @@ def fit(faces: Tensor, *, steps: int, seed: int, device: torch.device) -> nn.Mod
     other = torch.optim.AdamW(judges.parameters(), lr=LEARNING_RATE / 2, betas=(0.5, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     faces = faces.to(device)
-    for step in tqdm(range(steps), desc="autoencoders", unit="step", mininterval=2):
-        seen = _draw(faces, generator, SIZES[step % len(SIZES)])
+    parts = (models, judges, optimizer, other, schedule)
+    first = _restore(kept, parts, generator) if kept and kept.exists() else 0
+    for step in tqdm(range(first, steps), "autoencoders", steps, unit="step", mininterval=2, initial=first):
+        if kept and step > first and step % SAVE_EVERY == 0:
+            _keep(kept, parts, generator, step)
+        seen = _draw(faces, generator, SIZES[step % len(SIZES)], batch)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             redrawn = [model(seen).float() for model in models]
             loss = torch.stack([_loss(one, seen) for one in redrawn]).sum()
@@ -167,8 +190,25 @@ def fit(faces: Tensor, *, steps: int, seed: int, device: torch.device) -> nn.Mod
     return models.eval()
 
 
-def _draw(faces: Tensor, generator: torch.Generator, size: int) -> Tensor:
-    rows = torch.randint(0, len(faces), (BATCH,), generator=generator, device=faces.device)
+def _keep(path: Path, parts: Sequence[Part], generator: torch.Generator, step: int) -> None:
+    """Writes the state beside its place and renames it. Nothing else is drawn than from the generator."""
+    partial = path.with_suffix(".part")
+    states = [part.state_dict() for part in parts]
+    torch.save({"parts": states, "generator": generator.get_state(), "step": step}, partial)
+    partial.rename(path)
+
+
+def _restore(path: Path, parts: Sequence[Part], generator: torch.Generator) -> int:
+    """Takes over what `_keep` wrote; the step to go on at."""
+    saved = torch.load(path, weights_only=True, map_location=generator.device)
+    for part, state in zip(parts, saved["parts"], strict=True):
+        part.load_state_dict(state)
+    generator.set_state(saved["generator"].cpu())
+    return int(saved["step"])
+
+
+def _draw(faces: Tensor, generator: torch.Generator, size: int, batch: int) -> Tensor:
+    rows = torch.randint(0, len(faces), (batch,), generator=generator, device=faces.device)
     pairs = views.to_pictures(faces[rows]).repeat_interleave(2, dim=0)
     seen = views.cut(pairs, SIDE, generator, margin=MARGIN)[::2]
     return nnf.interpolate(seen, size=[size, size], mode="bilinear", antialias=True)
@@ -248,6 +288,7 @@ def main(command_line: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, required=True, help="the folder that prepare.py filled")
     parser.add_argument("--always", nargs="+", default=[], help="repositories that are held out of no fold")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--batch", type=int, default=BATCH, help="pictures a step")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(command_line)
     target: Path = arguments.cache / "autoencoders.safetensors"
@@ -264,8 +305,13 @@ def main(command_line: Sequence[str] | None = None) -> None:
         for face in person.faces
     ]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    models = fit(torch.from_numpy(np.stack(crops)), steps=arguments.steps, seed=arguments.seed, device=device)
-    save_file({k: v.cpu().contiguous() for k, v in models.state_dict().items()}, target)
+    kept, faces = target.with_suffix(".state.pt"), torch.from_numpy(np.stack(crops))
+    how = {"steps": arguments.steps, "seed": arguments.seed, "batch": arguments.batch}
+    models = fit(faces, device=device, kept=kept, **how)
+    partial = target.with_suffix(".part")
+    save_file({k: v.cpu().contiguous() for k, v in models.state_dict().items()}, partial)
+    partial.rename(target)
+    kept.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

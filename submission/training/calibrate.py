@@ -271,7 +271,9 @@ def main(command_line: Sequence[str] | None = None) -> None:
     recorded = json.loads(arguments.report.read_text()) if arguments.report.exists() else {}
     recorded["+".join(arguments.kinds)] = rows
     arguments.report.write_text(json.dumps(recorded, indent=1) + "\n")
-    print(json.dumps(rows))
+    for name in ("mean_log_loss", "mean_log_loss_kind_left_out", "mean_log_loss_as_shipped"):
+        value, low, high = rows[name]
+        print(f"{'+'.join(arguments.kinds)}: {name} {value:.4f} ({low:.4f}-{high:.4f}), a constant 0.6931")
     if arguments.write:
         write(arguments.kinds, rows["calibration"], arguments.folder)
 

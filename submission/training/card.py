@@ -82,7 +82,7 @@ def unseen(found: Mapping[str, Any]) -> str:
             between(sets["mean_log_loss_kind_left_out"]),
             signed(sets["less_than"]["constant 0.5"]),
             signed(sets["less_than"]["generated"]) if "generated" in sets["less_than"] else "",
-            f"{sets['mean_log_loss_as_shipped'][0]:.3f}",
+            f"{sets['mean_log_loss_as_shipped'][0]:.3f}" if "mean_log_loss_as_shipped" in sets else "",
         )
         for name, sets in sorted(found.items(), key=lambda item: item[1]["mean_log_loss"][0])
     ]
@@ -99,10 +99,12 @@ def unseen(found: Mapping[str, Any]) -> str:
 
 def by_kind(found: Mapping[str, Any]) -> str:
     """Log loss and AUC of every ensemble on each kind of fake in each set."""
-    cells = [(part, kind) for part in SETS for kind in KINDS if kind in next(iter(found.values()))[part]]
+    cells = [(part, kind) for part in SETS for kind in KINDS]
     rows = []
     for name, sets in found.items():
         for part, kind in cells:
+            if kind not in sets.get(part, {}):
+                continue
             one = sets[part][kind]
             left_out = between(one["log_loss_kind_left_out"])
             rows.append(
@@ -116,6 +118,7 @@ def by_generator(found: Mapping[str, Any]) -> str:
     areas = {
         name: {g: a for one in sets["control"].values() for g, a in one["auc_by_generator"].items()}
         for name, sets in found.items()
+        if "calibration" in sets
     }
     names = sorted({generator for one in areas.values() for generator in one})
     rows = [(name, *(f"{one[name]:.2f}" for one in areas.values())) for name in names]

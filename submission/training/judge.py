@@ -64,10 +64,14 @@ def look(unseen: Path, cache: Path) -> None:
     finder = FaceFinder(PACKAGE)
     config = models.MemberConfig(kind="plain")
     for fold in range(FOLDS):
-        challenge = load_challenge(unseen / f"fold{fold}" / "challenge.toml")
+        with (unseen / f"fold{fold}" / "videos" / "labels.csv").open(newline="") as file:
+            clips = [Path(row["filename"]).stem for row in csv.DictReader(file)]
         for name in SETS:
             folder = cache / "unseen" / name
             folder.mkdir(parents=True, exist_ok=True)
+            if all((folder / f"{clip}.npz").exists() for clip in clips):
+                continue  # without a look at the prepared videos, which takes a minute for all sets
+            challenge = load_challenge(unseen / f"fold{fold}" / "challenge.toml")
             prepared = ready_set(SetName(name), challenge, cache=unseen / "prepared")
             for video in tqdm(prepared.videos, desc=f"fold {fold} {name}", unit="clip"):
                 target = folder / f"{Path(video.source_id).stem}.npz"
@@ -214,7 +218,9 @@ def main(command_line: Sequence[str] | None = None) -> None:
         }
         for name in sets:
             print(kind, name, json.dumps(report[kind][name]["summary"]))
-        arguments.report.write_text(json.dumps(report) + "\n")
+        partial = arguments.report.with_suffix(".part")
+        partial.write_text(json.dumps(report) + "\n")
+        partial.rename(arguments.report)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from . import album
 from .augment import Disguise, cut_square, resize, wear_source
+from .children import end_with
 from .clips import Clip, fold_of, read_clips
 from .fakes import Crop
 from .forge import FACE_MARGIN, METHOD_SHARES, Person, forge, read_faces
@@ -128,7 +129,7 @@ def forge_clip(clip: Clip, job: Job) -> list[tuple[Crop, Crop]]:
 def make_pool(job: Job, *, workers: int) -> Pairs:
     """Forges the pairs of every real clip."""
     reals = [clip for clip in job.clips if clip.label == 0]
-    with ProcessPoolExecutor(workers) as executor:
+    with ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),)) as executor:
         waiting = [(clip, executor.submit(forge_clip, clip, job)) for clip in reals]
         made = [(clip, task.result()) for clip, task in tqdm(waiting, unit="clip", desc="pool")]
     pairs = [(clip.name, pair) for clip, some in made for pair in some]
@@ -226,7 +227,8 @@ def main(command_line: Sequence[str] | None = None) -> None:
     pairs = make_pool(job, workers=arguments.workers)
     np.save(folder / "real.npy", pairs.real)
     np.save(folder / "fake.npy", pairs.fake)
-    np.save(folder / "clips.npy", pairs.clips)  # last: says that the others are whole
+    np.save(folder / "clips.part.npy", pairs.clips)
+    (folder / "clips.part.npy").rename(folder / "clips.npy")  # last: says that the others are whole
 
 
 if __name__ == "__main__":

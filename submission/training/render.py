@@ -16,6 +16,7 @@ for each run, `methods` (runs,) and `perturbations` (runs,). Clips that are ther
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import zlib
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ from harness.videos.perturb.render import render
 from harness.videos.probe import probe
 
 from . import album
+from .children import end_with
 from .clips import Clip, read_clips
 from .fakes import Crop, RealFace
 from .forge import METHOD_SHARES, Person, forge, read_faces
@@ -173,7 +175,7 @@ def main(command_line: Sequence[str] | None = None) -> None:
         always=tuple(arguments.always),
     )
     made = 0
-    with ProcessPoolExecutor(arguments.workers) as pool:
+    with ProcessPoolExecutor(arguments.workers, initializer=end_with, initargs=(os.getpid(),)) as pool:
         waiting = [pool.submit(do, clip, job) for clip in job.clips]
         for done in (bar := tqdm(as_completed(waiting), total=len(waiting), unit="clip", desc="rendered")):
             made += done.result()

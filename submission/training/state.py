@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,7 @@ class State:
     centres: Tensor
     generator: torch.Generator
     step: int = 0
+    losses: list[float] = field(default_factory=list)
 
     def follow(self) -> None:
         """Moves the average towards the model; early on by more, or it would remember the start."""
@@ -79,6 +80,7 @@ class State:
                 "generator": self.generator.get_state(),
                 "random": torch.get_rng_state(),
                 "step": self.step,
+                "losses": self.losses,
             },
             partial,
         )
@@ -94,7 +96,7 @@ class State:
         self.centres.copy_(saved["centres"])
         self.generator.set_state(saved["generator"].cpu())
         torch.set_rng_state(saved["random"].cpu())
-        self.step = saved["step"]
+        self.step, self.losses = saved["step"], saved.get("losses", [])
 
 
 def begin(start: Start) -> State:

@@ -156,10 +156,11 @@ def train(arguments: argparse.Namespace) -> list[dict[str, float]]:
     state_file = arguments.run / "state.pt"
     if state_file.exists():
         state.restore(state_file)
+        _forget_later_lines(log, state.step)
         print(f"going on at step {state.step}")
     else:
         log.unlink(missing_ok=True)
-    losses: list[float] = []
+    losses = state.losses
     bar = tqdm(initial=state.step, total=arguments.steps, unit="step", mininterval=2)
     while state.step < arguments.steps:
         losses.append(_one_step(state, material, arguments))
@@ -180,6 +181,13 @@ def train(arguments: argparse.Namespace) -> list[dict[str, float]]:
     state_file.unlink(missing_ok=True)
     draw_curve(log, arguments.run / "curve.png")
     return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def _forget_later_lines(log: Path, step: int) -> None:
+    """Takes out of a log what was scored after the state was saved: it will be scored again."""
+    lines = log.read_text().splitlines(keepends=True) if log.exists() else []
+    whole = [line for line in lines if line.endswith("\n")]  # a kill may have cut the last one
+    log.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
 
 
 def _one_step(state: State, material: Material, arguments: argparse.Namespace) -> float:

@@ -76,7 +76,9 @@ def mean_loss(loss: Floats, seen: Seen) -> Figure:
                 weights = times[:, who[rows]]
                 with np.errstate(invalid="ignore"):
                     by_set.append((weights @ loss[rows]) / weights.sum(axis=1))
-        by_kind.append(np.nanmean(by_set, axis=0))
+        values = np.array(by_set)
+        with np.errstate(invalid="ignore"):  # nothing of this kind was drawn
+            by_kind.append(np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0))
     return _figure(np.mean(by_kind, axis=0))
 
 
@@ -119,6 +121,8 @@ def by_generator(p: Floats, seen: Seen) -> dict[str, float]:
     for name in sorted(set(seen.generators[seen.labels == 1].tolist())):
         own = np.unique(seen.folds[seen.generators == name])
         real = (seen.labels == 0) & np.isin(seen.folds, own)
+        if not real.any():  # few clips: nothing to tell it from
+            continue
         out[name] = auc(p[real], p[seen.generators == name])
     return out
 

@@ -23,6 +23,7 @@ import importlib
 import importlib.util
 import json
 import multiprocessing
+import os
 import resource
 import statistics
 import subprocess
@@ -216,6 +217,7 @@ def main() -> None:
     parser.add_argument("--member", type=Path, help="of the baseline; default: the entry's first")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]  # before this adds its own
     predictor = Predictor(PACKAGE)
     videos: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -244,6 +246,7 @@ def main() -> None:
             {
                 "what": "seconds per 10-second 1080p video",
                 "threads": arguments.threads,
+                "load_before": load,
                 "baseline_name": "winning recipe's order of work, same backbone",
                 "videos": videos,
                 "entry_peak_memory_bytes": peak,

@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from training import card
+from training import ablate, baselines, card, containers
+from training.clips import Clip
+from training.worth import Seen
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = next((ROOT / "sample_videos" / "public").glob("*.mp4"))
@@ -49,6 +52,54 @@ def test_a_missing_result_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     text = card.card()
     assert text.count("*Not measured") == len(card.TABLES)
     assert "{" not in text.replace("{sources}", "")
+
+
+def test_rows_that_a_stopped_call_scored_are_not_scored_again(tmp_path: Path) -> None:
+    names = ["submission", "constant"]
+    ablate.keep({name: {"public": {"verdict": name}} for name in names}, tmp_path / baselines.PARTIAL)
+    rows = dict.fromkeys(reversed(names), tmp_path / "no package")
+    table = baselines.score_all(rows, tmp_path / "no challenge.toml", tmp_path)
+    assert list(table) == ["constant", "submission"]
+    assert table["constant"]["public"]["verdict"] == "constant"
+
+
+def test_what_stands_beside_the_entry_is_laid_out_with_its_members(tmp_path: Path) -> None:
+    rows = baselines.packages(tmp_path)
+    assert [*rows][:2] == ["constant", "metadata"]
+    assert [*rows][-1] == "submission"
+    for name, package in rows.items():
+        assert (package / "submission.toml").is_file(), name
+    held = {p.stem for p in (rows["all members"] / "weights").glob("*.safetensors")}
+    assert held == set(baselines.MEMBERS)
+
+
+def test_containers_are_judged_by_a_fit_to_other_clips_and_a_constant_costs_ln_2() -> None:
+    def numbers(video: Path) -> list[float]:
+        return [float(video.stem), 1.0]
+
+    def clip(number: int, label: int) -> Clip:
+        return Clip(
+            video=Path(f"{number}.mp4"), label=label, method="", identity="", repository="", recording="",
+            licence="",
+        )  # fmt: skip
+
+    told = containers.answers(
+        [clip(number, number % 2) for number in range(40)] + [clip(100 + n, 1) for n in range(20)],
+        {"small": Path("3.mp4"), "large": Path("110.mp4")},
+        numbers,
+    )
+    assert told["small"] < 0.5 < told["large"]
+    seen = Seen(
+        sets=np.full(8, "control"),
+        kinds=np.full(8, "generated"),
+        folds=np.arange(8) // 4,
+        labels=np.arange(8) % 2.0,
+        identities=np.arange(8).astype(str),
+        generators=np.where(np.arange(8) % 2, "some", ""),
+    )
+    rows = containers.rows_of({"control": np.full(8, 0.5)}, {"control": seen})
+    assert rows["mean_log_loss"] == pytest.approx([np.log(2)] * 3)
+    assert rows["less_than"]["constant 0.5"] == (0, 0, 0)
 
 
 def test_every_source_has_a_licence_and_the_counts_add_up() -> None:

@@ -30,7 +30,7 @@ from training.calibrate import (
 from training.judge import FORGED
 from training.members import RECIPES, SHIPPED
 from training.places import PACKAGE
-from training.worth import Seen, differences, losses, mean_loss, within_folds
+from training.worth import Seen, by_generator, differences, losses, mean_loss, within_folds
 
 EVERY = np.ones(200, bool)
 SAMPLE = next((PACKAGE.parent / "sample_videos" / "public").glob("*.mp4"))
@@ -179,6 +179,18 @@ def test_an_interval_holds_its_figure_and_widens_when_few_people_carry_it() -> N
     assert 0.5 < at_least <= area <= at_most <= 1
 
 
+def test_a_kind_of_one_person_is_missing_from_some_resamples_and_counts_in_the_others() -> None:
+    seen = _judged().seen
+    seen = replace(seen, identities=np.where(seen.kinds == "swap", "one", seen.identities))
+    value, low, high = mean_loss(np.where(seen.kinds == "swap", 1.0, 0.0), seen)
+    assert (value, low, high) == (0.5, 0.5, 0.5)
+
+
+def test_a_generator_without_real_clips_in_its_fold_is_told_from_nothing() -> None:
+    seen = replace(_judged(4).seen, labels=np.ones(4), generators=np.full(4, "some"))
+    assert by_generator(np.full(4, 0.5), seen) == {}
+
+
 def test_a_difference_is_below_nothing_where_an_ensemble_is_better() -> None:
     judged = _judged()
     p = answers(judged, fit([judged], [EVERY]))
@@ -213,6 +225,9 @@ def test_a_variant_holds_the_members_named_calibrated_by_themselves(tmp_path: Pa
     assert evidence.load(package / "weights").weights.keys() == {"swapped"}
     assert tomllib.loads((package / "submission.toml").read_text())["name"] == "swapped"
     assert not (package / "training").exists()
+    lay_out(["generated"], package)
+    assert [f.name for f in (package / "weights").glob("*.safetensors")] == ["generated.safetensors"]
+    lay_out(["swapped"], package)
     with pytest.raises(KeyError, match="no calibration of swapped\\+generated"):
         lay_out(["swapped", "generated"], tmp_path / "other")
     assert 0.02 <= Predictor(package).predict(SAMPLE) <= 0.98
