@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from harness.cli import contest_plan
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
+from harness.cli.contest_blobs import opened_blobs
 from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, boards_kept, source_of
 from harness.cli.documents import print_document
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
@@ -38,8 +38,7 @@ from harness.contest.driver import Contest, Driver
 from harness.contest.live_counts import LiveCounts
 from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardPlaces, forget_old_journals
-from harness.contest.shard_ledger import ATTEMPTS_MAX, ShardLedger
-from harness.core.blobs import BlobStore
+from harness.contest.shard_ledger import FAULTS_MAX, ShardLedger
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.engines import Engine
 from harness.core.errors import ConfigError
@@ -101,8 +100,8 @@ def run(
         float, typer.Option(min=0, max=2, help="The least speed of a node; 1 is the reference machine.")
     ] = 0.0,
     attempts: Annotated[
-        int, typer.Option(min=1, help="Attempts at a shard before it is given up as our own fault.")
-    ] = ATTEMPTS_MAX,
+        int, typer.Option(min=1, help="How often a shard may fail by our own fault before it is given up.")
+    ] = FAULTS_MAX,
     price_per_hour: PriceOption = 0.0,
     repeat: Annotated[
         bool,
@@ -124,12 +123,12 @@ def run(
     """
     loaded, folders = load_challenge(challenge), cache_folder(cache)
     with closing(open_store_patiently(store, say=_say)) as index, ExitStack() as held:
-        ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
+        ledger = ShardLedger(index, loaded.name, say=_say, faults_max=attempts)
         isolated = sandbox is not SandboxKind.PROCESS
         source = source_of(  # what is wrong with the entries is said before any long work
             entries, ledger, challenge=loaded, packages=packages, isolated=isolated, say=_say
         )
-        blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
+        blob_store = None if blobs is None else opened_blobs(blobs)
         with ConsoleObserver(_err) as observer:
             found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
             shards, places = held.enter_context(  # first: its workers start while sets are prepared
@@ -297,18 +296,6 @@ def _image(
         return ImageFacts(label=image, digest=image, variant="cpu"), "Docker", ()
     backend = docker_backend(say, runtime=runtime)
     return backend.image, backend.engine, backend.gpu_names
-
-
-def _blob_options() -> dict[str, Any]:
-    """Keys and endpoints come by the environment: a command line is read by everybody on the machine."""
-    text = os.environ.get("HARNESS_BLOBS_OPTIONS", "")
-    try:
-        found = json.loads(text) if text else {}
-    except ValueError as error:
-        raise ConfigError(
-            "is not JSON", place="HARNESS_BLOBS_OPTIONS", remedy='E.g. {"key_filename": "/etc/harness/key"}.'
-        ) from error
-    return dict(found)
 
 
 def _say(text: str) -> None:

@@ -27,7 +27,7 @@ from harness.sandbox.docker.owner import Owner
 LEASE_SECONDS = 120.0  # a job whose driver was silent for so long is given out again
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0  # a driver on another machine that was silent for so long is followed
-ATTEMPTS_MAX = 5
+FAULTS_MAX = 5
 STOPPED = "stopped early"  # how the note of a job begins that an announced rule has stopped
 
 _T = TypeVar("_T")
@@ -45,7 +45,7 @@ class ShardLedger:
         store: The database.
         challenge: The contest's name.
         say: Told when the database is away, and when it is back.
-        attempts_max: How often a shard is tried before it is given up as our own fault.
+        faults_max: How often a shard may fail by our own fault before it is given up.
         lease_seconds: For how long a claim holds without a word.
         patience_seconds: For how long a database that is away is waited for.
     """
@@ -56,13 +56,13 @@ class ShardLedger:
         challenge: str,
         *,
         say: Say = lambda _: None,
-        attempts_max: int = ATTEMPTS_MAX,
+        faults_max: int = FAULTS_MAX,
         lease_seconds: float = LEASE_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.store = store
         self.challenge = challenge
-        self.attempts_max = attempts_max
+        self.faults_max = faults_max
         self.token = 0
         self._say = say
         self._lease_seconds = lease_seconds
@@ -180,8 +180,19 @@ class ShardLedger:
             )
         )
 
-    def give_back(self, job: Job, why: str, *, for_good: bool = False) -> JobState | None:
-        """Give a shard back for another attempt, or give it up; None if it was not this attempt's."""
+    def give_back(self, job: Job, why: str) -> JobState | None:
+        """Give a shard back after a fault of ours, or give it up; None if it was not this attempt's."""
+        return self._give_back(job, why, faults_max=self.faults_max)
+
+    def give_up(self, job: Job, why: str) -> JobState | None:
+        """Give a shard up for good; None if it was not this attempt's."""
+        return self._give_back(job, why, faults_max=1)
+
+    def let_wait(self, job: Job, why: str) -> JobState | None:
+        """Give a shard back that nothing was wrong with; None if it was not this attempt's."""
+        return self._give_back(job, why, faults_max=None)
+
+    def _give_back(self, job: Job, why: str, *, faults_max: int | None) -> JobState | None:
         return self._patiently(
             lambda connection: jobs.give_back(
                 connection,
@@ -190,7 +201,7 @@ class ShardLedger:
                 token=job.token,
                 now=_now(),
                 note=why[:2000],
-                attempts_max=job.attempt if for_good else self.attempts_max,
+                faults_max=faults_max,
             )
         )
 
@@ -259,7 +270,7 @@ class ShardLedger:
                     token=job.token,
                     now=_now(),
                     note="its driver ended",
-                    attempts_max=job.attempt + 1,  # the driver's death is no failed attempt of the shard
+                    faults_max=None,  # the driver's death is no fault of the shard's attempt
                 )
 
     def _followed(self) -> FollowedError:

@@ -1,4 +1,8 @@
-"""The same contents over SFTP, by a real OpenSSH server, and over S3, by moto's server."""
+"""The same contents over SFTP, by a real OpenSSH server, and over S3, by moto's server or another one.
+
+`HARNESS_TEST_S3=http://HOST:PORT` names another server, with its keys in AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY; a bucket is made there and stays.
+"""
 
 from __future__ import annotations
 
@@ -106,17 +110,24 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    named = os.environ.get("HARNESS_TEST_S3")
+    if named:
+        yield s3_at(named, os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+        return
     log = tmp_path_factory.mktemp("moto") / "log"
     with served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1"], log) as port:
-        options = {
-            "key": "test",
-            "secret": "test",
-            "client_kwargs": {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "eu-west-1"},
-        }
-        import s3fs
+        yield s3_at(f"http://127.0.0.1:{port}", "test", "test")
 
-        s3fs.S3FileSystem(**options).mkdir("hidden")
-        yield Place(url="s3://hidden/contest", options=options)
+
+def s3_at(endpoint: str, key: str, secret: str) -> Place:
+    """Make a bucket on a server."""
+    import s3fs
+
+    client = {"endpoint_url": endpoint, "region_name": "us-east-1"}
+    options = {"key": key, "secret": secret, "client_kwargs": client}
+    bucket = f"hidden-{os.urandom(4).hex()}"
+    s3fs.S3FileSystem(**options).mkdir(bucket)
+    return Place(url=f"s3://{bucket}/contest", options=options)
 
 
 @pytest.fixture(params=["sftp", "s3"])
