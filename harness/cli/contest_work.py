@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -124,6 +125,7 @@ def run(
     loaded, folders = load_challenge(challenge), cache_folder(cache)
     with closing(open_store_patiently(store, say=_say)) as index, ExitStack() as held:
         ledger = ShardLedger(index, loaded.name, say=_say, faults_max=attempts)
+        ledger.refuse_a_second()
         isolated = sandbox is not SandboxKind.PROCESS
         source = source_of(  # what is wrong with the entries is said before any long work
             entries, ledger, challenge=loaded, packages=packages, isolated=isolated, say=_say
@@ -243,7 +245,9 @@ def _change(
                 remedy=f"Runs with shards: {', '.join(known) or 'none'}.",
             )
         count = change(ledger)
-    _say(f"{count} shards of {run_id} are now {word}")
+        found = Counter(job.state.value for job in ledger.of_run(run_id))
+    said = f"{count} shards of {run_id} are now {word}" if count else f"nothing of {run_id} has changed"
+    _say(f"{said}; of all its shards: {', '.join(f'{many} {state}' for state, many in found.items())}")
 
 
 @contextmanager

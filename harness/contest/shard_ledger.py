@@ -6,9 +6,8 @@ once it is back.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -21,7 +20,7 @@ from harness.results.run_folder import RunFolder
 from harness.results.run_row import enter
 from harness.results.store import Store, drivers, jobs, runs
 from harness.results.store.drivers import DriverRow, Wish
-from harness.results.store.jobs import Job, JobState, NewJob
+from harness.results.store.jobs import Job, JobState, NewJob, moment_text
 from harness.sandbox.docker.owner import Owner
 
 LEASE_SECONDS = 120.0  # a job whose driver was silent for so long is given out again
@@ -69,6 +68,23 @@ class ShardLedger:
         self._patience_seconds = patience_seconds
         self._me = str(Owner.current())
 
+    def refuse_a_second(self) -> None:
+        """Say before any long work that another driver is at work; `drive` has the last word.
+
+        Raises:
+            ConfigError: another driver is at work.
+            StoreError: the database stays away.
+        """
+        row = self.driver()
+        if row is None or row.driver is None or row.driver == self._me:
+            return
+        owner = Owner.parse(row.driver)
+        silent = row.heartbeat is None or row.heartbeat < moment_text(
+            _now() - timedelta(seconds=SILENT_SECONDS)
+        )
+        if not silent and not (owner is not None and owner.is_dead()):
+            raise self._another()
+
     def drive(self) -> Wish:
         """Become the contest's driver, and give out again what a dead one had.
 
@@ -91,11 +107,7 @@ class ShardLedger:
 
         row = self._patiently(work)
         if row is None:
-            raise ConfigError(
-                "another driver is at work on this contest",
-                place=self.challenge,
-                remedy="Look with `harness contest status`; it is followed a minute after it has died.",
-            )
+            raise self._another()
         self.token = row.token
         self._patiently(self._take_back)
         return row.wish
@@ -273,6 +285,13 @@ class ShardLedger:
                     faults_max=None,  # the driver's death is no fault of the shard's attempt
                 )
 
+    def _another(self) -> ConfigError:
+        return ConfigError(
+            "another driver is at work on this contest",
+            place=self.challenge,
+            remedy="Look with `harness contest status`; it is followed a minute after it has died.",
+        )
+
     def _followed(self) -> FollowedError:
         return FollowedError(
             "another driver has taken over",
@@ -284,11 +303,6 @@ class ShardLedger:
         return patiently(
             lambda: self.store.write(work), say=self._say, patience_seconds=self._patience_seconds
         )
-
-
-def states(listed: Iterable[Job]) -> Mapping[JobState, int]:
-    """Count jobs by state."""
-    return Counter(job.state for job in listed)
 
 
 def by_run(listed: Iterable[Job]) -> dict[str, list[Job]]:
