@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from harness.diagnose.selfcheck.behaviour import Behaviour
 
 TITLES = {"docker": "Docker, runc", "gvisor": "Docker, gVisor", "podman": "Podman as root"}
-MARKS = ("<!-- engines -->", "<!-- /engines -->")
 _MIXED = "network and kernel"  # the one family that several protections share
 _OF_THE_KERNEL = {
     "the system call filter": "bpf io_uring keyring perf_events ptrace userfaultfd userns",
@@ -43,8 +42,67 @@ class Difference:
 
 DIFFERENCES: Mapping[str, tuple[Difference, ...]] = {
     "docker": (),
-    "gvisor": (),
-    "podman": (),
+    "gvisor": (
+        Difference(
+            behaviours=(
+                "fork_bomb",
+                "setsid_daemon",
+                "busy_threads",
+                "frozen_children",
+                "zombies",
+                "socket_hog",
+            ),
+            broken=frozenset({"verdict", "outcomes"}),
+            comes_to="the container ends (exit code 2): `RUNTIME_ERROR` for the video",
+            means="gVisor's own threads count against `limits.pids`, and it ends where it gets none: a"
+            " package that starts many costs itself its video",
+        ),
+        Difference(
+            behaviours=("many_processes_honest",),
+            broken=frozenset({"verdict", "outcomes"}),
+            comes_to="the same, for an honest package",
+            means="raise `limits.pids` for challenges on gVisor, and try your own baseline first",
+        ),
+        Difference(
+            behaviours=("ram_hog_quiet_child",),
+            broken=frozenset({"verdict", "outcomes"}),
+            comes_to="`MEMORY_LIMIT` for the video",
+            means="all of a container is one process on the host: the child cannot be killed alone",
+        ),
+        Difference(
+            behaviours=("tmpfs_inodes",),
+            broken=frozenset({"verdict", "outcomes"}),
+            comes_to="`MEMORY_LIMIT` for the video",
+            means="files of a tmpfs are bounded by memory only",
+        ),
+        Difference(
+            behaviours=("io_uring", "userns", "make_device", "raise_priority"),
+            broken=frozenset({"answers"}),
+            comes_to="a call is answered with success",
+            means="by gVisor's kernel, inside it: the package's filter of system calls is not applied there,"
+            " and nothing of it reaches the host's kernel",
+        ),
+        Difference(
+            behaviours=("become_root",),
+            broken=frozenset({"answers"}),
+            comes_to="every attempt is refused, and counted all the same",
+            means="nothing: `/proc/self/status` lacks `NoNewPrivs`, by which the package tells",
+        ),
+        Difference(
+            behaviours=("system_v_memory",),
+            broken=frozenset({"verdict", "outcomes"}),
+            comes_to="the package fails",
+            means="nothing: there is no `/proc/sysvipc`, in which it looks",
+        ),
+    ),
+    "podman": (
+        Difference(
+            behaviours=("tmpfs_inodes",),
+            broken=frozenset({"verdict", "outcomes"}),
+            comes_to="`MEMORY_LIMIT` for the video",
+            means="Podman has no limit of how many files a tmpfs holds: they are bounded by memory only",
+        ),
+    ),
 }
 
 
