@@ -104,7 +104,7 @@ def run_suite(name: str, url: str | None, suite: str, part: str) -> tuple[str, F
     """
     with tempfile.TemporaryDirectory(prefix="engine-suite-") as folder:
         outcomes = Path(folder) / "outcomes.xml"
-        command = [*PYTEST, f"--junitxml={outcomes}", *chosen_tests(suite, part)]
+        command = [*PYTEST, "-o", "junit_family=xunit1", f"--junitxml={outcomes}", *chosen_tests(suite, part)]
         environment = os.environ | ({"DOCKER_HOST": url} if url else {})
         if name == ROOTLESS:  # it can mount only what its user can read, as a harness of that user's
             command = [*AS_USER, *command]
