@@ -28,6 +28,7 @@ from harness.core.errors import InfrastructureError
 from harness.core.node_cache import NodeCache
 
 READY_SECONDS = 120.0
+LEAVE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,11 @@ def served(command: Callable[[int], list[str]], log: Path) -> Iterator[int]:
                 return
         finally:
             server.terminate()
-            server.wait()
+            try:
+                server.wait(LEAVE_SECONDS)
+            except subprocess.TimeoutExpired:  # SeaweedFS takes half a minute to say goodbye to itself
+                server.kill()
+                server.wait()
     pytest.fail(log.read_text())
 
 
