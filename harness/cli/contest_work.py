@@ -193,6 +193,8 @@ def status(
         print_document(ContestStatusDocument.of(progress, row, price_per_hour))
     else:
         _out.print(status_table(progress, row, price_per_hour))
+        if not progress.runs and row is None:
+            _say(f"nothing of {ledger.challenge} ever ran in {ledger.store.place}: is it the right --store?")
 
 
 def cancel_run(

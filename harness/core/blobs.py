@@ -208,6 +208,12 @@ def _file_system(scheme: str, url: str, options: dict[str, Any]) -> tuple[Any, s
             place=url,
             remedy="Use a folder, sftp:// or s3://; all but a folder need the extra `cluster`.",
         ) from error
+    except TypeError as error:  # how Python says that there is no argument of this name
+        raise ConfigError(
+            f"an option does not fit {scheme}://: {str(error).rpartition(': ')[2]}",
+            place="HARNESS_BLOBS_OPTIONS",
+            remedy=f"Look up what fsspec's {scheme!r} takes.",
+        ) from error
     return files, str(root).rstrip("/")
 
 

@@ -279,6 +279,24 @@ def test_options_for_a_store_of_files_that_are_none_are_refused_and_not_repeated
     assert "s3cr3t" not in str(refused.value)
 
 
+def test_a_store_that_cannot_be_or_that_knows_nothing_is_named(harness: Harness, made: Path) -> None:
+    nowhere = harness(
+        "contest", "status", made / "challenge.toml", "--store", "sqlite:////dev/null/x/index.db"
+    )
+    assert (nowhere.code, "/dev/null/x/index.db" in nowhere.err, "--store" in nowhere.err) == (3, True, True)
+    empty = harness("contest", "status", made / "challenge.toml", "--store", "sqlite:///empty.db")
+    assert empty.code == 0
+    assert "no driver is at work" in empty.out
+    assert "empty.db" in empty.err
+
+
+def test_an_option_that_a_kind_of_place_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_BLOBS_OPTIONS", '{"nonsense": "s3cr3t"}')
+    with pytest.raises(ConfigError, match=r"HARNESS_BLOBS_OPTIONS.*nonsense") as refused:
+        opened_blobs("sftp://127.0.0.1:1/blobs")
+    assert "s3cr3t" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
     [
