@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from harness.cli.contest_blobs import opened_blobs
 from harness.cli.documents import print_document
 from harness.cli.open_store import open_store
 from harness.cli.options import DEFAULT_RUNS, DEFAULT_STORE, JsonOption, RunsOption, StoreOption
@@ -190,9 +189,7 @@ def _inside(path: Path, folder: Path) -> bool:
 
 
 def _blobs(folder: Path, url: str | None) -> BlobStore:
-    return BlobStore(
-        url or str(folder / "files"), options=json.loads(os.environ.get("HARNESS_BLOBS_OPTIONS", "{}"))
-    )
+    return opened_blobs(url or str(folder / "files"))
 
 
 def _chosen(folder: Path, name: str | None) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from harness.cli import contest_plan
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
+from harness.cli.contest_blobs import opened_blobs
 from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, boards_kept, source_of
 from harness.cli.documents import print_document
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
@@ -40,8 +41,7 @@ from harness.contest.driver import Contest, Driver
 from harness.contest.live_counts import LiveCounts
 from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardPlaces, forget_old_journals
-from harness.contest.shard_ledger import ATTEMPTS_MAX, ShardLedger
-from harness.core.blobs import BlobStore
+from harness.contest.shard_ledger import FAULTS_MAX, ShardLedger
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.engines import Engine
 from harness.core.errors import ConfigError
@@ -103,8 +103,8 @@ def run(
         float, typer.Option(min=0, max=2, help="The least speed of a node; 1 is the reference machine.")
     ] = 0.0,
     attempts: Annotated[
-        int, typer.Option(min=1, help="Attempts at a shard before it is given up as our own fault.")
-    ] = ATTEMPTS_MAX,
+        int, typer.Option(min=1, help="How often a shard may fail by our own fault before it is given up.")
+    ] = FAULTS_MAX,
     price_per_hour: PriceOption = 0.0,
     repeat: Annotated[
         bool,
@@ -126,12 +126,13 @@ def run(
     """
     loaded, folders = load_challenge(challenge), cache_folder(cache)
     with closing(open_store_patiently(store, say=_say)) as index, ExitStack() as held:
-        ledger = ShardLedger(index, loaded.name, say=_say, attempts_max=attempts)
+        ledger = ShardLedger(index, loaded.name, say=_say, faults_max=attempts)
+        ledger.refuse_a_second()
         isolated = sandbox is not SandboxKind.PROCESS
         source = source_of(  # what is wrong with the entries is said before any long work
             entries, ledger, challenge=loaded, packages=packages, isolated=isolated, say=_say
         )
-        blob_store = None if blobs is None else BlobStore(blobs, options=_blob_options())
+        blob_store = None if blobs is None else opened_blobs(blobs)
         with ConsoleObserver(_err) as observer:
             found, engine_name, gpus = _image(sandbox, image, runtime, observer.say)
             shards, places = held.enter_context(  # first: its workers start while sets are prepared
@@ -194,6 +195,8 @@ def status(
         print_document(ContestStatusDocument.of(progress, row, price_per_hour))
     else:
         _out.print(status_table(progress, row, price_per_hour))
+        if not progress.runs and row is None:
+            _say(f"nothing of {ledger.challenge} ever ran in {ledger.store.place}: is it the right --store?")
 
 
 def cancel_run(
@@ -246,7 +249,9 @@ def _change(
                 remedy=f"Runs with shards: {', '.join(known) or 'none'}.",
             )
         count = change(ledger)
-    _say(f"{count} shards of {run_id} are now {word}")
+        found = Counter(job.state.value for job in ledger.of_run(run_id))
+    said = f"{count} shards of {run_id} are now {word}" if count else f"nothing of {run_id} has changed"
+    _say(f"{said}; of all its shards: {', '.join(f'{many} {state}' for state, many in found.items())}")
 
 
 @contextmanager
@@ -299,18 +304,6 @@ def _image(
         return ImageFacts(label=image, digest=image, variant="cpu"), "Docker", ()
     backend = docker_backend(say, runtime=runtime)
     return backend.image, backend.engine, backend.gpu_names
-
-
-def _blob_options() -> dict[str, Any]:
-    """Keys and endpoints come by the environment: a command line is read by everybody on the machine."""
-    text = os.environ.get("HARNESS_BLOBS_OPTIONS", "")
-    try:
-        found = json.loads(text) if text else {}
-    except ValueError as error:
-        raise ConfigError(
-            "is not JSON", place="HARNESS_BLOBS_OPTIONS", remedy='E.g. {"key_filename": "/etc/harness/key"}.'
-        ) from error
-    return dict(found)
 
 
 def _say(text: str) -> None:

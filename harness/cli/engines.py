@@ -50,6 +50,7 @@ def opened_engine(
         ConfigError: an address without Ray.
         EngineUnavailableError: no cluster answers.
     """
+    _must_fit(kind, address)
     if kind is EngineKind.LOCAL:
         yield LocalEngine(workers)
         return
@@ -83,9 +84,10 @@ def shard_engine(
         The engine, and how many shards it runs at a time.
 
     Raises:
-        ConfigError: this machine has no room for one shard.
+        ConfigError: this machine has no room for one shard; or an address without Ray.
         EngineUnavailableError: no cluster answers.
     """
+    _must_fit(kind, address)
     if kind is EngineKind.LOCAL:
         room = room_for(limits, gpus=gpus)
         places = min(room, workers) if workers else room
@@ -99,9 +101,25 @@ def shard_engine(
         gpus=limits.gpus if gpus else 0,
         speed=speed,
     )
-    with RayEngine(address, need=need) as engine:
+    with RayEngine(address, need=need, node_fault=_of_its_node) as engine:
         engine.warm(*SHARD_MODULES)
         yield engine, max(1, engine.places())
+
+
+def _must_fit(kind: EngineKind, address: str | None) -> None:
+    if kind is EngineKind.LOCAL and address not in {None, os.environ.get("RAY_ADDRESS")}:
+        raise ConfigError(
+            "names a Ray cluster, but the work would be done on this machine alone",
+            place=f"--address {address}",
+            remedy="Add --engine ray, or leave the address out.",
+        )
+
+
+def _of_its_node(error: BaseException) -> bool:
+    """Tell whether a shard's error says something of its node: all do but the organiser's own wish."""
+    from harness.contest.shard_job import CancelledError  # much to import, and only once something went wrong
+
+    return not isinstance(error, CancelledError)
 
 
 def room_for(limits: Limits, *, gpus: int) -> int:

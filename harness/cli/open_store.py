@@ -6,14 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.contest.patience import patiently
-from harness.core.errors import StoreAwayError
+from harness.core.errors import StoreAwayError, StoreError
 from harness.results.store import Store
 
 
 def open_store(url: str) -> Store:
-    """Open a store; the folder of a SQLite file is made if it is missing."""
+    """Open a store; the folder of a SQLite file is made if it is missing.
+
+    Raises:
+        StoreError: it cannot be made or opened.
+    """
     if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(url.removeprefix("sqlite:///")).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"its folder cannot be made: {error.strerror}",
+                place=url,
+                remedy="Name a file in a folder that you may write to: --store sqlite:///FILE.",
+            ) from error
     return Store(url)
 
 

@@ -135,11 +135,10 @@ class Driver:
             time.sleep(PAUSED_SECONDS)
             return True
         self._look()
-        if self._left():
-            return True
-        if self._contest.watch:
-            time.sleep(LOOK_SECONDS)
-        return self._contest.watch
+        more = self._contest.watch or self._left()
+        if more:  # what is left may wait for a while, after a fault
+            time.sleep(PAUSED_SECONDS)
+        return more
 
     def _left(self) -> bool:
         return bool(self._todo) or bool(self._ledger.listed(JobState.WAITING))
@@ -174,7 +173,7 @@ class Driver:
         while (job := self._ledger.claim()) is not None:
             entry = self._entry_of(job)
             if entry is None:
-                self._ledger.give_back(job, "its package is no longer among the entries", for_good=True)
+                self._ledger.give_up(job, "its package is no longer among the entries")
             elif self._may_begin(entry):
                 self._hand.take(job)
                 return self._shard_job(job, entry)
@@ -316,5 +315,5 @@ class Driver:
 
 
 def _why(result: JobResult[ShardJob, ShardDone]) -> str:
-    error = result.error
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    said = f"{type(result.error).__name__}: {result.error}".splitlines()[0][:300]
+    return f"{said} (node {result.node[:12]})" if result.node else said

@@ -62,7 +62,7 @@ class Hand:
         with self._lock:
             held, self._jobs = list(self._jobs.values()), {}
         for job in held:
-            self.ledger.give_back(job, "its driver was stopped")
+            self.ledger.let_wait(job, "its driver was stopped")
         self.ledger.leave()
 
     def take(self, job: Job) -> None:

@@ -24,7 +24,7 @@ class RunProgress:
     shards: int
     seconds: float  # of workers, so far
     attempts: int  # the most that any of its shards needed
-    note: str = ""  # of a shard that failed
+    note: str = ""  # of a shard that failed or was cancelled, or else of one that waits to be tried again
     disturbed: str = ""  # in words
 
 
@@ -81,7 +81,7 @@ def progress_of(listed: Sequence[Job], *, places: int) -> ContestProgress:
                 shards=len(jobs),
                 seconds=sum(own),
                 attempts=max(job.attempt for job in jobs),
-                note=next((job.note for job in jobs if job.state is JobState.FAILED and job.note), ""),
+                note=_note(jobs),
                 disturbed=next(
                     (
                         accepted[j.key].disturbed
@@ -114,6 +114,15 @@ def state_of(jobs: Sequence[Job]) -> str:
     if JobState.FAILED in states:
         return "failed"
     return "stopped" if any(map(_was_stopped, jobs)) else "cancelled"
+
+
+def _note(jobs: Sequence[Job]) -> str:
+    """Return why a run is not done: the gravest reason first."""
+    for state in (JobState.FAILED, JobState.CANCELLED, JobState.WAITING):
+        for job in jobs:
+            if job.state is state and job.note:
+                return job.note
+    return ""
 
 
 def _was_stopped(job: Job) -> bool:

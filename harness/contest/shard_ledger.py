@@ -6,9 +6,8 @@ once it is back.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -21,13 +20,13 @@ from harness.results.run_folder import RunFolder
 from harness.results.run_row import enter
 from harness.results.store import Store, drivers, jobs, runs
 from harness.results.store.drivers import DriverRow, Wish
-from harness.results.store.jobs import Job, JobState, NewJob
+from harness.results.store.jobs import Job, JobState, NewJob, moment_text
 from harness.sandbox.docker.owner import Owner
 
 LEASE_SECONDS = 120.0  # a job whose driver was silent for so long is given out again
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0  # a driver on another machine that was silent for so long is followed
-ATTEMPTS_MAX = 5
+FAULTS_MAX = 5
 STOPPED = "stopped early"  # how the note of a job begins that an announced rule has stopped
 
 _T = TypeVar("_T")
@@ -45,7 +44,7 @@ class ShardLedger:
         store: The database.
         challenge: The contest's name.
         say: Told when the database is away, and when it is back.
-        attempts_max: How often a shard is tried before it is given up as our own fault.
+        faults_max: How often a shard may fail by our own fault before it is given up.
         lease_seconds: For how long a claim holds without a word.
         patience_seconds: For how long a database that is away is waited for.
     """
@@ -56,18 +55,35 @@ class ShardLedger:
         challenge: str,
         *,
         say: Say = lambda _: None,
-        attempts_max: int = ATTEMPTS_MAX,
+        faults_max: int = FAULTS_MAX,
         lease_seconds: float = LEASE_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.store = store
         self.challenge = challenge
-        self.attempts_max = attempts_max
+        self.faults_max = faults_max
         self.token = 0
         self._say = say
         self._lease_seconds = lease_seconds
         self._patience_seconds = patience_seconds
         self._me = str(Owner.current())
+
+    def refuse_a_second(self) -> None:
+        """Say before any long work that another driver is at work; `drive` has the last word.
+
+        Raises:
+            ConfigError: another driver is at work.
+            StoreError: the database stays away.
+        """
+        row = self.driver()
+        if row is None or row.driver is None or row.driver == self._me:
+            return
+        owner = Owner.parse(row.driver)
+        silent = row.heartbeat is None or row.heartbeat < moment_text(
+            _now() - timedelta(seconds=SILENT_SECONDS)
+        )
+        if not silent and not (owner is not None and owner.is_dead()):
+            raise self._another()
 
     def drive(self) -> Wish:
         """Become the contest's driver, and give out again what a dead one had.
@@ -91,11 +107,7 @@ class ShardLedger:
 
         row = self._patiently(work)
         if row is None:
-            raise ConfigError(
-                "another driver is at work on this contest",
-                place=self.challenge,
-                remedy="Look with `harness contest status`; it is followed a minute after it has died.",
-            )
+            raise self._another()
         self.token = row.token
         self._patiently(self._take_back)
         return row.wish
@@ -180,8 +192,19 @@ class ShardLedger:
             )
         )
 
-    def give_back(self, job: Job, why: str, *, for_good: bool = False) -> JobState | None:
-        """Give a shard back for another attempt, or give it up; None if it was not this attempt's."""
+    def give_back(self, job: Job, why: str) -> JobState | None:
+        """Give a shard back after a fault of ours, or give it up; None if it was not this attempt's."""
+        return self._give_back(job, why, faults_max=self.faults_max)
+
+    def give_up(self, job: Job, why: str) -> JobState | None:
+        """Give a shard up for good; None if it was not this attempt's."""
+        return self._give_back(job, why, faults_max=1)
+
+    def let_wait(self, job: Job, why: str) -> JobState | None:
+        """Give a shard back that nothing was wrong with; None if it was not this attempt's."""
+        return self._give_back(job, why, faults_max=None)
+
+    def _give_back(self, job: Job, why: str, *, faults_max: int | None) -> JobState | None:
         return self._patiently(
             lambda connection: jobs.give_back(
                 connection,
@@ -190,7 +213,7 @@ class ShardLedger:
                 token=job.token,
                 now=_now(),
                 note=why[:2000],
-                attempts_max=job.attempt if for_good else self.attempts_max,
+                faults_max=faults_max,
             )
         )
 
@@ -259,8 +282,15 @@ class ShardLedger:
                     token=job.token,
                     now=_now(),
                     note="its driver ended",
-                    attempts_max=job.attempt + 1,  # the driver's death is no failed attempt of the shard
+                    faults_max=None,  # the driver's death is no fault of the shard's attempt
                 )
+
+    def _another(self) -> ConfigError:
+        return ConfigError(
+            "another driver is at work on this contest",
+            place=self.challenge,
+            remedy="Look with `harness contest status`; it is followed a minute after it has died.",
+        )
 
     def _followed(self) -> FollowedError:
         return FollowedError(
@@ -273,11 +303,6 @@ class ShardLedger:
         return patiently(
             lambda: self.store.write(work), say=self._say, patience_seconds=self._patience_seconds
         )
-
-
-def states(listed: Iterable[Job]) -> Mapping[JobState, int]:
-    """Count jobs by state."""
-    return Counter(job.state for job in listed)
 
 
 def by_run(listed: Iterable[Job]) -> dict[str, list[Job]]:

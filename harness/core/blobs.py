@@ -7,15 +7,17 @@ keep bytes as they were, and a node fetches each file once. Extra `cluster` for 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import secrets
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from harness.core.errors import ConfigError, InfrastructureError
@@ -23,6 +25,10 @@ from harness.core.errors import ConfigError, InfrastructureError
 CHUNK_BYTES = 1 << 20
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _IN_WORK = ".part-"
+
+
+class NoRoomError(InfrastructureError):
+    """The disk that a content is written to is full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +64,8 @@ class BlobStore:
         local = parts.scheme in {"", "file"}
         self.folder: Path | None = Path(parts.path if parts.scheme else url).resolve() if local else None
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with written_here(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             return
         with _our_errors(url):
             self._files, self._root = _file_system(parts.scheme, url, self._options)
@@ -93,17 +100,17 @@ class BlobStore:
         """Write a content to a file, checked, beside its place and renamed.
 
         Raises:
+            NoRoomError: the disk of the target is full.
             InfrastructureError: it is missing, or its content does not fit its name.
         """
         beside = target.with_name(f".{target.name}{_IN_WORK}{secrets.token_hex(4)}")
         digest = hashlib.sha256()
         try:
-            with _our_errors(self.url), self._opened(blob) as source, beside.open("wb") as sink:
+            with _our_errors(self.url), self._opened(blob) as source, _sink(beside) as sink:
                 while chunk := source.read(CHUNK_BYTES):
                     digest.update(chunk)
-                    sink.write(chunk)
-                sink.flush()
-                os.fsync(sink.fileno())
+                    with written_here(target.parent):
+                        sink.write(chunk)
             if digest.hexdigest() != blob.sha256:
                 raise InfrastructureError(
                     f"its content does not fit its name: sha256 {digest.hexdigest()}",
@@ -127,8 +134,9 @@ class BlobStore:
         with _our_errors(self.url):
             if self.folder is not None:
                 place = self.folder / name_of(blob)
-                place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _copy_local(path, place)
+                with written_here(self.folder):
+                    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    _copy_local(path, place)
                 return
             place_there = self._place(blob)
             if _renames(self._files):
@@ -200,6 +208,12 @@ def _file_system(scheme: str, url: str, options: dict[str, Any]) -> tuple[Any, s
             place=url,
             remedy="Use a folder, sftp:// or s3://; all but a folder need the extra `cluster`.",
         ) from error
+    except TypeError as error:  # how Python says that there is no argument of this name
+        raise ConfigError(
+            f"an option does not fit {scheme}://: {str(error).rpartition(': ')[2]}",
+            place="HARNESS_BLOBS_OPTIONS",
+            remedy=f"Look up what fsspec's {scheme!r} takes.",
+        ) from error
     return files, str(root).rstrip("/")
 
 
@@ -227,6 +241,48 @@ def _checked_sftp() -> Any:
 def _renames(files: Any) -> bool:
     protocols = {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
     return not protocols & {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
+
+
+@contextlib.contextmanager
+def written_here(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while something is written into a folder of this machine into our errors.
+
+    Raises:
+        NoRoomError: its disk is full, or this user's share of it.
+        InfrastructureError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, InfrastructureError):
+            raise
+        why, host = error.strerror or str(error), socket.gethostname()
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoRoomError(
+                f"cannot be written on {host}: {why}",
+                place=folder,
+                remedy="Free space there, or name a folder on a larger disk; a node's is HARNESS_SCRATCH.",
+            ) from error
+        raise InfrastructureError(
+            f"cannot be written on {host}: {why}",
+            place=error.filename or folder,
+            remedy="Make it writable for this user, or name another folder; a node's is HARNESS_SCRATCH.",
+        ) from error
+
+
+@contextlib.contextmanager
+def _sink(path: Path) -> Iterator[BinaryIO]:
+    """Open a file of this machine to write; its bytes are on the disk at the end of the block."""
+    with written_here(path.parent):
+        sink = path.open("wb")
+    try:
+        yield sink
+        with written_here(path.parent):
+            sink.flush()
+            os.fsync(sink.fileno())
+    finally:
+        with contextlib.suppress(OSError):  # what a full disk did not take was said already
+            sink.close()
 
 
 @contextlib.contextmanager

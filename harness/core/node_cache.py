@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.core.blobs import SHA256, Blob, BlobStore, name_of
+from harness.core.blobs import SHA256, Blob, BlobStore, NoRoomError, name_of, written_here
 from harness.core.errors import InfrastructureError
 from harness.core.locks import exclusive, is_locked, try_lock
 
@@ -18,8 +18,9 @@ _PINS = "held"
 class NodeCache:
     """What a node has fetched of a store: each content once, the longest unused removed over a limit.
 
-    Contents that somebody holds are never removed. Whoever holds some has written down which, in a file that
-    is locked meanwhile: the lock goes with the process, however it ends.
+    Where the disk is full before that, as much goes as is missing. Contents that somebody holds are never
+    removed. Whoever holds some has written down which, in a file that is locked meanwhile: the lock goes with
+    the process, however it ends.
 
     Args:
         store: Where contents come from.
@@ -31,8 +32,9 @@ class NodeCache:
         self.store = store
         self.folder = folder
         self.limit_bytes = limit_bytes
-        for one in (folder, folder / _PINS):
-            one.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with written_here(folder):
+            for one in (folder, folder / _PINS):
+                one.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @contextlib.contextmanager
     def held(self, *blobs: Blob) -> Iterator[tuple[Path, ...]]:
@@ -46,7 +48,8 @@ class NodeCache:
         with contextlib.ExitStack() as stack:
             pin = self.folder / _PINS / secrets.token_hex(8)
             with exclusive(self.folder / ".evict", every_seconds=0.01):  # no eviction under way misses it
-                pin.write_text("\n".join(place.name for place in places), encoding="ascii")
+                with written_here(self.folder):
+                    pin.write_text("\n".join(place.name for place in places), encoding="ascii")
                 if not try_lock(pin, stack):
                     raise InfrastructureError(
                         "is locked by another",
@@ -64,10 +67,16 @@ class NodeCache:
         return sum(size for _, size, _ in self._kept())
 
     def _bring(self, blob: Blob, place: Path) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with written_here(self.folder):
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with exclusive(place.with_name(f".{place.name[:4]}.lock"), every_seconds=0.02):
             if not (place.is_file() and place.stat().st_size == blob.size_bytes):
-                self.store.fetch(blob, place)
+                try:
+                    self.store.fetch(blob, place)
+                except NoRoomError:
+                    if not self._evict(blob.size_bytes):
+                        raise
+                    self.store.fetch(blob, place)
                 place.chmod(0o444)
             os.utime(place)
 
@@ -80,17 +89,19 @@ class NodeCache:
                     found.append((state.st_mtime, state.st_size, path))
         return sorted(found)
 
-    def _evict(self) -> None:
-        kept = self._kept()
-        excess = sum(size for _, size, _ in kept) - self.limit_bytes
+    def _evict(self, wanted_bytes: int = 0) -> int:
+        """Remove the longest unused, over the limit or at least so many bytes; returns how many it were."""
+        kept, removed = self._kept(), 0
+        excess = max(sum(size for _, size, _ in kept) - self.limit_bytes, wanted_bytes)
         if excess <= 0:
-            return
+            return 0
         with exclusive(self.folder / ".evict", every_seconds=0.01):
             held = self._held_names()
             for _, size, path in kept:
-                if excess > 0 and path.name not in held:
+                if removed < excess and path.name not in held:
                     path.unlink(missing_ok=True)
-                    excess -= size
+                    removed += size
+        return removed
 
     def _held_names(self) -> set[str]:
         names: set[str] = set()

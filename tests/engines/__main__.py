@@ -1,180 +1,53 @@
 """`make test-engines`: the contract and the hostile suite on other engines than Docker with runc.
 
-    python -m tests.engines [podman] [podman-rootless] [gvisor] [--contract] [--part 2/5] [--costs]
+    python -m tests.engines [podman] [podman-rootless] [gvisor] [docker] [--contract] [--part 2/5] [--costs]
 
 Each engine is started here, with storage and a socket of its own, and ended afterwards; the machine's own
-Docker is left alone. Prints a line for each engine and suite, and what a start and an answer cost there. What
-cannot be started says why, and fails. A rootless engine on control groups of version 1 can hold a package to
-no limit: there the one right thing is that the harness refuses it, and that is what is tried. On version 2 it
-needs systemd, whose user session it makes its groups in; its suites run as its own user. `--part 2/5`
-tries the second fifth of the hostile suite and nothing else; `--costs` measures, the machine's own too.
+Docker is left alone, and tried only if it is named: `make test` does so already. Prints a line for each
+engine and suite, what a start and an answer cost there, and the table of SECURITY.md. What
+cannot be started says why, and fails.
+
+What differs is stated in `tests/engines/differences.py` and must be exactly so: anything else that fails is
+red, and so is a difference that has vanished. A rootless engine on control groups of version 1 can hold a
+package to no limit: there the one right thing is that the harness refuses it, and that is what is tried. On
+version 2 it needs systemd, whose user session it makes its groups in; its suites run as its own user.
+`--part 2/5` tries the second fifth of the hostile suite and nothing else; `--costs` measures, the machine's
+own too.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import pwd
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import docker
 
 from harness.core.errors import SandboxError
+from harness.diagnose.selfcheck.behaviour import core_behaviours, load_behaviours
 from harness.sandbox.docker.engine_facts import facts_of
 from tests.engines.costs import light_image, measure
+from tests.engines.differences import TITLES, expected_of, protections_table, surprises
+from tests.engines.start import AS_USER, ENGINES, ROOTLESS, rootless_user
 
 SUITES = {
     "contract": ["tests/contract/test_sandbox.py", "-k", "docker"],
     "hostile": ["tests/integration/test_hostile.py", "-k", "comes_to_what"],
 }
-# What an engine cannot do, as the table in SECURITY.md says: left out here, and said each time.
-_GVISOR = (
-    # Its own threads count against the limit of processes.
-    *("fork_bomb", "setsid_daemon", "busy_threads", "frozen_children", "many_processes_honest", "socket_hog"),
-    "zombies",
-    # Its own kernel answers, or says less of itself.
-    *("io_uring", "userns", "make_device", "become_root", "raise_priority", "system_v_memory"),
-    *("ram_hog_quiet_child", "tmpfs_inodes"),
-)
-KNOWN = {
-    "podman": {"hostile": " and not tmpfs_inodes"},
-    "gvisor": {"hostile": f" and not ({' or '.join(_GVISOR)})"},
-}
+PACKAGES = Path(__file__).parents[1] / "packages"
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-READY_SECONDS = 120.0
-USER = "harness-rootless"  # made if it is missing: a rootless engine needs a user with subordinate ids
-AS_USER = ["setpriv", "--reuid", USER, "--regid", USER, "--init-groups"]
-# Where the highest allowed limits may not be raised, Podman's own defaults are above them.
-PODMAN = """
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
-init_path = "{init}"
-[engine]
-cgroup_manager = "{manager}"
-"""
-UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+BROKEN = "broken"  # the property in which the hostile suite says which checks did not hold
+OWN = "docker"  # the machine's own engine
+UNTOLD = frozenset({"an error that is none of the checks"})
 
-
-@contextlib.contextmanager
-def podman(folder: Path) -> Iterator[str]:
-    """Podman's service for Docker's API, as root, on runc: crun refuses both kinds of cgroups at once."""
-    try:
-        with started(_podman(folder, "overlay"), folder, _conf(folder)) as url:
-            yield url
-    finally:  # Podman mounts it on itself, and leaves it so
-        subprocess.run(["umount", str(folder / "storage" / "overlay")], capture_output=True, check=False)
-
-
-@contextlib.contextmanager
-def podman_rootless(folder: Path) -> Iterator[str]:
-    """The same as a user who is not root."""
-    user = rootless_user()
-    os.chown(folder, user.pw_uid, user.pw_gid)
-    environment = {"HOME": user.pw_dir, "XDG_RUNTIME_DIR": str(folder)}
-    manager, driver = "cgroupfs", "vfs"
-    if UNIFIED:
-        manager, driver = "systemd", "overlay"  # whose kernels know overlays of a user's own, too
-        subprocess.run(["loginctl", "enable-linger", USER], check=True, capture_output=True)
-        session = Path(f"/run/user/{user.pw_uid}")
-        environment["XDG_RUNTIME_DIR"] = str(session)
-        environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={session}/bus"
-        deadline = time.monotonic() + READY_SECONDS
-        while not (session / "bus").exists():
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{USER} gets no session of systemd's, which makes its control groups")
-            time.sleep(0.2)
-    command = [*AS_USER, *_podman(folder, driver, manager)]
-    with started(command, folder, _conf(folder, manager) | environment) as url:
-        yield url
-
-
-def rootless_user() -> pwd.struct_passwd:
-    """Return the user of a rootless engine; it is made if it is missing."""
-    try:
-        return pwd.getpwnam(USER)
-    except KeyError:
-        subprocess.run(["useradd", "--create-home", USER], check=True, capture_output=True)
-        return pwd.getpwnam(USER)
-
-
-@contextlib.contextmanager
-def gvisor(folder: Path) -> Iterator[str]:
-    """A Docker engine of its own whose containers are gVisor's."""
-    runtimes = {"runsc": {"path": shutil.which("runsc") or "runsc", "runtimeArgs": ["--network=none"]}}
-    (folder / "daemon.json").write_text(json.dumps({"default-runtime": "runsc", "runtimes": runtimes}))
-    names = ("--containerd-namespace", f"test-{os.getpid()}")
-    plugins = ("--containerd-plugins-namespace", f"plugins-{os.getpid()}")
-    command = [
-        *(
-            "unshare",
-            "--net",
-            "dockerd",
-            "--config-file",
-            str(folder / "daemon.json"),
-            "--data-root",
-            str(folder / "data"),
-        ),
-        *("--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")),
-        *("--host", f"unix://{folder / 'sock'}", "--bridge", "none", "--iptables=false", "--ip6tables=false"),
-        *(*names, *plugins),
-    ]
-    with started(command, folder, dict(os.environ)) as url:
-        yield url
-
-
-ENGINES: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
-    "podman": podman,
-    "podman-rootless": podman_rootless,
-    "gvisor": gvisor,
-}
-
-
-def _podman(folder: Path, driver: str, manager: str = "cgroupfs") -> list[str]:
-    places = ("--root", str(folder / "storage"), "--runroot", str(folder / "run"))
-    how = ("--storage-driver", driver, "--cgroup-manager", manager)
-    runtime = ("--runtime", shutil.which("runc") or "runc")
-    service = ("system", "service", "--time", "0", f"unix://{folder / 'sock'}")
-    return ["podman", *places, *how, *runtime, *service]
-
-
-def _conf(folder: Path, manager: str = "cgroupfs") -> dict[str, str]:
-    init = shutil.which("catatonit") or "/usr/libexec/podman/catatonit"
-    (folder / "containers.conf").write_text(PODMAN.format(init=init, manager=manager))
-    return os.environ | {"CONTAINERS_CONF": str(folder / "containers.conf")}
-
-
-@contextlib.contextmanager
-def started(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Start an engine, wait until it answers, and end it.
-
-    Raises:
-        RuntimeError: it does not answer; with the end of what it said.
-    """
-    log = folder / "log"
-    with log.open("wb") as stream:
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment
-        )
-    url = f"unix://{folder / 'sock'}"
-    try:
-        deadline = time.monotonic() + READY_SECONDS
-        while subprocess.run(["docker", "-H", url, "info"], capture_output=True, check=False).returncode:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"does not answer: {log.read_text(errors='replace')[-600:]}")
-            time.sleep(0.5)
-        yield url
-    finally:
-        server.terminate()
-        server.wait()
+Found = dict[str, frozenset[str]]
 
 
 def bring_images(url: str) -> None:
@@ -206,73 +79,121 @@ def refuses(client: docker.DockerClient, why: str) -> str:
     raise RuntimeError("an engine that can hold a package to no limit was used")
 
 
-def chosen_tests(name: str, suite: str, part: str) -> list[str]:
-    """Name the tests of a suite that this engine is held to: all, or one part of so many."""
-    *words, which = SUITES[suite]
-    which += KNOWN.get(name, {}).get(suite, "")
+def chosen_tests(suite: str, part: str) -> list[str]:
+    """Name the tests of a suite: all, or one part of so many."""
+    words = SUITES[suite]
     if not part:
-        return [*words, which]
-    listed = subprocess.run(
-        [*PYTEST, "--collect-only", *words, which], capture_output=True, text=True, check=True
-    )
+        return words
+    listed = subprocess.run([*PYTEST, "--collect-only", *words], capture_output=True, text=True, check=True)
     tests = [line for line in listed.stdout.splitlines() if "::" in line]
     number, parts = (int(word) for word in part.split("/"))
     return tests[number - 1 :: parts]
 
 
-def try_on(name: str, url: str, suites: list[str], part: str) -> bool:
-    """Run the suites on an engine; tells whether all passed."""
-    client = docker.DockerClient(base_url=url, timeout=300)
-    why = facts_of(client.version(), client.info()).no_limits
-    if why:
-        print(f"{name}: {refuses(client, why)}")
-        return True
-    bring_images(url)
-    well = True
-    for suite in suites:
-        command = [*PYTEST, *chosen_tests(name, suite, part)]
-        environment = os.environ | {"DOCKER_HOST": url}
-        if name == "podman-rootless":  # it can mount only what its user can read, as a harness of that user's
+def run_suite(name: str, url: str | None, suite: str, part: str) -> tuple[str, Found, dict[str, str]]:
+    """Run one suite on an engine.
+
+    Args:
+        name: The engine's.
+        url: Where it listens; None: the machine's own.
+        suite: Which.
+        part: N/OF, or empty for all of it.
+
+    Returns:
+        Its last line; the checks that each test broke; and what those that failed said.
+    """
+    with tempfile.TemporaryDirectory(prefix="engine-suite-") as folder:
+        outcomes = Path(folder) / "outcomes.xml"
+        command = [*PYTEST, "-o", "junit_family=xunit1", f"--junitxml={outcomes}", *chosen_tests(suite, part)]
+        environment = os.environ | ({"DOCKER_HOST": url} if url else {})
+        if name == ROOTLESS:  # it can mount only what its user can read, as a harness of that user's
             command = [*AS_USER, *command]
             home = rootless_user().pw_dir
+            os.chown(folder, rootless_user().pw_uid, -1)
             environment |= {"HOME": home, "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/hypothesis"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        lines = done.stdout.strip().splitlines()
-        broken = [line for line in lines if line.startswith("FAILED")]
-        said = lines[-1] if lines else done.stderr[-300:]
-        what = f"{suite}{KNOWN.get(name, {}).get(suite, '')}{f', part {part}' if part else ''}"
-        print(f"{name}, {what}: {said}", *broken, sep="\n  ", flush=True)
-        well = well and done.returncode == 0
+        if not outcomes.is_file():
+            raise RuntimeError(f"the {suite} suite did not run: {(done.stdout + done.stderr)[-600:]}")
+        found, said = read_outcomes(outcomes)
+    return done.stdout.strip().splitlines()[-1], found, said
+
+
+def read_outcomes(path: Path) -> tuple[Found, dict[str, str]]:
+    """Read which checks each test broke, and what the failed ones said, from JUnit's XML."""
+    found: Found = {}
+    said: dict[str, str] = {}
+    for case in ElementTree.parse(path).iter("testcase"):
+        title = case.get("name", "")
+        inner = re.fullmatch(r"test_it_comes_to[^\[]*\[(.+)\]", title)
+        name = inner[1] if inner else title
+        told = [one.get("value", "") for one in case.iter("property") if one.get("name") == BROKEN]
+        failures = [*case.iter("failure"), *case.iter("error")]
+        broken = frozenset(filter(None, told[0].split(", "))) if told else frozenset[str]()
+        found[name] = (broken or UNTOLD) if failures else frozenset()
+        if failures:
+            said[name] = failures[0].get("message", "").removeprefix("AssertionError: ")[:600]
+    return found, said
+
+
+def try_on(name: str, url: str | None, suites: Iterable[str], part: str) -> tuple[bool, Found]:
+    """Run the suites on an engine; tells whether all is as stated, and what each behaviour broke."""
+    client = docker.DockerClient(base_url=url, timeout=300) if url else docker.from_env(timeout=300)
+    why = facts_of(client.version(), client.info()).no_limits
+    if why:
+        print(f"{name}: {refuses(client, why)}", flush=True)
+        return True, {}
+    if url:
+        bring_images(url)
+    well, hostile = True, Found()
+    for suite in suites:
+        last, found, said = run_suite(name, url, suite, part)
+        wrong = list(surprises(name, found))
+        print(f"{name}, {suite}{f', part {part}' if part else ''}: {last}")
+        for line in wrong:
+            print(f"  RED {line}\n      {said.get(line.partition(':')[0], '')}")
+        known = sum(bool(one) and one == expected_of(name, test) for test, one in found.items())
+        print(f"  {len(found)} tried, {known} differ as stated, {len(wrong)} otherwise", flush=True)
+        well = well and not wrong and bool(found)
+        hostile |= found if suite == "hostile" else {}
     print(f"{name}, costs: {json.dumps(measure(client, light_image(client)))}", flush=True)
-    return well
+    return well, hostile
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = (*ENGINES, OWN)
     parser.add_argument(
-        "engines", nargs="*", metavar="ENGINE", help=f"of {', '.join(ENGINES)}; all by default"
+        "engines", nargs="*", metavar="ENGINE", help=f"of {', '.join(names)}; all but {OWN} by default"
     )
     parser.add_argument("--contract", action="store_true", help="not the hostile suite")
     parser.add_argument("--part", default="", metavar="N/OF", help="of the hostile suite, and nothing else")
     parser.add_argument("--costs", action="store_true", help="no suite")
     asked = parser.parse_args()
-    unknown = set(asked.engines) - set(ENGINES)
+    unknown = set(asked.engines) - set(names)
     if unknown:
-        parser.error(f"no engine {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}")
+        parser.error(f"no engine {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     suites = ["contract"] if asked.contract else ["hostile"] if asked.part else list(SUITES)
     if asked.costs:
         suites, own = [], docker.from_env(timeout=300)
-        print(f"docker, costs: {json.dumps(measure(own, light_image(own)))}", flush=True)
-    failed = False
+        print(f"{OWN}, costs: {json.dumps(measure(own, light_image(own)))}", flush=True)
+    failed, table = [], dict[str, Found]()
     for name in asked.engines or list(ENGINES):
         with tempfile.TemporaryDirectory(prefix=f"engine-{name}-", ignore_cleanup_errors=True) as folder:
             try:
-                with ENGINES[name](Path(folder)) as url:
-                    failed = not try_on(name, url, suites, asked.part) or failed
+                if name == OWN:
+                    well, found = try_on(name, None, suites, asked.part)
+                else:
+                    with ENGINES[name](Path(folder)) as url:
+                        well, found = try_on(name, url, suites, asked.part)
             except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
-                print(f"{name}: {error}")
-                failed = True
-    return int(failed)
+                print(f"{name}: {error}", flush=True)
+                well, found = False, {}
+        failed += [] if well else [name]
+        table |= {name: found} if found and name in TITLES else {}
+    if table:
+        print(f"\n{protections_table((*core_behaviours(), *load_behaviours(PACKAGES)), table)}\n")
+    print(f"RED: {', '.join(failed)}" if failed else "all is as stated")
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

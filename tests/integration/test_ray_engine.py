@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.core.engines import WorkerDiedError
+from harness.core.engines.node_faults import IN_A_ROW
 from harness.core.engines.ray import Need, RayEngine
 from harness.core.errors import ConfigError, EngineUnavailableError, VideoError
 from harness.core.types import PreparedVideo, SandboxSpec
@@ -69,6 +71,18 @@ def _held(place: str) -> str:
     return place
 
 
+def _well_on_one_node(place: str) -> None:
+    """Fail at once on the node that comes first, and take a little longer on every other."""
+    here = os.environ["HARNESS_SCRATCH"]
+    bad, mine = Path(place).with_name("bad"), Path(f"{place}.mine")
+    mine.write_text(here)
+    with contextlib.suppress(FileExistsError):
+        bad.hardlink_to(mine)
+    if bad.read_text() == here:
+        raise OSError("the disk is full")
+    time.sleep(0.1)
+
+
 def test_every_job_has_one_result_and_what_goes_wrong_is_a_value(engine: RayEngine) -> None:
     assert sorted(result.unwrap() for result in engine.map(_square, range(10))) == [n * n for n in range(10)]
     results = {result.job: result for result in engine.map(_picky, range(5))}
@@ -112,6 +126,16 @@ def test_a_node_that_dies_costs_its_job_and_a_repetition_brings_it(nodes: RayNod
     worker.join()
     assert sorted(found) == places
     assert sum(len(Path(place).read_text().splitlines()) for place in places) == len(places) + 1
+
+
+def test_a_node_that_fails_whatever_it_gets_does_not_get_all(nodes: RayNodes, tmp_path: Path) -> None:
+    jobs = [str(tmp_path / str(number)) for number in range(20)]
+    with RayEngine(nodes.address, node_fault=lambda error: "full" in str(error)) as engine:
+        results = list(engine.map(_well_on_one_node, jobs))
+    failed = [result for result in results if result.error is not None]
+    assert IN_A_ROW <= len(failed) <= IN_A_ROW + 1  # one more may have been given out already
+    assert len({result.node for result in failed}) == 1
+    assert {result.node for result in results if result.ok} & {result.node for result in failed} == set()
 
 
 def test_work_that_fits_no_node_is_given_up_with_what_there_is(

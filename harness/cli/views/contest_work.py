@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
 from rich.console import Console, JustifyMethod
@@ -13,14 +14,16 @@ from rich.text import Text
 from harness.contest.admission import AdmittedEntry
 from harness.contest.progress import HOUR_SECONDS, ContestProgress, progress_of
 from harness.contest.shard_job import ShardDone
-from harness.contest.shard_ledger import ShardLedger
+from harness.contest.shard_ledger import BEAT_SECONDS, ShardLedger
 from harness.contest.shards import ShardingEffect
 from harness.core.limits import seconds_in_words
 from harness.core.types import SetName
 from harness.results.result import read_result
 from harness.results.store.drivers import DriverRow
 from harness.results.store.jobs import Job
+from harness.sandbox.docker.owner import Owner
 
+HEARD_SECONDS = 3 * BEAT_SECONDS  # a driver that was silent for longer has something in its way
 REST_SHARE = 20.0  # summing up a contest takes a twentieth of a thread at most
 
 
@@ -82,11 +85,8 @@ class Lines:
 
 def status_table(progress: ContestProgress, driver: DriverRow | None, price_per_hour: float) -> Table:
     """Return a contest as a table for people."""
-    at_work = driver is not None and driver.driver is not None
     wish = driver.wish.value if driver is not None else "run"
-    title = (
-        f"{'a driver is at work' if at_work else 'no driver is at work'}, wish: {wish} · {_left(progress)} · "
-    )
+    title = f"{driver_in_words(driver, now=datetime.now(UTC))}, wish: {wish} · {_left(progress)} · "
     table = Table(title=title + _cost(progress, price_per_hour), title_justify="left")
     for heading in ("run", "team", "entry", "state", "shards", "time", "attempts", ""):
         justify: JustifyMethod = "right" if heading in {"shards", "time", "attempts"} else "left"
@@ -103,6 +103,19 @@ def status_table(progress: ContestProgress, driver: DriverRow | None, price_per_
             Text("; ".join(part for part in (run.note, run.disturbed) if part)),
         )
     return table
+
+
+def driver_in_words(driver: DriverRow | None, *, now: datetime) -> str:
+    """Say whether a driver is at work; one that was killed is still written down."""
+    if driver is None or driver.driver is None:
+        return "no driver is at work"
+    owner = Owner.parse(driver.driver)
+    if owner is not None and owner.is_dead():
+        return "the driver has died: `contest run` goes on from here"
+    silent = (now - datetime.fromisoformat(driver.heartbeat)).total_seconds() if driver.heartbeat else 0.0
+    if silent > HEARD_SECONDS:
+        return f"the driver was last heard of {seconds_in_words(silent)} ago"
+    return "a driver is at work"
 
 
 def _outcome(entry: AdmittedEntry) -> str:

@@ -23,6 +23,7 @@ class JobResult(Generic[Job, Value]):
     error: BaseException | None = None
     traceback: str = ""  # of the worker, as text
     worker_died: bool = False  # killed or crashed: `error` says how
+    node: str = ""  # where it ran; empty: here, or nobody knows
 
     @property
     def ok(self) -> bool:

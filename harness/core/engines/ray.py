@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import pickle
-import socket
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,21 +21,17 @@ from typing import Any
 
 from harness import __version__
 from harness.core.engines import Job, JobResult, Value, WorkerDiedError
+from harness.core.engines.node_faults import NodeFaults
+from harness.core.engines.ray_start import few_words, loaded_ray, must_listen
 from harness.core.errors import ConfigError, EngineUnavailableError
 
 NO_NODE_SECONDS = 300.0  # without a node that has room for one job before the work is given up
 POLL_SECONDS = 1.0  # between two looks at what the cluster has
 CANCEL_SECONDS = 30.0  # for workers to leave what they have begun, their containers gone
-CONNECT_SECONDS = 10.0
 SPEED_STEPS = 20  # classes of speed; the fastest known machine is below twice the reference
 SPEED_PLACES = 10_000  # of each class on a node: more than it could ever run jobs
 _SPEED_SHARE = 0.001
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of workers that were only to be warm; all others are asked
-}
+_NODE_LABEL = "ray.io/node-id"  # Ray's own, of every node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +72,6 @@ def speed_resources(speed: float) -> dict[str, float]:
     return {f"speed-{step}": float(SPEED_PLACES) for step in range(1, min(SPEED_STEPS, int(speed * 10)) + 1)}
 
 
-def _must_listen(address: str | None) -> None:
-    """Raise an `OSError` at once if nothing listens there; Ray itself asks again for minutes."""
-    host, _, port = (address or "").rpartition(":")
-    if host and port.isdecimal() and "://" not in host:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
-
-
 class RayEngine:
     """An `Engine` on a Ray cluster; `close` lets go of it.
 
@@ -93,23 +80,34 @@ class RayEngine:
         need: What each job holds.
         retries: How often a job is given out again whose worker or node died. For work whose repetition
             changes nothing; if somebody else decides on that, leave it 0.
+        node_fault: Tells which of a job's errors are its node's fault; a node with several in a row is
+            avoided for a while. By default none.
 
     Raises:
-        ConfigError: Ray is not installed.
+        ConfigError: Ray is not installed, or this is no address.
         EngineUnavailableError: no cluster answers.
     """
 
-    def __init__(self, address: str | None = None, *, need: Need | None = None, retries: int = 0) -> None:
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        need: Need | None = None,
+        retries: int = 0,
+        node_fault: Callable[[BaseException], bool] = lambda _: False,
+    ) -> None:
         self.need = need or Need()
+        self.faults = NodeFaults()
+        self._node_fault = node_fault
         self._retries = retries
         self._warming: list[Any] = []  # kept: what nobody refers to is cancelled
-        self._ray = _ray()
+        self._ray = loaded_ray()
         self._ours = not self._ray.is_initialized()
         if not self._ours:
             return
         try:
-            _must_listen(address)
-            with _few_words():
+            must_listen(address)
+            with few_words():
                 self._ray.init(
                     address=address or "local",
                     log_to_driver=False,
@@ -142,7 +140,11 @@ class RayEngine:
 
     def places(self) -> int:
         """Return how many jobs the living nodes can hold at a time, were they empty."""
-        return sum(_places(node["Resources"], self.need) for node in self.nodes())
+        return sum(self.places_by_node().values())
+
+    def places_by_node(self) -> dict[str, int]:
+        """Return the same for each living node."""
+        return {str(node["NodeID"]): _places(node["Resources"], self.need) for node in self.nodes()}
 
     def warm(self, *modules: str) -> None:
         """Have a worker started at every place, with these modules loaded; does not wait for it.
@@ -168,7 +170,7 @@ class RayEngine:
                 if places == 0 and not flying:
                     watch.despair()
                 while len(flying) < places and (job := next(waiting, _NOTHING)) is not _NOTHING:
-                    flying[remote.remote(payload, job)] = (job, 0)  # type: ignore[assignment]  # `_NOTHING` is not a job, and is not handed out
+                    flying[watch.aimed(remote).remote(payload, job)] = (job, 0)  # type: ignore[assignment]  # `_NOTHING` is not a job, and is not handed out
                 if not flying:
                     if places == 0:
                         continue
@@ -178,7 +180,7 @@ class RayEngine:
                     job, tries = flying.pop(reference)
                     result: JobResult[Job, Value] = self._collect(reference, job)
                     if result.worker_died and tries < self._retries:
-                        flying[remote.remote(payload, job)] = (job, tries + 1)
+                        flying[watch.aimed(remote).remote(payload, job)] = (job, tries + 1)
                     else:
                         yield result
         finally:
@@ -186,12 +188,13 @@ class RayEngine:
 
     def _collect(self, reference: Any, job: Job) -> JobResult[Job, Value]:
         try:
-            value, error, text = self._ray.get(reference)
+            value, error, text, node = self._ray.get(reference)
         except self._ray.exceptions.RayError as cause:
             words = str(cause).strip().splitlines()
             died = WorkerDiedError(f"{type(cause).__name__}: {words[0] if words else 'no word of it'}")
             return JobResult(job=job, error=died, worker_died=True)
-        return JobResult(job=job, value=value, error=error, traceback=text)
+        self.faults.note(node, fault=error is not None and self._node_fault(error))
+        return JobResult(job=job, value=value, error=error, traceback=text, node=node)
 
     def _abandon(self, references: list[Any]) -> None:
         """Have what still runs end: kindly, so that containers are removed, and then by force."""
@@ -216,14 +219,23 @@ class _Watch:
         self._engine = engine
         self._looked = -POLL_SECONDS
         self._seen = time.monotonic()
-        self._places = 0
+        self._places: dict[str, int] = {}
+        self._avoided: frozenset[str] = frozenset()
 
     def places(self) -> int:
         now = time.monotonic()
         if now - self._looked >= POLL_SECONDS:
-            self._looked, self._places = now, self._engine.places()
-            self._seen = now if self._places else self._seen
-        return self._places
+            self._looked, self._places = now, self._engine.places_by_node()
+            self._seen = now if any(self._places.values()) else self._seen
+        with_room = [node for node, places in self._places.items() if places]
+        self._avoided = self._engine.faults.avoided(with_room)
+        return sum(self._places[node] for node in with_room if node not in self._avoided)
+
+    def aimed(self, remote: Any) -> Any:
+        """Return a remote function that runs on none of the nodes that are avoided."""
+        if not self._avoided:
+            return remote
+        return remote.options(label_selector={_NODE_LABEL: f"!in({','.join(sorted(self._avoided))})"})
 
     def despair(self) -> None:
         if time.monotonic() - self._seen < NO_NODE_SECONDS:
@@ -248,8 +260,13 @@ def _load(modules: tuple[str, ...]) -> None:
         import_module(name)
 
 
-def _serve(payload: tuple[str, Callable[[Job], Value]], job: Job) -> tuple[Any, Any, str]:
-    """Run one job in a worker; an exception is a value, as with the local engine."""
+def _serve(payload: tuple[str, Callable[[Job], Value]], job: Job) -> tuple[Any, Any, str, str]:
+    """Run one job in a worker, and say on which node; an exception is a value, as with the local engine."""
+    node = str(import_module("ray").get_runtime_context().get_node_id())
+    return (*_tried(payload, job), node)
+
+
+def _tried(payload: tuple[str, Callable[[Job], Value]], job: Job) -> tuple[Any, Any, str]:
     version, function = payload
     if version != __version__:
         theirs = ConfigError(
@@ -280,30 +297,3 @@ def _places(resources: Mapping[str, float], need: Need) -> int:
 
 def _told(resources: Mapping[str, float]) -> dict[str, float]:
     return {name: resources[name] for name in ("CPU", "memory", "GPU") if name in resources}
-
-
-def _ray() -> Any:
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    try:
-        return import_module("ray")
-    except ImportError as error:
-        raise ConfigError(
-            "`--engine ray` needs Ray, which is not installed",
-            remedy="Install the extra: pip install 'blackbox-video-harness[cluster]'.",
-        ) from error
-
-
-@contextlib.contextmanager
-def _few_words() -> Iterator[None]:
-    """Keep Ray's own notes off the terminal: a worker's death comes back as a result."""
-    logger = logging.getLogger("ray")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    with contextlib.suppress(AttributeError, ImportError):  # no public switch: it prints to standard output
-        worker: Any = import_module("ray._private.worker")
-        worker.print_to_stdstream = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -6,6 +6,9 @@ what the late worker then delivers is not accepted: for every (run, set, shard) 
 
 States go one way: waiting → claimed → done, failed or cancelled; claimed → waiting only as the next attempt,
 and failed or cancelled → waiting only because the organiser says so (`requeue`).
+
+Attempts are all that began; faults are those that failed by our own fault, and only these have an end. What
+failed twice and more waits for a while: a store of files, an engine or a node may come back.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+PAUSES_SECONDS = (0.0, 10.0, 40.0, 160.0, 300.0)  # after the first fault, the second …; then the last one
 OVER = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 
 
@@ -71,6 +75,8 @@ class Job:
     note: str | None
     videos: int | None  # of the shard; None if an older release queued it
     videos_done: int | None  # so far, of the attempt that runs; None: nobody counts
+    faults: int = 0  # attempts that failed by our own fault
+    not_before: str | None = None  # a pause after a fault
 
     @property
     def key(self) -> JobKey:
@@ -110,7 +116,8 @@ def claim(
         The job, with the attempt and the token that only this worker has; None if none waits.
     """
     query = sa.select(JOBS.c.run_id, JOBS.c.set_name, JOBS.c.shard).where(
-        JOBS.c.state == JobState.WAITING.value
+        JOBS.c.state == JobState.WAITING.value,
+        sa.or_(JOBS.c.not_before.is_(None), JOBS.c.not_before <= moment_text(now)),
     )
     if challenge is not None:
         query = query.where(JOBS.c.challenge == challenge)
@@ -177,27 +184,37 @@ def give_back(
     token: int,
     now: datetime,
     note: str,
-    attempts_max: int,
+    faults_max: int | None,
 ) -> JobState | None:
     """Give a claim back: it waits as the next attempt, or has failed if no attempt is left.
+
+    Args:
+        connection: Of a writing transaction.
+        key: The job.
+        attempt: That one has of it.
+        token: That one has of it.
+        now: The moment.
+        note: Why.
+        faults_max: How many faults a job may have until it has failed; None: this is no fault.
 
     Returns:
         Its state now; None if the claim was no longer one's own: nothing is changed.
     """
-    last = attempt >= attempts_max
-    state = JobState.FAILED if last else JobState.WAITING
-    changes = _freed(attempt, last=last, now=now) | {"note": note}
-    return state if _swap(connection, key, attempt, token, changes) else None
+    job = get(connection, key)
+    if job is None:
+        return None
+    changes = _given_back(job, attempt, now=now, faults_max=faults_max) | {"note": note}
+    return JobState(changes["state"]) if _swap(connection, key, attempt, token, changes) else None
 
 
-def expire(connection: sa.Connection, *, now: datetime, attempts_max: int) -> tuple[Job, ...]:
+def expire(connection: sa.Connection, *, now: datetime, faults_max: int) -> tuple[Job, ...]:
     """Put back every job whose lease ran out, as its next attempt, or fail it; return them as they are."""
     query = sa.select(JOBS).where(
         JOBS.c.state == JobState.CLAIMED.value, JOBS.c.lease_until < moment_text(now)
     )
     found = [_job(row) for row in connection.execute(query.with_for_update(skip_locked=True)).mappings()]
     for job in found:
-        changes = _freed(job.attempt, last=job.attempt >= attempts_max, now=now)
+        changes = _given_back(job, job.attempt, now=now, faults_max=faults_max)
         note = f"its worker {job.worker} was not heard of since {job.heartbeat}"
         _swap(connection, job.key, job.attempt, job.token, changes | {"note": note})
     return tuple(now_ for job in found if (now_ := get(connection, job.key)) is not None)
@@ -221,7 +238,7 @@ def cancel(connection: sa.Connection, *, run_id: str, now: datetime, note: str =
 
 
 def requeue(connection: sa.Connection, *, run_id: str, now: datetime, note: str = "") -> int:
-    """Let a run's failed and cancelled jobs wait again, as their next attempt; what is done stays done."""
+    """Let a run's failed and cancelled jobs wait again, with no fault so far; what is done stays done."""
     again = [JobState.FAILED.value, JobState.CANCELLED.value]
     freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "finished", "videos_done"))
     done = connection.execute(
@@ -233,6 +250,8 @@ def requeue(connection: sa.Connection, *, run_id: str, now: datetime, note: str 
             token=JOBS.c.token + 1,
             enqueued=moment_text(now),
             note=note,
+            faults=0,
+            not_before=None,
             **freed,
         )
     )
@@ -268,11 +287,21 @@ def _swap(connection: sa.Connection, key: JobKey, attempt: int, token: int, chan
     return connection.execute(sa.update(JOBS).where(_is(key), *mine).values(**changes)).rowcount == 1
 
 
-def _freed(attempt: int, *, last: bool, now: datetime) -> dict[str, Any]:
-    if last:
-        return {"state": JobState.FAILED.value, "finished": moment_text(now), "lease_until": None}
+def _given_back(job: Job, attempt: int, *, now: datetime, faults_max: int | None) -> dict[str, Any]:
+    faults = job.faults + (faults_max is not None)
+    if faults_max is not None and faults >= faults_max:
+        failed = {"state": JobState.FAILED.value, "finished": moment_text(now), "lease_until": None}
+        return failed | {"faults": faults}
+    pause = 0.0 if faults_max is None else PAUSES_SECONDS[min(faults, len(PAUSES_SECONDS)) - 1]
     freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "videos_done"))
-    return {"state": JobState.WAITING.value, "attempt": attempt + 1, "token": JOBS.c.token + 1, **freed}
+    return {
+        "state": JobState.WAITING.value,
+        "attempt": attempt + 1,
+        "token": JOBS.c.token + 1,
+        "faults": faults,
+        "not_before": moment_text(now + timedelta(seconds=pause)) if pause else None,
+        **freed,
+    }
 
 
 def _is(key: JobKey) -> sa.ColumnElement[bool]:

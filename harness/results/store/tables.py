@@ -129,6 +129,8 @@ JOBS = sa.Table(
     sa.Column("note", sa.Text),  # why it was given back or failed
     sa.Column("videos", sa.Integer),  # of the shard; None if it was queued by an older release
     sa.Column("videos_done", sa.Integer),  # so far, of the attempt that runs; None: nobody counts
+    sa.Column("faults", sa.Integer, nullable=False, server_default="0"),  # attempts that failed by our fault
+    sa.Column("not_before", _MOMENT),  # a pause after a fault; None: at any time
     sa.Index("ix_harness_jobs_claim", "challenge", "state", "turn", "enqueued"),
     sa.Index("ix_harness_jobs_lease", "state", "lease_until"),
 )

@@ -19,13 +19,16 @@ import pytest
 from made_contest import write_contest
 
 from harness.cli.app import run_command
+from harness.cli.contest_blobs import opened_blobs
 from harness.contest.ledger import Accepted, Ledger
 from harness.contest.rules import HARNESS, ORGANISER
 from harness.contest.rules.commands import Start, Submit
 from harness.core.challenge import load_challenge
+from harness.core.errors import ConfigError
 from harness.core.types import SetName
 from harness.results.store import Store
 from harness.videos.ready_set import ready_set
+from harness.videos.synthetic import ClipSpec, write_clip
 
 pytestmark = pytest.mark.slow
 
@@ -233,6 +236,83 @@ def test_a_regrade_that_cannot_be_meant_is_refused(
     assert said.code == 2
     assert word in said.err
     assert not (made / "runs" / "regrades").exists()
+
+
+def test_the_ranks_of_a_regrade_hold_no_formula_of_a_team_s(
+    harness: Harness, contest: Path, tmp_path: Path
+) -> None:
+    names = ('=HYPERLINK("http://127.0.0.1","team")', "+1;=1+1", "@SUM(1)", "plain, but a comma")
+    entries = sorted(contest.glob("runs/2*/entry.json"))
+    for path, name in zip(entries, names, strict=True):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"team": name}))
+    said = harness("regrade", *of(contest), "--reason", "x", "--dry-run", "--output", "ranks.csv")
+    assert said.code == 0, said.err
+    text = (tmp_path / "ranks.csv").read_text()
+    for cells in csv.reader(text.splitlines()):
+        assert not any(cell.startswith(("=", "+", "@", "-")) and not number(cell) for cell in cells), cells
+    for line in text.splitlines():  # as a spreadsheet reads it where semicolons part cells
+        for cell in line.split(";")[1:]:
+            assert not cell.startswith(("=", "+", "@", "-")), line
+    shown = [row["name"] for row in table(tmp_path / "ranks.csv")]
+    assert sorted(name.replace("'", "") for name in shown) == sorted(names)
+    assert "plain, but a comma" in shown
+
+
+def number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [("{", "is not JSON"), ("[1]", "no table"), ('"key=s3cr3t"', "no table"), ("1", "no table")],
+)
+def test_options_for_a_store_of_files_that_are_none_are_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: str, word: str
+) -> None:
+    monkeypatch.setenv("HARNESS_BLOBS_OPTIONS", options)
+    with pytest.raises(ConfigError, match=f"HARNESS_BLOBS_OPTIONS: {word}") as refused:
+        opened_blobs(str(tmp_path / "blobs"))
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_a_store_that_cannot_be_or_that_knows_nothing_is_named(harness: Harness, made: Path) -> None:
+    nowhere = harness(
+        "contest", "status", made / "challenge.toml", "--store", "sqlite:////dev/null/x/index.db"
+    )
+    assert (nowhere.code, "/dev/null/x/index.db" in nowhere.err, "--store" in nowhere.err) == (3, True, True)
+    empty = harness("contest", "status", made / "challenge.toml", "--store", "sqlite:///empty.db")
+    assert empty.code == 0
+    assert "no driver is at work" in empty.out
+    assert "empty.db" in empty.err
+
+
+def test_an_option_that_a_kind_of_place_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_BLOBS_OPTIONS", '{"nonsense": "s3cr3t"}')
+    with pytest.raises(ConfigError, match=r"HARNESS_BLOBS_OPTIONS.*nonsense") as refused:
+        opened_blobs("sftp://127.0.0.1:1/blobs")
+    assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--address", "10.0.0.1:6379"), "--engine ray"),
+        (("--engine", "ray", "--address", "10.0.0.1"), "HOST:PORT"),
+        (("--engine", "ray", "--address", "10.0.0.1:70000"), "HOST:PORT"),
+        (("--engine", "ray", "--address", "a/b:6379"), "HOST:PORT"),
+    ],
+)
+def test_an_address_that_can_be_none_is_named(
+    harness: Harness, tmp_path: Path, options: tuple[str, ...], word: str
+) -> None:
+    (tmp_path / "clips").mkdir()
+    write_clip(tmp_path / "clips" / "one.mp4", ClipSpec(width=64, height=48, frames=2, seed=1))
+    said = harness("perturb", "render", "clips", "out", "--seed", "1", *options)
+    assert (said.code, options[-1] in said.err, word in said.err) == (2, True, True), said.err
 
 
 # --- contest -----------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ class World:
 
     def expire(self) -> None:
         self.now += timedelta(seconds=self.rng.choice((1.0, LEASE + 1)))
-        self.store.write(lambda c: jobs.expire(c, now=self.now, attempts_max=10**9))
+        self.store.write(lambda c: jobs.expire(c, now=self.now, faults_max=10**9))
 
     def kill(self) -> None:
         """A worker dies with its work, a driver with all it held, or a claim is given back."""
@@ -138,7 +138,7 @@ class World:
                     token=job.token,
                     now=self.now,
                     note="",
-                    attempts_max=10**9,
+                    faults_max=10**9,
                 )
             )
         elif self.letters:

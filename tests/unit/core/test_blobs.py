@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.blobs import Blob, BlobStore, blob_of
+from harness.core.blobs import Blob, BlobStore, NoRoomError, blob_of, written_here
 from harness.core.errors import ConfigError, InfrastructureError
 from harness.core.node_cache import NodeCache
 
@@ -130,3 +130,42 @@ def test_over_the_limit_the_longest_unused_goes_and_what_is_held_stays(
     with cache.held(blobs[3]):
         pass
     assert cache.size_bytes() <= 2000
+
+
+def test_a_full_disk_is_named_with_its_folder_and_what_to_do(tmp_path: Path) -> None:
+    with (
+        pytest.raises(NoRoomError, match="No space left") as full,
+        written_here(tmp_path),
+        Path("/dev/full").open("wb", buffering=0) as sink,
+    ):
+        sink.write(b"x")
+    assert full.value.place == str(tmp_path)
+    assert "HARNESS_SCRATCH" in (full.value.remedy or "")
+
+
+def test_a_folder_that_cannot_be_made_is_named() -> None:
+    with pytest.raises(InfrastructureError, match="/dev/null"):
+        BlobStore("/dev/null/blobs")
+
+
+class SmallDisk(BlobStore):
+    """A store whose node has a disk of 2,500 bytes."""
+
+    def fetch(self, blob: Blob, target: Path) -> None:
+        there = sum(path.stat().st_size for path in target.parents[1].glob("??/*"))
+        if there + blob.size_bytes > 2500:
+            raise NoRoomError("No space left on device", place=target.parent)
+        super().fetch(blob, target)
+
+
+def test_where_the_disk_is_full_before_the_limit_the_unused_makes_room(tmp_path: Path) -> None:
+    store = SmallDisk(str(tmp_path / "store"))
+    blobs = [store.put(made(tmp_path, f"{number}", bytes([number]) * 1000)) for number in range(4)]
+    cache = NodeCache(store, tmp_path / "node")
+    with cache.held(blobs[0]) as (first,):
+        for blob in blobs[1:3]:
+            with cache.held(blob) as (path,):
+                assert path.read_bytes()[:1] == bytes([blobs.index(blob)])
+        assert first.read_bytes() == bytes(1000)
+        with cache.held(blobs[2]), pytest.raises(NoRoomError), cache.held(blobs[3]):
+            pass

@@ -281,7 +281,7 @@ def test_a_late_or_repeated_delivery_changes_nothing(store: Store) -> None:
     assert _enqueue(store, NewJob(key=KEY, challenge="c")) == 0
     first = _job(store)
     late = NOON + timedelta(seconds=61)
-    (freed,) = store.write(lambda one: jobs.expire(one, now=late, attempts_max=3))
+    (freed,) = store.write(lambda one: jobs.expire(one, now=late, faults_max=3))
     assert (freed.state, freed.attempt) == (JobState.WAITING, 2)
     second = _job(store, late)
     assert second.token > first.token
@@ -313,31 +313,49 @@ def test_a_heartbeat_keeps_a_claim_and_a_cancelled_run_ends_it(store: Store) -> 
         )
 
     assert beat(NOON + timedelta(seconds=50))
-    assert store.write(lambda one: jobs.expire(one, now=NOON + timedelta(seconds=70), attempts_max=3)) == ()
+    assert store.write(lambda one: jobs.expire(one, now=NOON + timedelta(seconds=70), faults_max=3)) == ()
     assert store.write(lambda one: jobs.cancel(one, run_id="r1", now=NOON, note="withdrawn")) == 1
     assert not beat(NOON + timedelta(seconds=80))
     assert store.write(lambda one: jobs.claim(one, worker="w", now=NOON, lease_seconds=60)) is None
 
 
+def _give_back(
+    store: Store, job: jobs.Job, now: datetime = NOON, *, faults_max: int | None
+) -> JobState | None:
+    back = partial(jobs.give_back, key=job.key, attempt=job.attempt, token=job.token, now=now, note="disk")
+    return store.write(partial(back, faults_max=faults_max))
+
+
 def test_a_job_that_is_given_back_too_often_has_failed(store: Store) -> None:
     _enqueue(store, NewJob(key=KEY, challenge="c"))
-    states = []
-    for _ in range(2):
-        job = _job(store)
-        states.append(
-            store.write(
-                partial(
-                    jobs.give_back,
-                    key=job.key,
-                    attempt=job.attempt,
-                    token=job.token,
-                    now=NOON,
-                    note="disk",
-                    attempts_max=2,
-                )
-            )
-        )
+    states = [_give_back(store, _job(store), faults_max=2) for _ in range(2)]
     assert states == [JobState.WAITING, JobState.FAILED]
+
+
+def test_a_driver_that_was_stopped_often_is_no_fault_of_its_job_and_requeued_ones_begin_anew(
+    store: Store,
+) -> None:
+    _enqueue(store, NewJob(key=KEY, challenge="c"))
+    for _ in range(9):
+        assert _give_back(store, _job(store), faults_max=None) is JobState.WAITING
+    assert _give_back(store, _job(store), faults_max=2) is JobState.WAITING
+    assert _give_back(store, _job(store), faults_max=2) is JobState.FAILED
+    assert store.write(lambda one: jobs.requeue(one, run_id=KEY.run_id, now=NOON)) == 1
+    assert _give_back(store, _job(store), faults_max=2) is JobState.WAITING
+
+
+def test_after_the_first_fault_a_job_is_tried_at_once_and_then_ever_later(store: Store) -> None:
+    _enqueue(store, NewJob(key=KEY, challenge="c"))
+    now, pauses = NOON, []
+    for _ in range(6):
+        assert _give_back(store, _job(store, now), now, faults_max=99) is JobState.WAITING
+        began, job = now, None
+        while job is None:
+            job = store.write(partial(jobs.claim, worker="w", now=now, lease_seconds=60))
+            now += timedelta(seconds=0 if job else 5)
+        assert _give_back(store, job, now, faults_max=None) is JobState.WAITING
+        pauses.append((now - began).total_seconds())
+    assert pauses == [0, 10, 40, 160, 300, 300]
 
 
 def test_teams_take_turns(store: Store) -> None:
