@@ -47,7 +47,7 @@ class Vectors:
         return ir.Constant(NUMBERS, [value] * LANES)
 
     def pointer(self, array: Any, index: Any, kind: ir.Type) -> Any:
-        """Return where a vector lies in an array of numba's, made by `context.make_array`."""
+        """Return where a vector is in an array of numba's, made by `context.make_array`."""
         return self.builder.bitcast(self.builder.gep(array.data, [index]), kind.as_pointer())
 
     def load(self, array: Any, index: Any, kind: ir.Type) -> Any:
