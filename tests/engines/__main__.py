@@ -11,8 +11,8 @@ What differs is stated in `tests/engines/differences.py` and must be exactly so:
 red, and so is a difference that has vanished. A rootless engine on control groups of version 1 can hold a
 package to no limit: there the one right thing is that the harness refuses it, and that is what is tried. On
 version 2 it needs systemd, whose user session it makes its groups in; its suites run as its own user.
-`--part 2/5` tries the second fifth of the hostile suite and nothing else; `--costs` measures, the machine's
-own too.
+`--part 2/5` tries the second fifth of the hostile suite and nothing else, `--part zombies` one behaviour;
+`--costs` measures, the machine's own too.
 """
 
 from __future__ import annotations
@@ -80,12 +80,14 @@ def refuses(client: docker.DockerClient, why: str) -> str:
 
 
 def chosen_tests(suite: str, part: str) -> list[str]:
-    """Name the tests of a suite: all, or one part of so many."""
+    """Name the tests of a suite: all, one part of so many, or those of one behaviour."""
     words = SUITES[suite]
     if not part:
         return words
     listed = subprocess.run([*PYTEST, "--collect-only", *words], capture_output=True, text=True, check=True)
     tests = [line for line in listed.stdout.splitlines() if "::" in line]
+    if "/" not in part:
+        return [test for test in tests if test.endswith(f"[{part}]")]
     number, parts = (int(word) for word in part.split("/"))
     return tests[number - 1 :: parts]
 
@@ -97,7 +99,7 @@ def run_suite(name: str, url: str | None, suite: str, part: str) -> tuple[str, F
         name: The engine's.
         url: Where it listens; None: the machine's own.
         suite: Which.
-        part: N/OF, or empty for all of it.
+        part: N/OF, a behaviour's name, or empty for all of it.
 
     Returns:
         Its last line; the checks that each test broke; and what those that failed said.
@@ -166,7 +168,9 @@ def main() -> int:
         "engines", nargs="*", metavar="ENGINE", help=f"of {', '.join(names)}; all but {OWN} by default"
     )
     parser.add_argument("--contract", action="store_true", help="not the hostile suite")
-    parser.add_argument("--part", default="", metavar="N/OF", help="of the hostile suite, and nothing else")
+    parser.add_argument(
+        "--part", default="", metavar="N/OF", help="of the hostile suite, and nothing else; or one behaviour"
+    )
     parser.add_argument("--costs", action="store_true", help="no suite")
     asked = parser.parse_args()
     unknown = set(asked.engines) - set(names)

@@ -115,6 +115,8 @@ class RayEngine:
                     namespace="harness",
                     **({} if address else {"include_dashboard": False}),
                 )
+        except ConfigError:
+            raise
         except (OSError, RuntimeError, ValueError) as error:
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise EngineUnavailableError(

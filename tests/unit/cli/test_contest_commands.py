@@ -268,7 +268,12 @@ def number(text: str) -> bool:
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [("{", "is not JSON"), ("[1]", "no table"), ('"key=s3cr3t"', "no table"), ("1", "no table")],
+    [
+        ("{", "is not JSON"),
+        ("[1]", "is JSON, but no table"),
+        ('"key=s3cr3t"', "is JSON, but no table"),
+        ("1", "is JSON, but no table"),
+    ],
 )
 def test_options_for_a_store_of_files_that_are_none_are_refused_and_not_repeated(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: str, word: str
