@@ -64,9 +64,9 @@ def test_copies_are_the_same(change: str, seed: int) -> None:
 
 @pytest.mark.parametrize("change", COPIES)
 def test_the_screen_lets_copies_through(change: str) -> None:
-    ours = [fingerprint(clip(seed, wall=seed)) for seed in range(6)]
-    theirs = [fingerprint(COPIES[change](clip(seed, wall=seed))) for seed in (3, 99)]
-    assert [(i, j) for i, j, _ in copies(ours, theirs)] == [(3, 0)]
+    ours = [fingerprint(clip(seed, wall=seed)) for seed in range(3)]
+    theirs = [fingerprint(COPIES[change](clip(seed, wall=seed))) for seed in (1, 99)]
+    assert [(i, j) for i, j, _ in copies(ours, theirs)] == [(1, 0)]
 
 
 def test_a_shift_in_time_is_told() -> None:
