@@ -53,8 +53,8 @@ DIFFERENCES: Mapping[str, tuple[Difference, ...]] = {
         Difference(
             behaviours=("busy_threads", "zombies"),
             broken=frozenset({"answers", "verdict", "outcomes"}),
-            comes_to="the same",
-            means="the same",
+            comes_to="the same, for every video",
+            means="the same; what they would have answered is missing as well",
         ),
         Difference(
             behaviours=("many_processes_honest",),
