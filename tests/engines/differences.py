@@ -59,7 +59,7 @@ DIFFERENCES: Mapping[str, tuple[Difference, ...]] = {
         Difference(
             behaviours=("many_processes_honest", "batch_shell"),
             broken=frozenset({"verdict", "outcomes"}),
-            comes_to="the same, for an honest package; a shell around a command is enough with the suite's 64",
+            comes_to="the same, for an honest package; a shell around a command is enough at 64",
             means="raise `limits.pids` for challenges on gVisor, and try your own baseline first",
         ),
         Difference(
