@@ -54,7 +54,8 @@ DIFFERENCES: Mapping[str, tuple[Difference, ...]] = {
             comes_to="the container may end (exit code 2): `RUNTIME_ERROR` for its video",
             means="gVisor's own threads count against `limits.pids` (64 in the suite), and it ends where it"
             " gets none; how many it has changes from run to run. It costs the video of whoever starts"
-            " processes, honest packages too: raise the limit for challenges on gVisor, and try your own baseline first",
+            " processes, honest packages too: raise the limit for challenges on gVisor, and try your own"
+            " baseline first",
             steady=False,
         ),
         Difference(
