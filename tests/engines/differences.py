@@ -95,8 +95,8 @@ DIFFERENCES: Mapping[str, tuple[Difference, ...]] = {
     "podman": (
         Difference(
             behaviours=("tmpfs_inodes",),
-            broken=frozenset({"verdict", "outcomes"}),
-            comes_to="`MEMORY_LIMIT` for the video",
+            broken=frozenset({"answers"}),
+            comes_to="it makes more files than `limits.tmp_inodes`",
             means="Podman has no limit of how many files a tmpfs holds: they are bounded by memory only",
         ),
     ),
