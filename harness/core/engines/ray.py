@@ -193,7 +193,8 @@ class RayEngine:
             value, error, text, node = self._ray.get(reference)
         except self._ray.exceptions.RayError as cause:
             words = str(cause).strip().splitlines()
-            died = WorkerDiedError(f"{type(cause).__name__}: {words[0] if words else 'no word of it'}")
+            first = words[0].split(". ")[0] if words else "no word of it"
+            died = WorkerDiedError(f"{type(cause).__name__}: {first}")
             return JobResult(job=job, error=died, worker_died=True)
         self.faults.note(node, fault=error is not None and self._node_fault(error))
         return JobResult(job=job, value=value, error=error, traceback=text, node=node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,10 +44,11 @@ def job(name: str, where: JobState, *, set_name: str = "public", seconds: float 
         node="here",
     )  # fmt: skip
     nothing = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "finished", "note"))
+    later: dict[str, Any] = {**nothing, "faults": 0, "not_before": None}
     return Job(
         run_id=f"run-{name}", set_name=set_name, shard=0, challenge="c", entry=name, team="t", turn=0,
         enqueued="", state=where, attempt=1, token=1, videos=4, videos_done=None,
-        outcome=json.dumps(accepted.__dict__) if where is JobState.DONE else None, **nothing,
+        outcome=json.dumps(accepted.__dict__) if where is JobState.DONE else None, **later,
     )  # fmt: skip
 
 
