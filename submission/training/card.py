@@ -4,8 +4,8 @@
 
 results/ holds what the tools wrote: `sources.json` (the clips' table, counted), `training.json` (logs of the
 runs), `unseen.json` (calibrate.py, one entry per ensemble), `sample.json` (baselines.py on the
-sample challenge), `probe.json` and `motion.json` (linear probes), `audit.json`, `gpu.json`, `speed.json`. Where one
-is missing the card says so.
+sample challenge), `probe.json` and `motion.json` (linear probes), `audit.json`, `gpu.json`, `speed.json`.
+Where one is missing the card says so.
 """
 
 from __future__ import annotations
