@@ -3,9 +3,9 @@
     python -m training.card
 
 results/ holds what the tools wrote: `sources.json` (the clips' table, counted), `training.json` (logs of the
-runs), `unseen.json` (calibrate.py, one entry per ensemble), `sample.json` (ablate.py on the sample
-challenge), `probe.json` and `motion.json` (linear probes), `audit.json`, `gpu.json`, `speed.json`. Where one
-is missing the card says so.
+runs), `unseen.json` (calibrate.py, one entry per ensemble), `sample.json` (baselines.py on the
+sample challenge), `probe.json` and `motion.json` (linear probes), `audit.json`, `gpu.json`, `speed.json`.
+Where one is missing the card says so.
 """
 
 from __future__ import annotations
@@ -126,8 +126,10 @@ def by_generator(found: Mapping[str, Any]) -> str:
 
 
 def sample(found: Mapping[str, Any]) -> str:
-    """The table that ablate.py made."""
-    return ablate.markdown(found).strip()
+    """The table that baselines.py made, and which renderer perturbed the videos."""
+    return (
+        f"{ablate.markdown(found['rows'])}\nVideos perturbed by the harness's renderer {found['renderer']}."
+    )
 
 
 def probe(found: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from . import calibrate, worth
 from .clips import FOLDS, Clip, read_clips, split
 from .judge import SETS
+from .members import RECIPES
 from .places import ROOT
 
 CLIP = 0.02  # as examples/metadata answers
@@ -95,7 +96,7 @@ def main(command_line: Sequence[str] | None = None) -> None:
     parser.add_argument("--report", type=Path, required=True, help="calibrate.py's: two rows are added")
     arguments = parser.parse_args(command_line)
     report = json.loads(arguments.judged.read_text())
-    member = next(kind for kind in report if kind in calibrate.RECIPES)
+    member = next(kind for kind in report if kind in RECIPES)
     seen = {name: calibrate.read_judged(report, [member], name).seen for name in calibrate.SETS}
     found = ask(read_clips(arguments.clips), arguments.always, arguments.unseen)
     asked = {

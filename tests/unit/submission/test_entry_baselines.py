@@ -1,6 +1,7 @@
 """The baselines of examples/, and the card: every figure in it comes from a recorded result."""
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from training import ablate, baselines, card, containers
 from training.clips import Clip
 from training.worth import Seen
+
+from harness.videos.prepare_one import RENDERER
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = next((ROOT / "sample_videos" / "public").glob("*.mp4"))
@@ -63,6 +66,14 @@ def test_rows_that_a_stopped_call_scored_are_not_scored_again(tmp_path: Path) ->
     assert table["constant"]["public"]["verdict"] == "constant"
 
 
+def test_the_card_says_which_renderer_the_sample_was_perturbed_by(tmp_path: Path) -> None:
+    known = card.read("sample")["rows"]
+    baselines.record(known, tmp_path / "sample.json")
+    drawn = card.sample(json.loads((tmp_path / "sample.json").read_text()))
+    assert drawn.endswith(f"renderer {RENDERER}.")
+    assert drawn.count("\n| ") == len(known)
+
+
 def test_what_stands_beside_the_entry_is_laid_out_with_its_members(tmp_path: Path) -> None:
     rows = baselines.packages(tmp_path)
     assert [*rows][:2] == ["constant", "metadata"]
@@ -93,7 +104,7 @@ def test_containers_are_judged_by_a_fit_to_other_clips_and_a_constant_costs_ln_2
         sets=np.full(8, "control"),
         kinds=np.full(8, "generated"),
         folds=np.arange(8) // 4,
-        labels=np.arange(8) % 2.0,
+        labels=np.array([0.0, 1.0] * 4, np.float64),
         identities=np.arange(8).astype(str),
         generators=np.where(np.arange(8) % 2, "some", ""),
     )

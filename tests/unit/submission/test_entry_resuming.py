@@ -74,7 +74,7 @@ def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
 
 
 def test_autoencoders_that_were_stopped_end_where_unbroken_ones_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setattr(autoencoders, "SAVE_EVERY", 2)
     monkeypatch.setattr(autoencoders, "SIZES", (32,))
@@ -89,6 +89,9 @@ def test_autoencoders_that_were_stopped_end_where_unbroken_ones_do(
             faces, steps=4, seed=1, device=torch.device("cpu"), batch=1, kept=tmp_path / name
         ).state_dict()
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on shared cores two wait for each other longer than such small pictures take
+    request.addfinalizer(lambda: torch.set_num_threads(threads))
     unbroken = fit("unbroken")
     draw, drawn = autoencoders._draw, 0
 
