@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,7 @@ _FIRST_ANSWER_SECONDS: Final = (
 )
 _NEXT_ANSWER_SECONDS: Final = 300.0
 _DEBIAN_SECONDS: Final = 900.0
+_MEMORY_BYTES: Final = 2_000_000_000  # a third of it is used
 
 # libstdc++6: wheels bring their own libraries, but not this one. The compiler and Python's headers are for
 # torch.compile, which writes C++ and compiles it while the package runs.
@@ -64,6 +66,13 @@ _DEBIAN_OPTIONS: Final = (
     + "\n".join(_DEBIAN_LEFT_OUT)
     + "\nEND",
     '--extract-hook=rm -rf "$1"/usr/share/man/* "$1"/usr/share/locale/* "$1"/usr/share/doc/*',
+    # While the first packages are installed, the others are fetched: as long as that lasts, the lock is held.
+    # What could not be fetched then, mmdebstrap fetches when it comes to it.
+    '--extract-hook=exec 9>"$1"/var/cache/apt/fetching; flock 9; '
+    "apt-get --yes --download-only -oDebug::NoLocking=1 install "
+    + _DEBIAN_PACKAGES.replace(",", " ")
+    + " </dev/null >/dev/null 2>&1 &",
+    '--essential-hook=flock "$1"/var/cache/apt/fetching rm "$1"/var/cache/apt/fetching',
     # The host's mirrors and proxies, which may carry credentials, stay on the host.
     '--customize-hook=rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list',
 )
@@ -217,12 +226,15 @@ def _make_debian_base(client: docker.DockerClient, *, say: Callable[[str], None]
                 remedy="Install mmdebstrap, or set BASE_IMAGE to a local image with Python 3.11.",
             )
         install_debian_packages(["mmdebstrap"], say=say)
-    with tempfile.TemporaryDirectory(prefix="harness-base-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="harness-base-") as folder,
+        tempfile.TemporaryDirectory(prefix="harness-base-") as memory,
+    ):
         archive = Path(folder) / "base.tar"
         options = Path(folder) / "apt.conf"
         options.write_text(_apt_options(), encoding="utf-8")
         command = ["mmdebstrap", "--quiet", *_DEBIAN_OPTIONS, f"--aptopt={options}", "bookworm", str(archive)]
-        command += _debian_sources()
+        command = _in_memory([*command, *_debian_sources()], Path(memory))
         # The same packages then make the same archive, whenever it is made.
         environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
         try:
@@ -243,6 +255,34 @@ def _make_debian_base(client: docker.DockerClient, *, say: Callable[[str], None]
             )
         _import(client, archive)
     return f"{_DEBIAN_REPOSITORY}:{_DEBIAN_TAG}"
+
+
+def _in_memory(command: list[str], folder: Path) -> list[str]:
+    """Let a command have its temporary files in memory, where root may mount some and there is plenty.
+
+    Thousands of small files are written, and removed again: on some disks that takes half a minute.
+    Only the command sees what is mounted over the folder, and it is gone with the command.
+    """
+    folder.chmod(0o755)  # apt fetches as a user of its own
+    mount = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs -o mode=755,size={_MEMORY_BYTES} none "$0"']
+    if os.geteuid() != 0 or _available_bytes() < 2 * _MEMORY_BYTES or not _works([*mount, str(folder)]):
+        return command
+    return [*mount[:-1], f'{mount[-1]} && TMPDIR="$0" exec "$@"', str(folder), *command]
+
+
+def _available_bytes() -> int:
+    """Return how much memory could be had without swapping; 0 if this system does not tell."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1])
+    return 0
+
+
+def _works(command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+    except OSError:
+        return False
 
 
 def _import(client: docker.DockerClient, archive: Path) -> None:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ _CLIENT_TIMEOUT_SECONDS: Final = 120
 _PROBE_SECONDS: Final = 5
 _START_SECONDS: Final = 90.0
 _APT_SECONDS: Final = 1800.0
+_MOVES: Final = 20
 
 
 def connect() -> docker.DockerClient:
@@ -146,6 +148,8 @@ def start_docker(
     if dockerd is None:
         raise EngineUnavailableError("dockerd is not installed", remedy=_remedy())
     say(f"Starting Docker as a plain daemon; its log is {log}.")
+    if not arguments:
+        leave_the_top_group()
     with log.open("ab") as stream:
         process = subprocess.Popen(  # noqa: S603  (our own arguments)
             [dockerd, *arguments],
@@ -157,6 +161,29 @@ def start_docker(
         )
     _wait_until_it_answers(address, process=process, log=log)
     process.returncode = 0  # it is meant to outlive us; Popen would warn of a child left behind
+
+
+def leave_the_top_group(top: Path = Path("/sys/fs/cgroup")) -> None:
+    """Move what runs in the uppermost control group into one below it, where this is a container of its own.
+
+    Under version 2 a group with processes hands no controller to those below it, so that an engine inside
+    a container could hold no container of its own to a limit. The kernel's real root, which has no
+    `cgroup.type`, is exempt. Docker's own images for this do the same.
+    """
+    if not (top / "cgroup.type").exists() or not os.access(top / "cgroup.procs", os.W_OK):
+        return
+    below = top / "init"
+    below.mkdir(exist_ok=True)
+    for _ in range(_MOVES):  # what was started meanwhile is there the next time
+        processes = (top / "cgroup.procs").read_text(encoding="ascii").split()
+        for one in processes:
+            with suppress(OSError):  # it has ended
+                (below / "cgroup.procs").write_text(one, encoding="ascii")
+        if not processes:
+            break
+    for controller in (top / "cgroup.controllers").read_text(encoding="ascii").split():
+        with suppress(OSError):  # Docker says what is missing
+            (top / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
 
 
 def install_debian_packages(packages: list[str], *, say: Callable[[str], None]) -> None:

@@ -19,10 +19,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import docker
 import requests
@@ -47,6 +47,7 @@ _RUNTIME_FILES: Final = ("torchvision_operators.py", "torchvision_operators.pth"
 _WHEELHOUSE: Final = "/wheelhouse"  # in the container
 _BUILD_SECONDS: Final = 3600
 _LOG_LINES: Final = 15
+_PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,8 +230,7 @@ def _build_packages(
     try:
         files = {_PACKAGES_SCRIPT: runtime / _PACKAGES_SCRIPT}
         files |= {p.relative_to(wheels.folder).as_posix(): p for p in wheels.folder.glob("*/*")}
-        with _archive(files) as archive:
-            container.put_archive(_WHEELHOUSE, archive)
+        container.put_archive(_WHEELHOUSE, _archived(files))
         container.start()
         lines: list[str] = []
         for line in container.logs(stream=True, follow=True):
@@ -271,7 +271,10 @@ def _remove_build(client: docker.DockerClient, name: str) -> None:
 
 def _build_runtime(client: docker.DockerClient, tag: str, packages: str, runtime: Path) -> None:
     lines: list[str] = []
-    with _archive({name: runtime / name for name in (_RUNTIME_DOCKERFILE, *_RUNTIME_FILES)}) as context:
+    files = {name: runtime / name for name in (_RUNTIME_DOCKERFILE, *_RUNTIME_FILES)}
+    with tempfile.TemporaryFile() as context:
+        context.writelines(_archived(files))
+        context.seek(0, io.SEEK_SET)
         events = client.api.build(
             fileobj=context, custom_context=True, dockerfile=_RUNTIME_DOCKERFILE, tag=tag,
             buildargs={"PACKAGES_IMAGE": packages},
@@ -288,16 +291,19 @@ def _build_runtime(client: docker.DockerClient, tag: str, packages: str, runtime
                 )
 
 
-@contextmanager
-def _archive(files: Mapping[str, Path]) -> Iterator[IO[bytes]]:
-    """Pack files for the engine: names and contents only; its layer cache then sees no owner and no time."""
-    with tempfile.TemporaryFile() as stream:
-        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for name, path in sorted(files.items()):
-                entry = tarfile.TarInfo(name)
-                entry.size = path.stat().st_size
-                entry.mode = 0o644
-                with path.open("rb") as content:
-                    archive.addfile(entry, content)
-        stream.seek(0, io.SEEK_SET)
-        yield stream
+def _archived(files: Mapping[str, Path]) -> Iterator[bytes]:
+    """Pack files for the engine: names and contents only; its layer cache then sees no owner and no time.
+
+    Piece by piece as they are read, so that gigabytes need no place of their own.
+    """
+    for name, path in sorted(files.items()):
+        entry = tarfile.TarInfo(name)
+        entry.size = path.stat().st_size
+        entry.mode = 0o644
+        yield entry.tobuf(tarfile.PAX_FORMAT)
+        with path.open("rb") as content:
+            while piece := content.read(_PIECE_BYTES):
+                yield piece
+        if entry.size % tarfile.BLOCKSIZE:
+            yield bytes(-entry.size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)

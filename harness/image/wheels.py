@@ -85,15 +85,8 @@ def ensure_wheelhouse(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="partial-") as partial:
         fresh = Path(partial) / "wheelhouse"
         _fetch(runtime, variant=variant, into=fresh)
-        _write_manifest(fresh)
+        digest = _write_manifest(fresh)
         fresh.rename(folder)
-    digest = _verified_digest(folder)
-    if digest is None:
-        raise ImageError(
-            "the wheels changed while they were being fetched",
-            place=folder,
-            remedy="Look for a full or failing disk.",
-        )
     return Wheelhouse(folder=folder, digest=digest, torch=_torch_build(folder / "packages"))
 
 
@@ -254,9 +247,11 @@ def _sha256_of_files(folder: Path) -> dict[str, str]:
     return digests
 
 
-def _write_manifest(folder: Path) -> None:
-    text = json.dumps(_sha256_of_files(folder), indent=1, sort_keys=True)
-    (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+def _write_manifest(folder: Path) -> str:
+    """Write down what the files are; return the digest of a wheelhouse."""
+    content = (json.dumps(_sha256_of_files(folder), indent=1, sort_keys=True) + "\n").encode()
+    (folder / "manifest.json").write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _verified_digest(folder: Path) -> str | None:

@@ -85,12 +85,30 @@ def test_the_workflow_s_commands_are_the_harness_s(
             assert run_command(words) == 0, capsys.readouterr().out
 
 
+# Of the keys that the Development Container Specification knows, those used here, each with its type.
+CONTAINER_KEYS: dict[str, type] = {
+    "name": str,
+    "image": str,
+    "remoteUser": str,
+    "onCreateCommand": str,
+    "postStartCommand": str,
+    "privileged": bool,
+    "init": bool,
+    "mounts": list,
+    "hostRequirements": dict,
+    "remoteEnv": dict,
+    "customizations": dict,
+}
+
+
 def test_the_dev_container_has_what_the_harness_needs() -> None:
     """As root, privileged and with a disk for Docker, the harness installs and starts Docker itself."""
     document = json.loads(CONTAINER.read_text(encoding="utf-8"))
+    assert {key: type(value) for key, value in document.items()} == CONTAINER_KEYS
     assert document["image"] == f"python:{PYTHON_VERSION}-bookworm"
     assert document["remoteUser"] == "root"
-    assert "--privileged" in document["runArgs"]
+    assert document["privileged"] is True
+    assert document["init"] is True
     assert any("target=/var/lib/docker" in mount for mount in document["mounts"])
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     for key in ("onCreateCommand", "postStartCommand"):

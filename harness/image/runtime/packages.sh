@@ -38,24 +38,34 @@ rm -rf "$site/torch/test" "$site"/torch/bin/test_* "$site"/torch/bin/*Test
 # unchecked-hash: the files never change, and no timestamp may make them look stale. Slim Python images come
 # without the standard library's compiled files too. A few packages carry templates and newer syntax that do
 # not compile; Python never imports them.
-# Of the hundreds of models in transformers a package uses one or two: those it compiles itself, in a moment.
+# Of the hundreds of models in transformers a package uses one or two: those it compiles itself, in a moment. So it
+# is with what importing a package does not load: fonts for PDF files, highlighting, conversion, a window.
 # Many files at a time, and no look for garbage: a third less work than `python3 -m compileall -j 0`.
 echo "Compiling them for a quick start."
-python3 -W ignore - '/tests?/|/transformers/models/|/torch/testing/_internal/(common_methods|generated/|opinfo/)' <<'PYTHON'
+left_out='/tests?/|/transformers/models/|/torch/testing/_internal/(common_methods|generated/|opinfo/)'
+left_out="$left_out|/fontTools/(?!misc/)[^/]+/|/pygments/lexers/|/onnxruntime/(transformers|quantization|tools)/|/insightface/gui/"
+python3 -W ignore - "$left_out|/sympy/physics/" <<'PYTHON'
 import gc, os, re, sys, sysconfig
 from concurrent.futures import ProcessPoolExecutor
 from importlib._bootstrap_external import _code_to_hash_pyc
 from importlib.util import cache_from_source, source_hash
 
 def compile_file(path):
+    compiled = cache_from_source(path)
+    if os.path.exists(compiled):  # Debian's own, by the hash of their source: they need not look at it
+        with open(compiled, "r+b") as file:
+            if file.read(8)[4:] == b"\3\0\0\0":
+                file.seek(4)
+                file.write(b"\1")
+                return
     with open(path, "rb") as file:
         source = file.read()
     try:
         code = compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return
-    os.makedirs(os.path.dirname(cache_from_source(path)), exist_ok=True)
-    with open(cache_from_source(path), "wb") as file:
+    os.makedirs(os.path.dirname(compiled), exist_ok=True)
+    with open(compiled, "wb") as file:
         file.write(_code_to_hash_pyc(code, source_hash(source), False))
 
 left_out = re.compile(sys.argv[1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -184,3 +186,63 @@ def test_a_host_without_a_description_is_not_debian(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("platform.freedesktop_os_release", missing)
     assert not host.is_debian_family()
+
+
+def made_group(top: Path, *, processes: str, root: bool = False) -> Path:
+    """Lay out a control group of version 2 as files: what is written to them stays to be read."""
+    top.mkdir()
+    (top / "cgroup.procs").write_text(processes)
+    (top / "cgroup.controllers").write_text("cpu memory pids\n")
+    (top / "cgroup.subtree_control").write_text("")
+    if not root:
+        (top / "cgroup.type").write_text("domain\n")
+    return top
+
+
+def test_the_real_root_of_control_groups_is_left_alone(tmp_path: Path) -> None:
+    top = made_group(tmp_path / "top", processes="1\n", root=True)
+    host.leave_the_top_group(top)
+    assert not (top / "init").exists()
+
+
+def test_control_groups_of_version_1_are_left_alone(tmp_path: Path) -> None:
+    host.leave_the_top_group(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_in_a_container_may_hand_controllers_to_its_own(tmp_path: Path) -> None:
+    top = made_group(tmp_path / "top", processes="")
+    host.leave_the_top_group(top)
+    assert (top / "cgroup.subtree_control").read_text() == "+pids"  # each was written; the last stays
+
+
+UNIFIED = next(
+    (
+        Path(line.split()[1])
+        for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        if line.split()[2] == "cgroup2"
+    ),
+    None,
+)
+
+
+@pytest.mark.skipif(
+    UNIFIED is None or not os.access(UNIFIED, os.W_OK),
+    reason="it takes root and version 2",
+)
+def test_what_runs_in_the_top_group_moves_below_it() -> None:
+    """A real group that stands for a container's own, with a real process in it."""
+    assert UNIFIED is not None
+    top = UNIFIED / f"harness-test-{os.getpid()}"
+    top.mkdir()
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        (top / "cgroup.procs").write_text(str(process.pid))
+        host.leave_the_top_group(top)
+        assert (top / "cgroup.procs").read_text() == ""
+        assert (top / "init" / "cgroup.procs").read_text().split() == [str(process.pid)]
+    finally:
+        process.kill()
+        process.wait()
+        (top / "init").rmdir()
+        top.rmdir()
