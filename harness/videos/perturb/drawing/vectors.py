@@ -127,6 +127,8 @@ class Vectors:
     def upper(self, numbers: Any, shares: Any) -> Any:
         """Return a share of each number, of 65536, without a sign; cut off."""
         build, wide = self.builder, ir.VectorType(ir.IntType(32), LANES)
+        if self._is_x86:  # LLVM finds it by itself only if the shares do not come from before a loop
+            return self.call("llvm.x86.sse2.pmulhu.w", NUMBERS, numbers, shares)
         product = build.mul(build.zext(numbers, wide), build.zext(shares, wide))
         return build.trunc(build.lshr(product, ir.Constant(wide, [16] * LANES)), NUMBERS)
 
