@@ -15,7 +15,6 @@ from harness.videos.colour_spaces import LIMITED, TONE_MAP, Colour, conversion
 from harness.videos.orientation import Orientation
 from harness.videos.perturb.colour_table import drawer, is_table
 from harness.videos.perturb.drawing.planes import Planes
-from harness.videos.perturb.frame_pool import FramePool
 from harness.videos.perturb.steps import Canvas, FrameOperation, Redraw, RedrawTogether
 from harness.videos.probe import VideoInfo, frame_colour
 from harness.videos.tone import tone_map
@@ -36,9 +35,9 @@ def filtered(frames: Frames, filters: tuple[str, ...]) -> Frames:
 
 
 def _looked_up(frames: Frames, filters: tuple[str, ...]) -> Frames:
-    redraw, pool = drawer(filters), FramePool()
+    redraw = drawer(filters)
     for index, frame in enumerate(frames):
-        yield _redrawn(frame, redraw, index, pool)
+        yield _redrawn(frame, redraw, index)
 
 
 def _graphed(frames: Frames, filters: tuple[str, ...]) -> Frames:
@@ -94,16 +93,16 @@ def _pulled(graph: Graph) -> Frames:
 
 def operated(frames: Frames, operation: FrameOperation, canvas: Canvas) -> Frames:
     """Edit each picture's planes in place, or draw it anew."""
-    edit, pool = operation.start(canvas), FramePool()
+    edit = operation.start(canvas)
     if isinstance(edit, RedrawTogether):
-        yield from _redrawn_together(frames, edit, pool)
+        yield from _redrawn_together(frames, edit)
         return
     for index, frame in enumerate(frames):
         if isinstance(edit, Redraw):
-            yield _redrawn(frame, edit, index, pool, (canvas.width, canvas.height))
+            yield _redrawn(frame, edit, index, (canvas.width, canvas.height))
             continue
         # Half of what libav's own copy of a frame takes that the decoder still refers to, as it mostly does.
-        own = _redrawn(frame, COPY, index, pool)
+        own = _redrawn(frame, COPY, index)
         edit(Planes.of(own), index)
         yield own
 
@@ -112,28 +111,27 @@ COPY = Redraw(lambda source, target, _: target.assign(source))
 
 
 def _redrawn(
-    frame: av.VideoFrame, redraw: Redraw, index: int, pool: FramePool, size: tuple[int, int] | None = None
+    frame: av.VideoFrame, redraw: Redraw, index: int, size: tuple[int, int] | None = None
 ) -> av.VideoFrame:
     """Return a new picture with the old one's time and colours, and its size if no other is asked for."""
-    new = _like(frame, pool.frame(*(size or (frame.width, frame.height))))
+    new = _like(frame, *(size or (frame.width, frame.height)))
     redraw.draw(Planes.reading(frame), Planes.of(new), index)
     return new
 
 
-def _redrawn_together(frames: Frames, redraw: RedrawTogether, pool: FramePool) -> Frames:
+def _redrawn_together(frames: Frames, redraw: RedrawTogether) -> Frames:
     first = 0
     while several := list(islice(frames, redraw.at_once)):
-        new = [_like(frame, pool.frame(frame.width, frame.height)) for frame in several]
+        new = [_like(frame, frame.width, frame.height) for frame in several]
         sources = [Planes.reading(frame) for frame in several]
         redraw.draw(sources, [Planes.of(frame) for frame in new], first)
         first += len(several)
-        del several, sources
-        while new:  # none is kept here that the encoder has taken: its memory is used again
-            yield new.pop(0)
+        yield from new
 
 
-def _like(frame: av.VideoFrame, new: av.VideoFrame) -> av.VideoFrame:
-    """Give a new picture another's time and colours."""
+def _like(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    """Return an empty picture with another's time and colours."""
+    new = av.VideoFrame(width, height, "yuv420p")
     new.pts, new.time_base, new.duration = frame.pts, frame.time_base, frame.duration
     new.color_range, new.colorspace = frame.color_range, frame.colorspace
     new.color_primaries, new.color_trc = frame.color_primaries, frame.color_trc

@@ -58,6 +58,12 @@ def _at_rim(rim: Any, edges: Any, y: Any, x: Any, columns: Any, rows: Any, acros
 
 
 @inlined
+def _corner(column: Any, row: Any, height: Any, width: Any) -> Any:
+    """Return where a window begins that holds this place, and ends in the source."""
+    return min(np.int64(column), width - WINDOW), min(np.int64(row), height - MOST_ROWS - 1)
+
+
+@inlined
 def _window(columns: Any, rows: Any, y: Any, begin: Any, end: Any, shape: Any) -> Any:
     """Return the end of the samples from `begin` on that fit into one window, and where it is."""
     (height, width), x = shape, begin + 1
@@ -174,10 +180,7 @@ def cut(
             if large and x + CHUNK <= wide:
                 _bounds_of(flat_columns, own, across_bounds)
                 _bounds_of(flat_rows, own, down_bounds)
-                left, top = (
-                    min(np.int64(across_bounds[0]), width - WINDOW),
-                    min(np.int64(down_bounds[0]), height - MOST_ROWS - 1),
-                )
+                left, top = _corner(across_bounds[0], down_bounds[0], height, width)
                 last, lowest = np.int64(across_bounds[1]), np.int64(down_bounds[1])
                 inside = left >= 0 and top >= 0 and last + 1 < width and lowest + 1 < height
                 if inside and last - left < WINDOW - 1 and lowest - top < MOST_ROWS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,15 +33,23 @@ WHOLE = 256  # the sum of a kernel's weights
 def softened(plane: Plane, sigma: float) -> Plane:
     """Blur by a Gaussian of this deviation, at most 4 pixels; its weights are rounded to 256ths."""
     source, soft, wide = _wide(plane)
+    weights, pairs = _line(sigma, wide)
+    reach = pairs.size // 2 - 1
+    row = np.zeros(2 * wide + 2 * reach, np.uint16)  # with what lies beyond the ends, and nothing after it
+    lines = np.empty(2 * reach + 1, np.int32)
+    _soften(flat(source), flat(soft), plane.shape, weights, row, lines, pairs, wide)
+    return soft[:, : plane.shape[1]]
+
+
+@lru_cache(maxsize=64)
+def _line(sigma: float, wide: int) -> tuple[Shorts, Ints]:
+    """Return the weights for all lanes of a vector, and where each weight's two samples are in a row."""
     weights = _gaussian(sigma)
     reach = weights.size - 1
-    row = np.zeros(2 * wide + 2 * reach, np.uint16)  # with what lies beyond the ends, and nothing after it
     offs = np.arange(1, reach + 1)
     pairs = np.stack((reach - offs, reach + offs), 1)
-    pairs = np.concatenate(([[reach, wide + 2 * reach]], pairs)).astype(np.int32).ravel()
-    lines = np.empty(2 * reach + 1, np.int32)
-    _soften(flat(source), flat(soft), plane.shape, weights.repeat(LANES), row, lines, pairs, wide)
-    return soft[:, : plane.shape[1]]
+    pairs = np.concatenate(([[reach, wide + 2 * reach]], pairs))
+    return weights.repeat(LANES), pairs.astype(np.int32).ravel()
 
 
 def convolved(plane: Plane, kernel: NDArray[np.uint16]) -> Plane:
@@ -51,19 +59,24 @@ def convolved(plane: Plane, kernel: NDArray[np.uint16]) -> Plane:
     """
     source, soft, wide = _wide(plane)
     high, reach = kernel.shape[0], kernel.shape[1] - 1
-    pitch = wide + 2 * reach
-    rows = np.zeros(high * pitch + wide, np.uint16)  # likewise, one after another
+    weights, pairs = _quarter(kernel.tobytes(), high, wide)
+    rows = np.zeros(high * (wide + 2 * reach) + wide, np.uint16)  # likewise, one after another
+    _convolve(flat(source), flat(soft), plane.shape, (high, reach), rows, pairs, weights, wide)
+    return soft[:, : plane.shape[1]]
+
+
+@lru_cache(maxsize=64)
+def _quarter(content: bytes, high: int, wide: int) -> tuple[Shorts, Ints]:
+    """Return the same for a kernel whose rows lie one after another in memory."""
+    kernel = np.frombuffer(content, np.uint16).reshape(high, -1)
+    pitch, reach = wide + 2 * (kernel.shape[1] - 1), kernel.shape[1] - 1
     pairs, weights = [], []
     for (down, off), weight in np.ndenumerate(kernel):
         if weight:
             middle = down * pitch + reach
             pairs += [middle - off, middle + off] if off else [middle, high * pitch]
             weights.append(weight)
-    taps = np.array(weights, np.uint16).repeat(LANES)
-    _convolve(
-        flat(source), flat(soft), plane.shape, (high, reach), rows, np.array(pairs, np.int32), taps, wide
-    )
-    return soft[:, : plane.shape[1]]
+    return np.array(weights, np.uint16).repeat(LANES), np.array(pairs, np.int32)
 
 
 def _wide(plane: Plane) -> tuple[Plane, Plane, int]:

@@ -181,5 +181,5 @@ def _stretch_rows(
         for number in range(U(inner), U(places.size)):
             start = U(starts[number])
             _mix_chunk(room, U(0), source, line + U(places[number]), U(step), tables, number, down)
-            for sample in range(start, U(min(width, start + LANES))):
+            for sample in range(start, min(U(width), start + U(LANES))):
                 target[row + sample] = room[sample - start]

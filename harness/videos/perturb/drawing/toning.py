@@ -107,4 +107,5 @@ def _tone(plane: Flat, gains: Flat, tables: Bytes, rows: Shorts, shape: Pair, mo
             piece = U(sample >> 4)
             level = np.int64(tables[piece]) * PIECE + np.int64(tables[piece + U(16)]) * (sample & 15)
             light = np.int64(gain[own + x]) * row
-            samples[here + x] = np.uint8(((min(level, most) * 16 * light >> 16) + 128) >> 8)
+            level = level if level < most else np.int64(most)
+            samples[here + x] = np.uint8(((level * 16 * light >> 16) + 128) >> 8)

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, SAMPLES, Vectors
+from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, SAMPLES, Vectors, kept
 
 WORDS = ir.VectorType(ir.IntType(32), 4)
 
@@ -56,7 +56,7 @@ def _summed(
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
         row = _Row(context, builder, signature, values)
         vectors = row.vectors
-        carry = cgutils.alloca_once(builder, NUMBERS)
+        carry = kept(builder, NUMBERS)
         builder.store(vectors.spread(builder.trunc(values[5], ir.IntType(16))), carry)
         shares = vectors.spread(builder.trunc(values[6], ir.IntType(16)))
         with cgutils.for_range(builder, values[7]) as loop:

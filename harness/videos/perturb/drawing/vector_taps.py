@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, SAMPLES, Vectors
+from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, SAMPLES, Vectors, kept
 
 TOGETHER = 4  # vectors, so that a weight and a place are read once for all of them
 GROUP = TOGETHER * LANES  # samples
@@ -27,7 +27,7 @@ class _Group:
 
     def __init__(self, vectors: Vectors, place: Any) -> None:
         self.vectors, self.build, self.place = vectors, vectors.builder, place
-        self.totals = [cgutils.alloca_once(self.build, NUMBERS) for _ in range(TOGETHER)]
+        self.totals = [kept(self.build, NUMBERS) for _ in range(TOGETHER)]
 
     def begin(self, values: list[Any]) -> None:
         """Set the sums."""

@@ -24,6 +24,11 @@ SAMPLES, PAIRS, NUMBERS = (
 NOT_HERE = 0x7070  # added to two places of bytes: what was 16 or more now has the bit that asks for 0
 
 
+def kept(builder: ir.IRBuilder, kind: ir.Type) -> Any:
+    """Return room for a value that changes from one turn of a loop to the next: a register, in the end."""
+    return cgutils.alloca_once(builder, kind)  # type: ignore[no-untyped-call]  # numba has no types
+
+
 @dataclass(frozen=True, kw_only=True)
 class Vectors:
     """Writes operations on vectors into a function that is being compiled."""
@@ -81,7 +86,7 @@ class Vectors:
     def call(self, name: str, result: ir.Type, *arguments: Any) -> Any:
         """Call one of LLVM's own functions."""
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)  # type: ignore[no-untyped-call]
         return self.builder.call(function, arguments)
 
     def looked_up(self, row: Any, places: Any) -> Any:
@@ -127,6 +132,8 @@ class Vectors:
     def upper(self, numbers: Any, shares: Any) -> Any:
         """Return a share of each number, of 65536, without a sign; cut off."""
         build, wide = self.builder, ir.VectorType(ir.IntType(32), LANES)
+        if self._is_x86:  # LLVM finds it by itself only if the shares do not come from before a loop
+            return self.call("llvm.x86.sse2.pmulhu.w", NUMBERS, numbers, shares)
         product = build.mul(build.zext(numbers, wide), build.zext(shares, wide))
         return build.trunc(build.lshr(product, ir.Constant(wide, [16] * LANES)), NUMBERS)
 

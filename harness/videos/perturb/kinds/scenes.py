@@ -60,8 +60,10 @@ class FilmedScreen:
         tilt = self.warp.start(canvas)
         one = _wave(canvas, self.angle, self.period)
         other = _wave(canvas, self.angle + np.pi / 2, self.period * 1.3)
-        waves = one * other
-        gain = np.round(255 * (1 - self.grating * (0.5 + 0.5 * waves))).astype(np.uint8)
+        one *= other
+        one *= -127.5 * self.grating
+        one += 255.5 - 127.5 * self.grating  # in place, as are the others: a new array costs more than a sum
+        gain = one.astype(np.uint8)
         curve = toning.Curve.of(self._tone)
         rows = np.arange(canvas.height)
 
