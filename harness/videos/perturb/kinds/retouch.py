@@ -75,7 +75,10 @@ class SmoothSkin:
             luma = source.y[box]
             size = tuple(max(2, round(side * scale)) for side in luma.shape[::-1])
             grown = (luma.shape[1] // shrink, luma.shape[0] // shrink)
-            weight = self._weight(source.u[half], source.v[half], size)
+            # Colour has half as many samples, and what is made of it is soft.
+            weight = self._weight(
+                source.u[half], source.v[half], (max(2, size[0] // 2), max(2, size[1] // 2))
+            )
             skin, kept = (
                 np.asarray(cv2.resize(small, grown, interpolation=cv2.INTER_LINEAR), np.uint8)
                 for small in (self._smooth(luma, size), cv2.bitwise_not(weight))
