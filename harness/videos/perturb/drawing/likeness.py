@@ -5,6 +5,8 @@ Imports numba: see `compiled`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numba import types
@@ -53,7 +55,7 @@ def likeness(around: Plane, patch: Plane) -> NDArray[np.float64]:
 
 
 @called
-def _product(around: Bytes, here: int, patch: Bytes, own: int, width: int) -> int:
+def _product(around: Bytes, here: int, patch: Bytes, own: int, width: int) -> Any:
     """Return the sum of a row's products."""
     total = np.uint32(0)
     for x in range(U(width)):

@@ -73,8 +73,8 @@ class SmoothSkin:
             box = np.s_[top : top + height, left : left + width]
             half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
             luma = source.y[box]
-            size = tuple(max(2, round(side * scale)) for side in luma.shape[::-1])
-            grown = (luma.shape[1] // shrink, luma.shape[0] // shrink)
+            size = (max(2, round(width * scale)), max(2, round(height * scale)))
+            grown = (width // shrink, height // shrink)
             # Colour has half as many samples, and what is made of it is soft.
             weight = self._weight(
                 source.u[half], source.v[half], (max(2, size[0] // 2), max(2, size[1] // 2))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.evening import FAR, evened
 from harness.videos.perturb.drawing.planes import Plane
@@ -11,12 +14,13 @@ from harness.videos.perturb.drawing.planes import Plane
 STEPS = [(down, across) for down in range(-2, 3) for across in range(-2, 3) if abs(down) + abs(across) <= 2]
 
 
-def by_formula(plane: Plane) -> np.ndarray:
+def by_formula(plane: Plane) -> NDArray[Any]:
     height, width = plane.shape
     padded = np.pad(plane, 2, "edge").astype(int)
     parts = np.stack([padded[2 + y : 2 + y + height, 2 + x : 2 + x + width] for y, x in STEPS])
     weights = np.maximum(0, FAR - np.abs(parts - plane.astype(int))) // 8
-    return (2 * (weights * parts).sum(0) + weights.sum(0)) // (2 * weights.sum(0))
+    mean: NDArray[Any] = (2 * (weights * parts).sum(0) + weights.sum(0)) // (2 * weights.sum(0))
+    return mean
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 7), (33, 21), (40, 71)])
