@@ -76,9 +76,8 @@ class SmoothSkin:
             size = (max(2, round(width * scale)), max(2, round(height * scale)))
             grown = (width // shrink, height // shrink)
             # Colour has half as many samples, and what is made of it is soft.
-            weight = self._weight(
-                source.u[half], source.v[half], (max(2, size[0] // 2), max(2, size[1] // 2))
-            )
+            coarse = (max(min(size[0], STEP), size[0] // 2), max(min(size[1], STEP), size[1] // 2))
+            weight = self._weight(source.u[half], source.v[half], coarse)
             skin, kept = (
                 np.asarray(cv2.resize(small, grown, interpolation=cv2.INTER_LINEAR), np.uint8)
                 for small in (self._smooth(luma, size), cv2.bitwise_not(weight))
