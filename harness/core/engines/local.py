@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Generic
 
 from harness.core.engines import Job, JobResult, Value, WorkerDiedError
@@ -83,8 +84,9 @@ class _Pool(Generic[Job, Value]):
     """Workers, each with its own pipe."""
 
     def __init__(self, function: Callable[[Job], Value], limit: int, loaded: tuple[str, ...]) -> None:
-        self._context = multiprocessing.get_context("forkserver" if loaded else "spawn")
+        self._context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
         if loaded:
+            self._context = multiprocessing.get_context("forkserver")
             self._context.set_forkserver_preload(list(loaded))
         self._function = function
         self._limit = limit
