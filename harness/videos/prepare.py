@@ -38,6 +38,7 @@ from harness.videos.prepared_set import (
 
 __all__ = ["PrepareProgress", "SourceVideo", "file_sha256", "neutral_name", "prepare_set"]
 
+DRAWING = ("harness.videos.prepare_one", "harness.videos.perturb.drawing.loaded")  # what workers begin with
 OWN_NAME = re.compile(r"[0-9a-f]{16}\.mp4")
 
 
@@ -102,7 +103,7 @@ def prepare_set(
     for folder in (destination / VIDEOS, destination / RECORDS):
         folder.mkdir(parents=True, exist_ok=True)
     cells = range(max(1, len(recipe.cells)))
-    chosen = engine or LocalEngine(workers)
+    chosen = engine or LocalEngine(workers, loaded=DRAWING if recipe.kinds else ())
     # With half as many videos as processes, each has a core for its pictures and one for its encoder.
     ahead = isinstance(chosen, LocalEngine) and 2 * len(sources) * len(cells) <= chosen.workers
     jobs = [

@@ -16,9 +16,10 @@ import os
 import pickle
 import signal
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Generic
 
 from harness.core.engines import Job, JobResult, Value, WorkerDiedError
@@ -40,20 +41,24 @@ class _Worker(Generic[Job]):
 class LocalEngine:
     """Spawned processes on this machine; one job at a time each.
 
-    Spawned, not forked: a fork would copy the parent's threads' locks in whatever state they were. Jobs are
+    Not forked from this one: that would copy its threads' locks in whatever state they were. Jobs are
     taken from the iterable only as workers become free, so it may be long or slow; one that has ended is
     asked again now and then while others run, so it may have something later. A worker that dies costs the
     job it had, not the others: it is replaced. Closing the iterator early ends the workers.
 
     Args:
         workers: How many processes; 0 runs the jobs in this process, one after another (for a debugger).
+        loaded: Modules that take long to load. With some, workers are forked from a process of one thread
+            that has loaded them and does nothing else, and that stays for later engines: the first of them in
+            a process says which modules.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, *, loaded: Sequence[str] = ()) -> None:
         chosen = os.cpu_count() or 1 if workers is None else workers
         if chosen < 0:
             raise ConfigError(f"{chosen} workers are requested", remedy="Give 0 (in this process) or more.")
         self.workers = chosen
+        self._loaded = tuple(loaded)
 
     def map(self, function: Callable[[Job], Value], jobs: Iterable[Job]) -> Iterator[JobResult[Job, Value]]:
         """Yield one result per job, in the order they finish."""
@@ -61,7 +66,7 @@ class LocalEngine:
             for job in jobs:
                 yield _run(function, job)
             return
-        pool: _Pool[Job, Value] = _Pool(function, self.workers)
+        pool: _Pool[Job, Value] = _Pool(function, self.workers, self._loaded)
         try:
             yield from pool.run(iter(jobs))
         finally:
@@ -78,8 +83,11 @@ def _run(function: Callable[[Job], Value], job: Job) -> JobResult[Job, Value]:
 class _Pool(Generic[Job, Value]):
     """Workers, each with its own pipe."""
 
-    def __init__(self, function: Callable[[Job], Value], limit: int) -> None:
-        self._context = multiprocessing.get_context("spawn")
+    def __init__(self, function: Callable[[Job], Value], limit: int, loaded: tuple[str, ...]) -> None:
+        self._context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
+        if loaded:
+            self._context = multiprocessing.get_context("forkserver")
+            self._context.set_forkserver_preload(list(loaded))
         self._function = function
         self._limit = limit
         self._workers: list[_Worker[Job]] = []
@@ -117,7 +125,9 @@ class _Pool(Generic[Job, Value]):
 
     def _started(self) -> _Worker[Job]:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._function), daemon=True)
+        # Of a process that others are forked from, they would have the environment of its own start.
+        arguments = (theirs, self._function, dict(os.environ))
+        process = self._context.Process(target=_serve, args=arguments, daemon=True)
         process.start()
         theirs.close()  # so that a dead worker reads as the end of the pipe
         worker: _Worker[Job] = _Worker(process=process, connection=ours)
@@ -154,8 +164,10 @@ class _Pool(Generic[Job, Value]):
         return JobResult(job=job, error=died, worker_died=True)
 
 
-def _serve(connection: Connection, function: Callable[[Job], Value]) -> None:
+def _serve(connection: Connection, function: Callable[[Job], Value], environment: dict[str, str]) -> None:
     """Run a worker: take jobs and send results until the pipe ends."""
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends us
     while True:
         try:

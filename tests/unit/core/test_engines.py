@@ -136,6 +136,37 @@ def test_negative_workers_are_refused() -> None:
         LocalEngine(-1)
 
 
+LOADED = """\
+import os, sys
+from harness.core.engines.local import LocalEngine
+
+def look(name):
+    return name in sys.modules, os.environ["ENGINE_TEST"]
+
+if __name__ == "__main__":
+    for value in ("one", "other"):
+        os.environ["ENGINE_TEST"] = value
+        engine = LocalEngine(2, loaded=("xml.dom.minidom",))
+        print({result.unwrap() for result in engine.map(look, ["xml.dom.minidom"] * 4)})
+"""
+
+
+def test_workers_may_begin_with_modules_that_take_long_to_load(tmp_path: Path) -> None:
+    """Loaded once for all of them, and for those of later engines; each sees its parent's environment."""
+    script = tmp_path / "loaded.py"
+    script.write_text(LOADED)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("{(True, 'one')}\n{(True, 'other')}\n", "")
+
+
+def test_a_worker_of_those_that_is_killed_is_replaced() -> None:
+    results = {result.job: result for result in LocalEngine(1, loaded=("json",)).map(deadly, range(4))}
+    assert "-9" in str(results[2].error)
+    assert all(results[job].value == job for job in (0, 1, 3))
+
+
 KILLED = """\
 import os, signal, sys, time
 from harness.core.engines.local import LocalEngine
@@ -150,9 +181,10 @@ if __name__ == "__main__":
 """
 
 
-def test_a_worker_whose_parent_was_killed_ends_without_a_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["", ", loaded=('json',)"])
+def test_a_worker_whose_parent_was_killed_ends_without_a_word(tmp_path: Path, how: str) -> None:
     script = tmp_path / "killed.py"
-    script.write_text(KILLED)
+    script.write_text(KILLED.replace("LocalEngine(1", f"LocalEngine(1{how}"))
     command = [sys.executable, str(script)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None

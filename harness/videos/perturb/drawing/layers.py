@@ -113,6 +113,11 @@ def _copy(span: Pair, front_row: Flat, target_row: Flat) -> None:
         target[U(there) + x] = front[U(here) + x]
 
 
+@called
+def _stretch(room: Shorts, target: Bytes, there: int, width: int, factor: int) -> None:
+    stretched(room, target, U(there), width, factor)
+
+
 @compiled(TWO, TWO, SIZE, ROWS, RESTS)
 def _lay(small: Two, large: Two, size: tuple[int, int, int], rows: Rows, rests: Rests) -> None:
     ((behind, step), (weight, every)), ((front, own), (target, stride)) = small, large
@@ -125,10 +130,13 @@ def _lay(small: Two, large: Two, size: tuple[int, int, int], rows: Rows, rests: 
             count, wanted = _find_runs(weight, (above, below), (factor, width), runs)
         if wanted != IN_FRONT:
             between_rows(behind, step, y, factor, room)
-            stretched(room, line, U(0), width, factor)
+            if wanted == BEHIND and count == 1:
+                _stretch(room, target, stride * y, width, factor)
+                continue
+            _stretch(room, line, 0, width, factor)
         if wanted == MIXED:
             between_rows(weight, every, y, factor, kept)
-            stretched(kept, line, U(width), width, factor)
+            _stretch(kept, line, width, width, factor)
         here, there, begin = (front, own * y), (target, stride * y), 0
         for run in range(count):
             end, kind = runs[2 * run], runs[2 * run + 1]

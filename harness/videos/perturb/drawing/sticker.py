@@ -99,19 +99,57 @@ class Sticker:
             return None
         matrix = turn.copy()
         matrix[:, 2] += turn[:, :2] @ np.array([left, top]) - np.array([x0, y0])
-        size = (x1 - x0, y1 - y0)
         layers = np.ascontiguousarray(self._layers[top:bottom, left:right])
-        warped = np.asarray(cv2.warpAffine(layers, matrix, size, flags=cv2.INTER_LINEAR), np.uint8)
-        half = cv2.resize(warped, (size[0] // 2, size[1] // 2), interpolation=cv2.INTER_AREA)
-        luma, _, _, alpha = cv2.split(warped)
-        _, u, v, alpha_half = cv2.split(np.asarray(half, np.uint8))
+        planes = _turned(layers, matrix, (x1 - x0, y1 - y0))
         return Laid(
             left=x0,
             top=y0,
             whole=[x0, y0, x1, y1] == [*wanted, *ends],
-            kept=(_rest(alpha), _rest(alpha_half)),
-            added=(np.asarray(luma, np.uint8), np.asarray(u, np.uint8), np.asarray(v, np.uint8)),
+            kept=(_rest(planes.alpha), _rest(planes.alpha_half)),
+            added=(planes.y, planes.u, planes.v),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Turned:
+    """One part, turned and sized: colours times alpha, and alpha as large as luma and as colour."""
+
+    y: Plane
+    u: Plane
+    v: Plane
+    alpha: Plane
+    alpha_half: Plane
+
+
+def _turned(layers: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int]) -> _Turned:
+    """Turn and size the layers of a part to (width, height), even numbers."""
+    from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415  (loads the compiler)
+
+    width, height = size
+    half_size, flags = (width // 2, height // 2), cv2.INTER_LINEAR
+    (across, skewed), (tilted, down) = matrix[:, :2].tolist()
+    if across * down - skewed * tilted < 2 * 2:  # of pixels for each sample of the sheet
+        warped = np.asarray(cv2.warpAffine(layers, matrix, size, flags=flags), np.uint8)
+        half = cv2.resize(warped, half_size, interpolation=cv2.INTER_AREA)
+        luma, _, _, alpha = cv2.split(warped)
+        _, u, v, alpha_half = cv2.split(np.asarray(half, np.uint8))
+        large = [np.asarray(plane, np.uint8) for plane in (luma, alpha)]
+    else:
+        # Drawn at half the size it still has more samples than the sheet, at a quarter of the cost.
+        halved = np.column_stack([matrix[:, :2] / 2, (matrix[:, 2] - 0.5) / 2])
+        small, u, v, alpha_half = cv2.split(
+            np.asarray(cv2.warpAffine(layers, halved, half_size, flags=flags), np.uint8)
+        )
+        large = [np.empty((height, width), np.uint8) for _ in range(2)]
+        for before, after in zip((small, alpha_half), large, strict=True):
+            enlarged(np.asarray(before, np.uint8), after, 2)
+    return _Turned(
+        y=large[0],
+        u=np.asarray(u, np.uint8),
+        v=np.asarray(v, np.uint8),
+        alpha=large[1],
+        alpha_half=np.asarray(alpha_half, np.uint8),
+    )
 
 
 @lru_cache(maxsize=4)

@@ -159,12 +159,10 @@ class Smear:
         past: list[Plane] = []
 
         def draw(source: Planes, target: Planes, index: int) -> None:
-            for number, (plane, after, step) in enumerate(
-                zip(source.all, target.all, (1, 2, 2), strict=True)
-            ):
+            for number, (plane, after) in enumerate(zip(source.all, target.all, strict=True)):
                 # To a whole fraction of the picture first: from there on it takes a third.
-                factor = next(k for k in (8, 4, 2, 1) if k * step <= max(step, self.shrink))
-                small = self._melted(plane, max(1.0, self.shrink / step), factor)
+                factor = next(k for k in (8, 4, 2, 1) if k <= max(1, self.shrink))
+                small = self._melted(plane, factor, 3 if number else 5)
                 if len(past) <= number:
                     past.append(small)
                 else:
@@ -176,14 +174,18 @@ class Smear:
 
         return Redraw(draw)
 
-    @staticmethod
-    def _melted(plane: Plane, shrink: float, factor: int) -> Plane:
+    def _melted(self, plane: Plane, factor: int, across: int) -> Plane:
+        """Take the median of what is `across` samples wide and high when the plane is small.
+
+        Colour is made as small as luma, so that a sample of it stands for twice as much of the picture.
+        """
         height, width = plane.shape
-        if shrink <= NEARLY * factor:
+        if self.shrink <= NEARLY * factor:
             small = halved(plane, factor)
         else:
-            small = shrunk(plane, (max(1, round(width / shrink)), max(1, round(height / shrink))))
-        return np.asarray(cv2.medianBlur(small, 5), np.uint8)
+            size = (max(1, round(width / self.shrink)), max(1, round(height / self.shrink)))
+            small = shrunk(plane, size)
+        return np.asarray(cv2.medianBlur(small, across), np.uint8)
 
 
 def _fraction(plane: Plane, factor: int) -> tuple[int, int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.layers import laid_behind
 from harness.videos.perturb.drawing.planes import Plane
@@ -17,7 +20,7 @@ def noise(size: tuple[int, int], seed: int) -> Plane:
     return whole[1:-1, 2:-3]
 
 
-def grown(small: Plane, shape: tuple[int, ...], factor: int) -> np.ndarray:
+def grown(small: Plane, shape: tuple[int, ...], factor: int) -> NDArray[Any]:
     large = np.empty(shape, np.uint8)
     enlarged(small, large, factor)
     return large.astype(int)
