@@ -70,7 +70,7 @@ def admit(common: Prepared, waiting: Waiting, turn: int) -> AdmittedEntry:
     challenge = common.challenge
     report = check_package(waiting.package, limits=challenge.limits, contract=challenge.contract)
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
-    why_not = "; ".join(f"{error.code} {error.place}: {error.message}" for error in errors)
+    why_not = "; ".join(error.in_a_line for error in errors)
     facts = PackageFacts(name=waiting.name, sha256=waiting.package_sha256, size_bytes=0, mode=Mode.STREAM)
     blob = None
     if not why_not:

@@ -40,6 +40,11 @@ class Finding:
     remedy: str = ""
     reached: bool = True  # by the entry's own imports; what nothing imports matters less
 
+    @property
+    def in_a_line(self) -> str:
+        """Its code, its place if it has one, and its message."""
+        return f"{self.code} {self.place}: {self.message}" if self.place else f"{self.code} {self.message}"
+
 
 def found(
     code: str,

@@ -128,9 +128,10 @@ def remove_package(root: Path) -> None:
 def as_error(findings: Iterable[Finding], source: Path) -> PackageError:
     """Put the findings that keep a package from being opened into one exception."""
     errors = shortened(findings)
-    lines = [f"{e.code} {e.place}: {e.message}" if e.place else f"{e.code} {e.message}" for e in errors]
     remedies = list(dict.fromkeys(error.remedy for error in errors if error.remedy))
-    return PackageError("; ".join(lines), place=source.name, remedy=" ".join(remedies[:3]))
+    return PackageError(
+        "; ".join(error.in_a_line for error in errors), place=source.name, remedy=" ".join(remedies[:3])
+    )
 
 
 def _settle(root: Path) -> None:

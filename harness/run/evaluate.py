@@ -205,9 +205,9 @@ def _findings(report: CheckReport, observer: Observer) -> str:
     """Warn of what should be looked at, and return why the package cannot be run; empty if it can."""
     for finding in report.findings:
         if finding.severity is Severity.WARNING:
-            observer.warn(f"{finding.code} {finding.place}: {finding.message}")
+            observer.warn(finding.in_a_line)
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
-    return "; ".join(f"{error.code} {error.place}: {error.message}" for error in errors)
+    return "; ".join(error.in_a_line for error in errors)
 
 
 def _invalid(asked: Evaluation, why: str) -> Evaluated:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from harness.core.errors import ConfigError, InfrastructureError, PackageError
 from harness.core.types import Limits, Mode
+from harness.package.findings import found
 from harness.package.manifest import Layout, Manifest, left_out_by, matches, parse_manifest
 from harness.package.opened import Package, open_package, remove_package
 from harness.package.pack import pack
@@ -434,3 +435,8 @@ class TestManifest:
 
     def test_the_kaggle_layout_needs_no_placeholders(self) -> None:
         assert read_back(b'name="a"\ncommand=["python","m.py"]\nlayout="kaggle"').layout is Layout.KAGGLE
+
+
+def test_a_finding_of_the_package_as_a_whole_has_no_empty_place() -> None:
+    whole, part = found("P102", "is not a zip"), found("P102", "is not a zip", place="a.zip")
+    assert (whole.in_a_line, part.in_a_line) == ("P102 is not a zip", "P102 a.zip: is not a zip")
