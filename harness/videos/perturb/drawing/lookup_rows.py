@@ -139,6 +139,15 @@ def _mixed_at_rim(source: Any, stride: Any, shape: Any, rim: Any, number: Any, o
     return np.uint8((high + ((low - high) * down + WHOLE // 2 >> 5) + WHOLE // 2) >> 5)
 
 
+@inlined
+def _place(source: Any, other: Any, places: Any, number: Any, ahead: Any) -> Any:
+    """Return where a chunk is read, and ask for what one further on will read."""
+    later = U(places[number + U(ahead)])
+    prefetch(source, later)
+    prefetch(other, later)
+    return U(places[number])
+
+
 @compiled(FLAT, BYTES, FLAT, BYTES, PAIR, TWO, SHORTS, SHORTS, BYTES, TWO, INTS, LONG, LONG)
 def move_two(
     source_plane: Flat,
@@ -166,27 +175,19 @@ def move_two(
         row, rows, begin, end = U(pitch) * y, deepest[y], U(first[y]), U(first[y + U(1)])
         if rows == 1:
             for number in range(begin, end):
-                later, place, at = U(places[number + U(ahead)]), U(places[number]), row + U(columns[number])
-                prefetch(source, later)
-                prefetch(other_source, later)
+                place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
                 _mix_1(target, other_target, at, source, other_source, place, step, records, number)
         elif rows == 2:
             for number in range(begin, end):
-                later, place, at = U(places[number + U(ahead)]), U(places[number]), row + U(columns[number])
-                prefetch(source, later)
-                prefetch(other_source, later)
+                place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
                 _mix_2(target, other_target, at, source, other_source, place, step, records, number)
         elif rows == 3:
             for number in range(begin, end):
-                later, place, at = U(places[number + U(ahead)]), U(places[number]), row + U(columns[number])
-                prefetch(source, later)
-                prefetch(other_source, later)
+                place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
                 _mix_3(target, other_target, at, source, other_source, place, step, records, number)
         else:
             for number in range(begin, end):
-                later, place, at = U(places[number + U(ahead)]), U(places[number]), row + U(columns[number])
-                prefetch(source, later)
-                prefetch(other_source, later)
+                place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
                 _mix_4(target, other_target, at, source, other_source, place, step, records, number)
         for number in range(U(edge[y]), U(edge[y + U(1)]), U(RIM)):
             at = row + U(rim[number])
