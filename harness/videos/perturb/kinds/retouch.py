@@ -121,7 +121,7 @@ class SmoothSkin:
     seen=(320, 260, 205, 165, 130),
 )
 def beauty_filter(canvas: Canvas, rng: Generator, *, strength: float, seen: int) -> Step:
-    """Apply a beauty filter: skin without pores, a little lighter; eyes and mouth stay sharp."""
+    """Apply a beauty filter: skin without pores, a little lighter; details of the face go last."""
     return Step(operation=SmoothSkin(strength=strength, seen=seen))
 
 
