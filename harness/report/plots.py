@@ -238,7 +238,7 @@ def legend(axes: Axes) -> None:
 
 def short(name: str) -> str:
     """Return a name that fits beside an axis."""
-    text = words.one_line(name.replace("_", " "), characters=200)
+    text = words.one_line(name, characters=200)
     return text if len(text) <= 24 else f"{text[:23]}…"
 
 

@@ -76,7 +76,7 @@ def _slice_values(rows: Sequence[Slice]) -> Values:
 
 def _dot(cut: Slice, colour: str) -> plots.Dot:
     return plots.Dot(
-        name=cut.name,
+        name=cut.name.replace("_", " "),
         value=cut.log_loss or 0.0,
         interval=cut.interval,
         note=f"{words.score(cut.log_loss, 3)}  ·  {cut.videos}",
