@@ -35,7 +35,7 @@ MAY_INSTALL = $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run-submission check pack image doctor audit contest-demo portal test-engines self-check test torture unit coverage lint format types docs benchmark baselines train clean clean-images
+.PHONY: help setup run-submission check pack image doctor audit contest-demo portal test-engines test-gpu self-check test torture unit coverage lint format types docs benchmark baselines train clean clean-images
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,9 @@ test-engines: $(STAMP) ## Run the contract and hostile suites on Podman and gVis
 	@$(if $(ENGINE_PACKAGES),$(if $(MAY_INSTALL),echo "Installing: $(ENGINE_PACKAGES)" && \
 		apt-get update -qq && $(APT_INSTALL) $(ENGINE_PACKAGES) >/dev/null </dev/null,:),:)
 	@$(BIN)/python -m tests.engines $(ARGS)
+
+test-gpu: $(STAMP) ## Run containers with this machine's GPU: limits, the meter, who gets it; fails without one
+	@$(BIN)/python -m pytest -q -s tests/gpu/real_gpu.py $(ARGS)
 
 self-check: $(RUN_STAMP) ## Attack this machine's sandbox with the core of the hostile suite
 	@$(BIN)/harness self-check $(ARGS)

@@ -1,0 +1,1 @@
+"""What only a machine with a real GPU can show: `make test-gpu`."""
