@@ -51,7 +51,7 @@ def source_of(
         ConfigError: it is not there; or entries of a contest would run without isolation.
     """
     if entries != FROM_STORE:
-        return FolderSource(Path(entries), ledger)
+        return FolderSource(Path(entries), ledger, say=say)
     if not isolated:
         raise ConfigError(
             "entries of a contest do not run without isolation: their results would not count",
@@ -97,5 +97,5 @@ def waiting_in(entries: str, store: Store, *, challenge: Challenge, packages: Pa
         ConfigError: it is not there.
     """
     if entries != FROM_STORE:
-        return find_entries(Path(entries))
+        return find_entries(Path(entries)).entries
     return handed_in(Ledger(store, challenge.name).state(), packages)

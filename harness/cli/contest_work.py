@@ -35,11 +35,10 @@ from harness.cli.options import (
 )
 from harness.cli.progress import ConsoleObserver
 from harness.cli.terminal import printer
-from harness.cli.views.contest_work import Lines, status_table
+from harness.cli.views.contest_work import Lines, so_far, status_lines
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
 from harness.contest.live_counts import LiveCounts
-from harness.contest.progress import progress_of
 from harness.contest.shard_job import ShardPlaces, forget_old_journals
 from harness.contest.shard_ledger import FAULTS_MAX, ShardLedger
 from harness.core.challenge import Challenge, load_challenge
@@ -168,14 +167,15 @@ def run(
             look=LiveCounts(ledger=ledger, runs=common.runs).look,
         )
         with boards_kept(contest, index, toml=challenge.resolve(), say=_say):
+            ledger.places = places
             lines = Lines(_err, ledger, places=places, price_per_hour=price_per_hour)
             done = Driver(contest, ledger, shards, lines).run()
-        left = progress_of(ledger.listed(), places=places)
+        left = so_far(ledger, places=places)
         unfinished = len(source.waiting()) if entries == FROM_STORE else 0
     if isolated:
         reap(connect())  # what a killed worker of this machine left; elsewhere the next shard clears that
         reap_stages()
-    lines.ended(left, unfinished=unfinished)
+    lines.ended(left, unfinished=unfinished, no_entries=source.no_entries)
     raise typer.Exit(OK if done and not left.count("failed") and not unfinished else NOT_WELL)
 
 
@@ -184,17 +184,23 @@ def status(
     *,
     store: StoreOption = DEFAULT_STORE,
     price_per_hour: PriceOption = 0.0,
+    every: Annotated[
+        bool, typer.Option("--all", help="List runs that are done, too, in a contest of more than 50.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say how far a contest is: every run, what it cost so far, who drives it."""
     with _opened_ledger(challenge, store) as ledger:
-        row, progress = ledger.driver(), progress_of(ledger.listed(), places=1)
+        row = ledger.driver()
+        places, unseen = (row.places or 1, row.unseen or 0) if row else (1, 0)
+        progress = so_far(ledger, places=places, unseen=unseen)
     if as_json:
         from harness.cli.documents.contest import ContestStatusDocument
 
         print_document(ContestStatusDocument.of(progress, row, price_per_hour))
     else:
-        _out.print(status_table(progress, row, price_per_hour))
+        for part in status_lines(progress, row, price_per_hour, width=_out.width, every=every):
+            _out.print(part, highlight=False)
         if not progress.runs and row is None:
             _say(f"nothing of {ledger.challenge} ever ran in {ledger.store.place}: is it the right --store?")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, parts_of
 from harness.contest.concluder import Concluder
@@ -28,6 +27,7 @@ from harness.contest.shard_ledger import ShardLedger
 from harness.contest.sources import Source
 from harness.contest.stopper import Stopper
 from harness.contest.waiting_entries import Waiting, in_turn
+from harness.contest.watcher import Watcher
 from harness.core.engines import Engine, JobResult
 from harness.core.types import SetName
 from harness.results.job_key import JobKey
@@ -39,22 +39,6 @@ from harness.results.store.jobs import Job, JobState
 AHEAD = 8  # entries that are opened and checked before there is a place for their shards
 PAUSED_SECONDS = 1.0
 LOOK_SECONDS = 2.0  # between two looks at what waits, while there is time for it
-
-
-class Watcher(Protocol):
-    """Watches how a contest goes."""
-
-    def say(self, text: str) -> None:
-        """Something that a person may want to know."""
-
-    def warn(self, text: str) -> None:
-        """Something that a person should not miss."""
-
-    def accepted(self, job: Job, done: ShardDone) -> None:
-        """Hear that a shard's outcome counts."""
-
-    def finished(self, entry: AdmittedEntry) -> None:
-        """Hear that an entry has its result, or was given up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +78,7 @@ class Driver:
         self._looked = 0.0
         self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
-        self._stopper = Stopper.of(contest.common)
+        self._stopper = Stopper.of(contest.common, contest.source)
 
     def run(self) -> bool:
         """Work until every entry has its result, or the organiser wishes otherwise.
@@ -108,8 +92,8 @@ class Driver:
         """
         self._hand.open()
         if self._stopper.rule is not None:
-            for team, loss in self._ledger.private_scores(self._contest.common.challenge.sha256):
-                self._stopper.scored(team, loss)
+            for run_id, score in self._ledger.private_scores(self._contest.common.challenge.sha256):
+                self._stopper.scored(run_id, score)
         self._concluder.start()
         try:
             self._look()
@@ -148,6 +132,7 @@ class Driver:
         self._todo = [
             (turn, one) for turn, one in in_turn(self._source.waiting()) if one.key not in self._known
         ]
+        self._ledger.unseen = len(self._todo)
         self._looked = time.monotonic()
         for entry in [entry for run_id, entry in self._entries.items() if run_id not in self._over]:
             why = self._source.withdrawn(entry.waiting)
@@ -197,6 +182,7 @@ class Driver:
             waiting = len(self._entries) - len(self._over)
 
     def _admit(self, one: Waiting, turn: int) -> AdmittedEntry:
+        self._ledger.unseen = len(self._todo)
         entry = admit(self._contest.common, one, turn)
         self._entries[entry.run_id] = entry
         self._known.add(one.key)
@@ -204,7 +190,7 @@ class Driver:
             self._over.add(entry.run_id)
             self._watcher.warn(f"{one.package} is not the package that was handed in as {one.name}")
         elif entry.folder.result.is_file():
-            self._has_result(entry)
+            self._has_result(entry, tell=self._watcher.known)
         elif entry.why_not:
             self._concluder.put(self._conclusion(entry, ()))
         else:
@@ -293,13 +279,13 @@ class Driver:
             self._watcher.warn(f"{entry.run_id} cannot be concluded: {result.error}")
             self._over.add(entry.run_id)
             return
-        self._has_result(entry)
+        self._has_result(entry, tell=self._watcher.finished)
 
-    def _has_result(self, entry: AdmittedEntry) -> None:
+    def _has_result(self, entry: AdmittedEntry, *, tell: Callable[[AdmittedEntry], None]) -> None:
         self._source.finished(entry)
         self._stopper.finished(entry, read_result(entry.folder.result))
         self._over.add(entry.run_id)
-        self._watcher.finished(entry)
+        tell(entry)
 
     def _stop_shard(self, key: JobKey) -> None:
         """Have a shard stop before its next video."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from harness.core.contest import EarlyStopping, StopRule
 
+_SUMMING_ERROR = 1e-9  # far more than a mean of losses can differ by the order in which it was summed up
 _KAPPA = 7 / 3 + 3 / math.sqrt(2)
 
 
@@ -80,15 +81,19 @@ def bound_by(
     return loss_bound(losses, videos=videos, epsilon=epsilon, error=rule.error, looks=looks)
 
 
-def hopeless(bound: Bound, finished: Sequence[float], *, prizes: int) -> bool:
+def hopeless(bound: Bound, finished: Sequence[float], *, prizes: int, decimals: int) -> bool:
     """Tell whether so many finished entries are certainly better that no prize place is left.
+
+    Places go by rounded scores: who comes to the same rounded score as the last prize place shares it.
 
     Args:
         bound: Of the entry at work.
-        finished: The private log losses of other teams' best finished entries.
+        finished: The private log losses that other teams are judged by.
         prizes: How many places there are.
+        decimals: To which scores are rounded for places.
     """
-    return sum(loss < bound.at_least for loss in finished) >= prizes
+    at_least = round(bound.at_least - _SUMMING_ERROR, decimals)
+    return sum(round(loss, decimals) < at_least for loss in finished) >= prizes
 
 
 def seconds_saved(bound: Bound, *, video_seconds: float) -> float:

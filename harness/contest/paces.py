@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from harness.contest.accepted_shard import AcceptedShard
-from harness.contest.plan import Pace
+from harness.contest.plan import VIDEO_SECONDS, Pace
 from harness.contest.waiting_entries import Waiting
 from harness.results.store.jobs import Job
 
@@ -17,13 +17,13 @@ def paces_of(waiting: Iterable[Waiting], listed: Iterable[Job]) -> Mapping[str, 
     """
     accepted = _accepted(listed)
     return {
-        f"{one.team}/{one.name}": _pace(accepted.get((one.team[:64], one.name[:64]), [])) for one in waiting
+        f"{one.team}/{one.name}": pace_of(accepted.get((one.team[:64], one.name[:64]), [])) for one in waiting
     }
 
 
 def known_paces(listed: Iterable[Job]) -> tuple[Pace, ...]:
     """Return the pace of every entry that any accepted shard is known of, whether it waits or not."""
-    return tuple(pace for shards in _accepted(listed).values() if (pace := _pace(shards)) is not None)
+    return tuple(pace for shards in _accepted(listed).values() if (pace := pace_of(shards)) is not None)
 
 
 def _accepted(listed: Iterable[Job]) -> dict[tuple[str, str], list[AcceptedShard]]:
@@ -35,13 +35,14 @@ def _accepted(listed: Iterable[Job]) -> dict[tuple[str, str], list[AcceptedShard
     return found
 
 
-def _pace(shards: list[AcceptedShard]) -> Pace | None:
+def pace_of(shards: Sequence[AcceptedShard]) -> Pace | None:
+    """Return the mean pace of shards; None if no video was asked for in any."""
     videos = sum(one.videos for one in shards)
     if not videos:
         return None
     billed = sum(one.billed_seconds for one in shards)
     startups = sum(one.startup_seconds for one in shards)
-    rest = sum(one.seconds for one in shards) - billed - startups
+    rest = sum(one.seconds for one in shards) - billed - startups - videos * VIDEO_SECONDS
     return Pace(
         video_seconds=billed / videos,
         startup_seconds=startups / len(shards),

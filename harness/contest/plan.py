@@ -25,7 +25,7 @@ HOUR_SECONDS = 3600.0
 SHARD_SECONDS = (
     1.0  # of the harness for one shard: fetching, opening, claiming; `tests/benchmarks/contest_scale.py`
 )
-VIDEO_SECONDS = 0.004  # of the harness for one video: staging, journal; likewise
+VIDEO_SECONDS = 0.008  # of the harness for one video: staging, journal; likewise
 
 
 class NodeKind(BaseModel):

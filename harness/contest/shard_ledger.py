@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.patience import PATIENCE_SECONDS, patiently
+from harness.contest.private_score import PrivateScore
 from harness.core.errors import ConfigError
 from harness.results.job_key import JobKey
 from harness.results.run_folder import RunFolder
@@ -63,6 +64,8 @@ class ShardLedger:
         self.challenge = challenge
         self.faults_max = faults_max
         self.token = 0
+        self.places = 1  # shards at a time; the driver says so with every heartbeat, for `contest status`
+        self.unseen = 0  # entries that wait and have no job yet; likewise
         self._say = say
         self._lease_seconds = lease_seconds
         self._patience_seconds = patience_seconds
@@ -112,6 +115,11 @@ class ShardLedger:
         self._patiently(self._take_back)
         return row.wish
 
+    def _beat(self, connection: sa.Connection) -> Wish | None:
+        return drivers.beat(
+            connection, self.challenge, token=self.token, now=_now(), places=self.places, unseen=self.unseen
+        )
+
     def leave(self) -> None:
         """End being the driver."""
         self._patiently(lambda connection: drivers.leave(connection, self.challenge, token=self.token))
@@ -131,7 +139,7 @@ class ShardLedger:
         claims = tuple(held)
 
         def work(connection: sa.Connection) -> tuple[Wish | None, tuple[JobKey, ...]]:
-            wish = drivers.beat(connection, self.challenge, token=self.token, now=_now())
+            wish = self._beat(connection)
             lost = tuple(
                 key
                 for key, attempt, token in claims
@@ -164,7 +172,7 @@ class ShardLedger:
         """
 
         def work(connection: sa.Connection) -> tuple[bool, Job | None]:
-            if drivers.beat(connection, self.challenge, token=self.token, now=_now()) is None:
+            if self._beat(connection) is None:
                 return False, None
             return True, jobs.claim(
                 connection,
@@ -228,12 +236,12 @@ class ShardLedger:
             lambda connection: jobs.listed(connection, challenge=self.challenge, state=state)
         )
 
-    def private_scores(self, challenge_sha256: str) -> tuple[tuple[str, float], ...]:
-        """Return team and private log loss of every run in the index that stands on a board."""
+    def private_scores(self, challenge_sha256: str) -> tuple[tuple[str, PrivateScore], ...]:
+        """Return every run in the index that stands on a board, with its private score."""
 
-        def work(connection: sa.Connection) -> tuple[tuple[str, float], ...]:
+        def work(connection: sa.Connection) -> tuple[tuple[str, PrivateScore], ...]:
             return tuple(
-                (row.team, row.private_log_loss)
+                (row.run_id, PrivateScore(team=row.team, log_loss=row.private_log_loss))
                 for row in runs.all_runs(connection)
                 if row.challenge_sha256 == challenge_sha256
                 and row.eligible
@@ -303,14 +311,6 @@ class ShardLedger:
         return patiently(
             lambda: self.store.write(work), say=self._say, patience_seconds=self._patience_seconds
         )
-
-
-def by_run(listed: Iterable[Job]) -> dict[str, list[Job]]:
-    """Sort jobs by run, in the order in which they are given out."""
-    found: dict[str, list[Job]] = {}
-    for job in listed:
-        found.setdefault(job.run_id, []).append(job)
-    return found
 
 
 def _now() -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,24 +12,30 @@ from harness.contest.admission import AdmittedEntry
 from harness.contest.intake import package_path, record_run
 from harness.contest.ledger import Ledger
 from harness.contest.patience import patiently
+from harness.contest.private_score import PrivateScore
 from harness.contest.rules import HARNESS, Command, Refusal
 from harness.contest.rules.commands import Start, Tick, VoidAttempt
+from harness.contest.rules.finals import settled_rivals
 from harness.contest.rules.phases import due
 from harness.contest.shard_ledger import ShardLedger
 from harness.contest.state import UNFINISHED, Entry, EntryStatus, State
 from harness.contest.waiting_entries import Waiting, find_entries
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
+from harness.core.text import printable
 from harness.results.run_folder import RunFolder
 from harness.results.run_row import enter, entry_path
 
 Say = Callable[[str], None]
+OTHERS_SHOWN = 20  # things in a folder that are no entries
 AboutToRecord = Callable[[RunFolder], AbstractContextManager[None]]
 _T = TypeVar("_T")
 
 
 class Source(Protocol):
     """Says what waits, and hears what became of it. Called from the driver's thread and its concluder's."""
+
+    no_entries: int  # things in its place that are no entries
 
     def waiting(self) -> tuple[Waiting, ...]:
         """Return what has no result yet, or may have none; the earliest first."""
@@ -51,6 +57,15 @@ class Source(Protocol):
         """Hear that an entry gets no result, by no fault of its own."""
         ...
 
+    def rivals(self, waiting: Waiting, scores: Mapping[str, PrivateScore]) -> tuple[float, ...]:
+        """Return the private log losses that other teams are judged by, whatever is still to come.
+
+        Args:
+            waiting: The entry that they are rivals of.
+            scores: By run, of all that are finished.
+        """
+        ...
+
 
 class FolderSource:
     """What is in a folder; a finished run is entered under its team in the index, and that is all.
@@ -58,19 +73,40 @@ class FolderSource:
     Args:
         folder: `DIR/TEAM/PACKAGE.zip`.
         ledger: Its index.
+        say: Told what in the folder is no entry, and why.
 
     Raises:
         ConfigError: the folder is not there, or contains nothing that could be a package.
     """
 
-    def __init__(self, folder: Path, ledger: ShardLedger) -> None:
-        find_entries(folder)  # what is wrong with it is said before any long work
+    def __init__(self, folder: Path, ledger: ShardLedger, *, say: Say = lambda _: None) -> None:
         self._folder = folder
         self._ledger = ledger
+        self._say = say
+        self._told: set[Path] = set()
+        self.no_entries = 0  # things in the folder that are none, at the last look
+        self._last = self._found()  # what is wrong with it is said before any long work
 
     def waiting(self) -> tuple[Waiting, ...]:
-        """See `Source`."""
-        return find_entries(self._folder)
+        """See `Source`. A folder that is away for a while has what it had."""
+        try:
+            self._last = self._found()
+        except (ConfigError, OSError) as error:
+            if self._folder not in self._told:
+                self._told.add(self._folder)
+                self._say(f"what was found before goes on: {error}")
+        return self._last
+
+    def _found(self) -> tuple[Waiting, ...]:
+        found = find_entries(self._folder)
+        self.no_entries = len(found.no_entries)
+        new = [(path, why) for path, why in found.no_entries if path not in self._told]
+        self._told.update(path for path, _ in new)
+        for path, why in new[:OTHERS_SHOWN]:
+            self._say(f"no entry: {printable(str(path))} {why}")
+        if len(new) > OTHERS_SHOWN:
+            self._say(f"no entry: {len(new) - OTHERS_SHOWN} more things in {self._folder}")
+        return found.entries
 
     def withdrawn(self, waiting: Waiting) -> str:
         """See `Source`."""
@@ -88,6 +124,13 @@ class FolderSource:
 
     def given_up(self, waiting: Waiting, why: str) -> None:
         """See `Source`: `contest status` says it."""
+
+    def rivals(self, waiting: Waiting, scores: Mapping[str, PrivateScore]) -> tuple[float, ...]:
+        """See `Source`: each other team's best."""
+        best: dict[str, float] = {}
+        for one in scores.values():
+            best[one.team] = min(one.log_loss, best.get(one.team, one.log_loss))
+        return tuple(loss for team, loss in best.items() if team != waiting.team)
 
 
 class StoreSource:
@@ -113,6 +156,7 @@ class StoreSource:
         self, ledger: Ledger, packages: Path, *, challenge: Challenge, say: Say = lambda _: None
     ) -> None:
         self.about_to_record: AboutToRecord = lambda _: nullcontext()
+        self.no_entries = 0
         self._ledger = ledger
         self._packages = packages
         self._say = say
@@ -164,6 +208,12 @@ class StoreSource:
     def given_up(self, waiting: Waiting, why: str) -> None:
         """See `Source`. It is voided: what it cost is refunded, and `contest requeue` lets it wait again."""
         self._ask(VoidAttempt(entry=waiting.entry, attempt=waiting.attempt, reason=why))
+
+    def rivals(self, waiting: Waiting, scores: Mapping[str, PrivateScore]) -> tuple[float, ...]:
+        """See `Source`."""
+        team = self._state.entries[waiting.entry].team
+        losses = {run_id: one.log_loss for run_id, one in scores.items()}
+        return settled_rivals(self._state, losses, team=team, now=_now())
 
     def _ask(self, command: Command) -> str:
         answer = self._patiently(lambda: self._ledger.ask(command, now=_now(), by=HARNESS))

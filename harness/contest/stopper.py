@@ -5,51 +5,59 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.admission import AdmittedEntry, Prepared, shards
 from harness.contest.conclusion import accepted_of
 from harness.contest.early_stopping import Bound, bound_by, hopeless, seconds_saved
+from harness.contest.private_score import PrivateScore
 from harness.contest.shard_ledger import STOPPED
-from harness.core.contest import EarlyStopping
+from harness.contest.sources import Source
+from harness.core.contest import EarlyStopping, StopRule
 from harness.core.files import write_text
 from harness.core.types import SetName
 from harness.results.result import Result
 from harness.results.store.jobs import Job, JobState
 from harness.scoring.scored import scored_videos
 
+_JUDGED = (SetName.PUBLIC, SetName.PRIVATE)
+
 
 @dataclass(kw_only=True)
 class Stopper:
-    """Knows the best finished private score of every team.
+    """Knows the private score of every finished run.
 
     Attributes:
         common: What all entries have in common: labels, scoring rules.
         rule: As announced; if None, nothing is ever stopped.
+        source: Says what other teams are judged by.
         saved_seconds: Of a place, by what was stopped so far.
     """
 
     common: Prepared
     rule: EarlyStopping | None
+    source: Source
     saved_seconds: float = 0.0
-    _best: dict[str, float] = field(default_factory=dict)
+    _scores: dict[str, PrivateScore] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, common: Prepared) -> Stopper:
+    def of(cls, common: Prepared, source: Source) -> Stopper:
         """Return one that goes by the rule which the contest announced, if any."""
         rules = common.challenge.contest
-        return cls(common=common, rule=rules.early_stopping if rules else None)
+        return cls(common=common, rule=rules.early_stopping if rules else None, source=source)
 
     def finished(self, entry: AdmittedEntry, result: Result) -> None:
-        """Take note of a finished entry's private score."""
-        score = result.sets[SetName.PRIVATE].score.log_loss if SetName.PRIVATE in result.sets else None
-        if score is not None and result.isolation == self.common.isolation:
-            self.scored(entry.waiting.team, score)
+        """Take note of a finished entry's private score, if both of its scores count."""
+        counts = all(name in result.sets and result.sets[name].score.counts for name in _JUDGED)
+        loss = result.sets[SetName.PRIVATE].score.log_loss if counts else None
+        if loss is not None and result.isolation == self.common.isolation:
+            self.scored(entry.run_id, PrivateScore(team=entry.waiting.team, log_loss=loss))
 
-    def scored(self, team: str, private_loss: float) -> None:
-        """Take note of a team's private score."""
-        self._best[team] = min(private_loss, self._best.get(team, private_loss))
+    def scored(self, run_id: str, score: PrivateScore) -> None:
+        """Take note of a run's private score."""
+        self._scores[run_id] = score
 
     def reason_to_stop(self, entry: AdmittedEntry, jobs: Sequence[Job]) -> str:
         """Say why an entry is to be stopped; empty if it is not. Looks only once its public set is done."""
@@ -61,11 +69,14 @@ class Stopper:
         done = [job for job in private if job.state is JobState.DONE]
         if not done or len(done) == len(private):
             return ""
+        if self.rule.rule is StopRule.SEQUENTIAL:
+            done = first_ones(private)
         if any(job.state is not JobState.DONE for job in public):
             return ""
         bound = self._bound(self.rule, entry, done, looks=len(private))
-        rivals = [loss for team, loss in self._best.items() if team != entry.waiting.team]
-        if not hopeless(bound, rivals, prizes=self.rule.prizes):
+        rivals = self.source.rivals(entry.waiting, self._scores)
+        decimals = self.common.challenge.scoring.public_decimals
+        if not hopeless(bound, rivals, prizes=self.rule.prizes, decimals=decimals):
             return ""
         accepted = [found for job in done if (found := AcceptedShard.of(job)) is not None]
         pace = sum(one.seconds for one in accepted) / max(1, sum(one.videos for one in accepted))
@@ -113,6 +124,16 @@ class Stopper:
             epsilon=scoring.epsilon,
             looks=looks,
         )
+
+
+def first_ones(private: Sequence[Job]) -> list[Job]:
+    """Return the shards that are done before the first one that is not.
+
+    Which shards are in at a moment hangs on how long they take, and that may hang on what their videos are.
+    The first ones by number are a drawn sample of the set whenever one looks.
+    """
+    in_order = sorted(private, key=lambda job: job.shard)
+    return list(takewhile(lambda job: job.state is JobState.DONE, in_order))
 
 
 def _place(entry: AdmittedEntry) -> Path:

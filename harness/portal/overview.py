@@ -150,7 +150,7 @@ def work_of(site: Site, contest: Contest) -> Work:
     if row is not None and row.heartbeat is not None:
         silent = (site.now() - datetime.fromisoformat(row.heartbeat)).total_seconds()
     places = sum(job.state is JobState.CLAIMED for job in listed)
-    progress = progress_of(listed, places=max(1, places))
+    progress = progress_of(listed, places=max(1, places), now=site.now())
     price = site.config.price_per_hour
     left = progress.left_seconds
     return Work(
@@ -166,7 +166,7 @@ def work_of(site: Site, contest: Contest) -> Work:
         hours=progress.worker_seconds / 3600.0,
         cost=progress.cost(price),
         left_seconds=left,
-        left_cost=None if left is None else left * max(1, places) / 3600.0 * price,
+        left_cost=None if left is None else progress.left_work_seconds / 3600.0 * price,
         nodes=_nodes(listed),
         faults=tuple(job for job in listed if job.note)[-10:],
     )

@@ -16,9 +16,9 @@ from pathlib import Path
 from harness.contest.board.keeper import read_board
 from harness.contest.board.published import PublishedBoard
 from harness.contest.ledger import Accepted, Also, Ledger
+from harness.contest.progress import by_run
 from harness.contest.queue import Queued, queue_of
 from harness.contest.rules import Actor, Command, Refusal
-from harness.contest.shard_ledger import by_run
 from harness.contest.state import State
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.errors import ConfigError

@@ -52,6 +52,7 @@ class Watcher:
         self.order: list[str] = []
         self.warnings: list[str] = []
         self.finished_runs: list[str] = []
+        self.known_runs: list[str] = []
         self.then: Callable[[Job], None] = lambda _: None
 
     def say(self, text: str) -> None:
@@ -63,6 +64,9 @@ class Watcher:
     def accepted(self, job: Job, done: ShardDone) -> None:
         self.order.append(f"{job.team}/{job.entry}")
         self.then(job)
+
+    def known(self, entry: AdmittedEntry) -> None:
+        self.known_runs.append(entry.run_id)
 
     def finished(self, entry: AdmittedEntry) -> None:
         self.finished_runs.append(entry.run_id)
@@ -136,6 +140,7 @@ def test_teams_take_turns_and_every_kind_of_entry_comes_to_its_result(
     again = Watcher()
     assert bench.drive(again)  # a second call finds everything done
     assert again.order == []
+    assert len(again.known_runs) == 6
 
 
 def test_shards_come_to_what_a_run_without_shards_comes_to(tmp_path: Path, challenge: Challenge) -> None:

@@ -77,6 +77,9 @@ class Listener:
     def accepted(self, job: Job, done: ShardDone) -> None:
         self.then(job)
 
+    def known(self, entry: AdmittedEntry) -> None:
+        self.finished(entry)
+
     def finished(self, entry: AdmittedEntry) -> None:
         pass
 

@@ -34,8 +34,10 @@ class ContestStatusDocument(Document):
     cost: float = Field(description="so far, at --price-per-hour")
     worker_seconds: float
     videos_done: int
-    shards_left: int
-    left_seconds: float | None = Field(description="until all is done on one place; null if nobody knows")
+    shards_left: int = Field(description="of entries whose package was opened")
+    unseen: int = Field(description="entries that wait beyond these, as the driver last said")
+    places: int | None = Field(description="shards at a time, as the driver last said")
+    left_seconds: float | None = Field(description="until all is done on these places; null if unknown")
     runs: tuple[RunProgress, ...]
 
     @classmethod
@@ -52,6 +54,8 @@ class ContestStatusDocument(Document):
             worker_seconds=progress.worker_seconds,
             videos_done=progress.videos_done,
             shards_left=progress.shards_left,
+            unseen=progress.unseen,
+            places=driver.places if driver else None,
             left_seconds=progress.left_seconds,
             runs=progress.runs,
         )

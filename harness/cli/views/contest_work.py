@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
@@ -12,18 +13,22 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.contest.admission import AdmittedEntry
-from harness.contest.progress import HOUR_SECONDS, ContestProgress, progress_of
+from harness.contest.progress import ContestProgress, RunProgress, progress_of
 from harness.contest.shard_job import ShardDone
 from harness.contest.shard_ledger import BEAT_SECONDS, ShardLedger
 from harness.contest.shards import ShardingEffect
 from harness.core.limits import seconds_in_words
-from harness.core.types import SetName
+from harness.core.text import printable
+from harness.core.types import SetName, Verdict
 from harness.results.result import read_result
 from harness.results.store.drivers import DriverRow
 from harness.results.store.jobs import Job
 from harness.sandbox.docker.owner import Owner
 
 HEARD_SECONDS = 3 * BEAT_SECONDS  # a driver that was silent for longer has something in its way
+RUNS_SHOWN = 50  # a contest of more lists only those that are not simply done
+NARROW_COLUMNS = 100
+WHY_CHARACTERS = 160  # of a refusal in a line; its result has all of it
 REST_SHARE = 20.0  # summing up a contest takes a twentieth of a thread at most
 
 
@@ -37,6 +42,8 @@ class Lines:
         self._price = price_per_hour
         self._disturbed: set[str] = set()  # runs of which it was said
         self._refused = 0
+        self._known = 0  # entries that had their result before
+        self._began = time.monotonic()
         self._due = 0.0
         self._last: ContestProgress | None = None
 
@@ -55,53 +62,102 @@ class Lines:
             self._disturbed.add(job.run_id)
             self.warn(f"{job.run_id}, {job.set_name} shard {job.shard}: {words}")
 
+    def known(self, entry: AdmittedEntry) -> None:
+        """Count what was done before: it was said then."""
+        self._refused += bool(entry.why_not)
+        self._known += 1
+
     def finished(self, entry: AdmittedEntry) -> None:
         """One line for an entry."""
         self._refused += bool(entry.why_not)
+        if self._known:
+            self.say(f"{self._known} entries had their result before")
+            self._known = 0
         progress = self._progress()
-        over = sum(run.state in {"done", "stopped", "failed", "cancelled"} for run in progress.runs)
+        total = len(progress.runs) + self._refused + progress.unseen
         self.say(
-            f"{entry.waiting.team}/{entry.waiting.name}: {_outcome(entry)} · {over} of "
-            f"{len(progress.runs)} runs · {_left(progress)} · {_cost(progress, self._price)}"
+            f"{printable(f'{entry.waiting.team}/{entry.waiting.name}')}: {_outcome(entry)} · "
+            f"{progress.over + self._refused} of {total} entries · "
+            f"{_left(progress)} · {_cost(progress, self._price)}"
         )
 
-    def ended(self, left: ContestProgress, *, unfinished: int) -> None:
+    def ended(self, left: ContestProgress, *, unfinished: int, no_entries: int = 0) -> None:
         """One line for the whole: how many runs came to what, and what never was a run."""
         parts = [f"{left.count('done')} runs done, {left.count('failed')} given up"]
         parts.append(f"{left.count('cancelled')} cancelled")
+        if stopped := left.count("stopped"):
+            parts.append(f"{stopped} stopped early")
         if self._refused:
-            parts.append(f"{self._refused} refused before a run: see the lines above")
+            parts.append(f"{self._refused} refused before a run")
+        if disturbed := sum(bool(run.disturbed) for run in left.runs):
+            parts.append(f"{disturbed} disturbed: see `harness contest status`")
+        if no_entries:
+            parts.append(f"{no_entries} things in the folder that are no entries")
         self.say(", ".join(parts) + (f"; {unfinished} entries still wait" if unfinished else ""))
+        took = seconds_in_words(time.monotonic() - self._began)
+        self.say(f"{took} since the first shard could begin; {_cost(left, self._price)}")
 
     def _progress(self) -> ContestProgress:
         """Sum up the contest; of a large one not at every entry, so that nobody waits for it."""
         began = time.monotonic()
         if self._last is None or began >= self._due:
-            self._last = progress_of(self._ledger.listed(), places=self._places)
+            self._last = so_far(self._ledger, places=self._places, unseen=self._ledger.unseen)
             ended = time.monotonic()
             self._due = ended + (ended - began) * REST_SHARE
         return self._last
 
 
-def status_table(progress: ContestProgress, driver: DriverRow | None, price_per_hour: float) -> Table:
-    """Return a contest as a table for people."""
+def so_far(ledger: ShardLedger, *, places: int, unseen: int = 0) -> ContestProgress:
+    """Sum up a contest as it is at this moment."""
+    return progress_of(ledger.listed(), places=places, unseen=unseen, now=datetime.now(UTC))
+
+
+def status_lines(
+    progress: ContestProgress, driver: DriverRow | None, price_per_hour: float, *, width: int, every: bool
+) -> Iterator[Table | str]:
+    """Return a contest for people: runs that are not simply done, and at the end how far it is.
+
+    Args:
+        progress: How far it is.
+        driver: Who drives it.
+        price_per_hour: Of one place.
+        width: Columns of the terminal; in a narrow one each run has fewer.
+        every: Whether runs that are done are listed in a large contest, too.
+    """
+    plain = [run for run in progress.runs if run.state == "done" and not run.disturbed]
+    hidden = () if every or len(progress.runs) <= RUNS_SHOWN else plain
+    if len(hidden) < len(progress.runs):
+        yield _table([run for run in progress.runs if run not in hidden], narrow=width < NARROW_COLUMNS)
+    if hidden:
+        yield f"{len(hidden)} runs that are done are not listed: --all lists them"
+    counts = Counter(run.state for run in progress.runs)
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    unseen = f", {progress.unseen} entries not opened yet" if progress.unseen else ""
+    yield f"{len(progress.runs)} runs: {states or 'none'}{unseen}"
     wish = driver.wish.value if driver is not None else "run"
-    title = f"{driver_in_words(driver, now=datetime.now(UTC))}, wish: {wish} · {_left(progress)} · "
-    table = Table(title=title + _cost(progress, price_per_hour), title_justify="left")
-    for heading in ("run", "team", "entry", "state", "shards", "time", "attempts", ""):
+    words = driver_in_words(driver, now=datetime.now(UTC))
+    yield f"{words}, wish: {wish} · {_left(progress)} · {_cost(progress, price_per_hour)}"
+
+
+def _table(runs: Sequence[RunProgress], *, narrow: bool) -> Table:
+    """Return runs as a table; a narrow one leaves out what `--json` has."""
+    table = Table()
+    table.add_column("run", overflow="fold")
+    for heading in (
+        ("state", "shards") if narrow else ("team", "entry", "state", "shards", "time", "attempts")
+    ):
         justify: JustifyMethod = "right" if heading in {"shards", "time", "attempts"} else "left"
-        table.add_column(heading, justify=justify, no_wrap=heading == "run", overflow="fold")
-    for run in progress.runs:
-        table.add_row(
-            Text(run.run_id),
-            Text(run.team),
-            Text(run.entry),
-            run.state,
-            f"{run.shards_done}/{run.shards}",
-            seconds_in_words(run.seconds),
-            str(run.attempts),
-            Text("; ".join(part for part in (run.note, run.disturbed) if part)),
-        )
+        table.add_column(heading, justify=justify, overflow="fold")
+    table.add_column("", overflow="fold")
+    for run in runs:
+        note = Text("; ".join(printable(part) for part in (run.note, run.disturbed) if part))
+        shards = f"{run.shards_done}/{run.shards}"
+        if narrow:
+            table.add_row(Text(run.run_id), run.state, shards, note)
+            continue
+        names = (Text(printable(run.team)), Text(printable(run.entry)))
+        time_ = seconds_in_words(run.seconds)
+        table.add_row(Text(run.run_id), *names, run.state, shards, time_, str(run.attempts), note)
     return table
 
 
@@ -119,6 +175,8 @@ def driver_in_words(driver: DriverRow | None, *, now: datetime) -> str:
 
 
 def _outcome(entry: AdmittedEntry) -> str:
+    if entry.why_not:
+        return f"{Verdict.INVALID_PACKAGE}: {printable(entry.why_not, cap=WHY_CHARACTERS)}"
     if not entry.folder.result.is_file():
         return "no result: given up or cancelled"
     result = read_result(entry.folder.result)
@@ -138,16 +196,21 @@ def _sharding(entry: AdmittedEntry) -> Iterator[str]:
 
 
 def _left(progress: ContestProgress) -> str:
-    if progress.left_seconds is None:
-        return f"{progress.shards_left} shards left"
-    if progress.shards_left == 0:
+    if progress.shards_left == 0 and progress.unseen == 0:
         return "nothing left"
-    return f"about {seconds_in_words(progress.left_seconds)} left"
+    if progress.left_seconds is None:
+        unseen = f" and {progress.unseen} entries" if progress.unseen else ""
+        return f"{progress.shards_left} shards{unseen} left"
+    return f"about {seconds_in_words(_two_digits(progress.left_seconds))} left"
+
+
+def _two_digits(value: float) -> float:
+    """Round to what an estimate can mean."""
+    return float(f"{value:.2g}")
 
 
 def _cost(progress: ContestProgress, price_per_hour: float) -> str:
-    hours = progress.worker_seconds / HOUR_SECONDS
     spent = f", {progress.cost(price_per_hour):.2f} spent" if price_per_hour else ""
     stopped = progress.count("stopped")
-    saved = f", {progress.saved_seconds / HOUR_SECONDS:.3g} saved by stopping {stopped} early"
-    return f"{hours:.3g} hours of a place{spent}" + (saved if stopped else "")
+    saved = f", {seconds_in_words(progress.saved_seconds)} saved by stopping {stopped} early"
+    return f"{seconds_in_words(progress.worker_seconds)} of a place{spent}" + (saved if stopped else "")

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from harness.contest.state import Entry, EntryStatus, State
+from collections.abc import Mapping
+from datetime import datetime
+
+from harness.contest.events import ContestPhase
+from harness.contest.rules.phases import phase_at
+from harness.contest.state import UNFINISHED, Entry, EntryStatus, State
+
+_OPEN_STATUS = UNFINISHED | {EntryStatus.VOIDED}  # may yet come to a score
+_SETTLED = frozenset({ContestPhase.CLOSED, ContestPhase.RELEASED})
 
 
 def final_entries(state: State, team: str) -> tuple[Entry, ...]:
@@ -29,3 +37,37 @@ def final_entries(state: State, team: str) -> tuple[Entry, ...]:
         return tuple(counting[entry] for entry in found.finals if entry in counting)[: state.rules.finals]
     by_loss = sorted(counting.values(), key=lambda one: (one.public_loss or 0.0, one.number))
     return tuple(by_loss[: state.rules.finals])
+
+
+def settled_rivals(
+    state: State, losses: Mapping[str, float], *, team: str, now: datetime
+) -> tuple[float, ...]:
+    """Return the private log losses that other teams will be judged by, whatever is still to come.
+
+    Before the contest has closed and finals are chosen there is none: any team may still choose another
+    entry, and what became of an entry on the private set tells its team of it. A team that chose nothing and
+    has an entry without a score may yet be judged by that one. After a regrade losses are of several labels.
+
+    Args:
+        state: Of the contest.
+        losses: Of finished runs, by run.
+        team: Whose rivals.
+        now: The moment.
+
+    Raises:
+        ValueError: there is no contest.
+    """
+    if state.rules is None:
+        raise ValueError("there is no contest")
+    until = state.rules.finals_until
+    if phase_at(state, now) not in _SETTLED or (until is not None and now <= until) or state.regrades:
+        return ()
+    found = []
+    for key, other in state.teams.items():
+        waits = any(one.status in _OPEN_STATUS for one in state.entries_of(key))
+        if key == team or (waits and not other.finals):
+            continue
+        finals = [one.run_id or "" for one in final_entries(state, key)]
+        of_team = [losses[run_id] for run_id in finals if run_id in losses]
+        found += [min(of_team)] if of_team else []
+    return tuple(found)

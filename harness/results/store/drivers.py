@@ -34,6 +34,8 @@ class DriverRow:
     driver: str | None
     since: str | None
     heartbeat: str | None
+    places: int | None = None  # shards that the last driver ran at a time
+    unseen: int | None = None  # entries that wait and have no job yet, as the last driver said
 
 
 def get(connection: sa.Connection, challenge: str) -> DriverRow | None:
@@ -84,10 +86,23 @@ def take(
     return get(connection, challenge) if taken.rowcount == 1 else None
 
 
-def beat(connection: sa.Connection, challenge: str, *, token: int, now: datetime) -> Wish | None:
-    """Say that a driver is alive; returns the organiser's wish; None if another driver has followed."""
+def beat(
+    connection: sa.Connection,
+    challenge: str,
+    *,
+    token: int,
+    now: datetime,
+    places: int | None = None,
+    unseen: int | None = None,
+) -> Wish | None:
+    """Say that a driver is alive, and what it has before it.
+
+    Returns:
+        The organiser's wish; None if another driver has followed.
+    """
     mine = (DRIVERS.c.challenge == challenge, DRIVERS.c.token == token)
-    done = connection.execute(sa.update(DRIVERS).where(*mine).values(heartbeat=moment_text(now)))
+    said = {"heartbeat": moment_text(now), "places": places, "unseen": unseen}
+    done = connection.execute(sa.update(DRIVERS).where(*mine).values(**said))
     row = get(connection, challenge)
     return row.wish if done.rowcount == 1 and row is not None else None
 

@@ -143,6 +143,8 @@ DRIVERS = sa.Table(
     sa.Column("driver", sa.Text),  # None: nobody is at work
     sa.Column("since", _MOMENT),
     sa.Column("heartbeat", _MOMENT),
+    sa.Column("places", sa.Integer),  # shards at a time, as it last said
+    sa.Column("unseen", sa.Integer),  # entries that wait and have no job yet, as it last said
 )
 ACCESS = sa.Table(
     "harness_access",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.contest.early_stopping import hopeless, loss_bound, loss_floor, seconds_saved
+from harness.contest.stopper import first_ones
+from harness.results.store.jobs import Job, JobState
 
 EPSILON = 0.01
 LOSSES = st.lists(st.floats(-math.log1p(-EPSILON), -math.log(EPSILON)), min_size=1, max_size=60)
@@ -60,7 +65,10 @@ def test_a_poor_entry_is_stopped_early_and_what_it_saves_is_known() -> None:
         count
         for count in range(200, 4001, 200)
         if hopeless(
-            loss_bound(poor[:count], videos=4000, epsilon=EPSILON, error=0.001, looks=20), leaders, prizes=5
+            loss_bound(poor[:count], videos=4000, epsilon=EPSILON, error=0.001, looks=20),
+            leaders,
+            prizes=5,
+            decimals=4,
         )
     )
     assert seen <= 1000
@@ -69,12 +77,51 @@ def test_a_poor_entry_is_stopped_early_and_what_it_saves_is_known() -> None:
     certain = next(
         count
         for count in range(200, 4001, 200)
-        if hopeless(loss_floor(poor[:count], videos=4000, epsilon=EPSILON), leaders, prizes=5)
+        if hopeless(loss_floor(poor[:count], videos=4000, epsilon=EPSILON), leaders, prizes=5, decimals=4)
     )
     assert seen < certain < 4000
 
 
 def test_with_a_place_left_nobody_is_stopped() -> None:
     bound = loss_floor([4.0] * 900, videos=1000, epsilon=EPSILON)
-    assert not hopeless(bound, [0.1, 0.2], prizes=3)
-    assert hopeless(bound, [0.1, 0.2, 0.3], prizes=3)
+    assert not hopeless(bound, [0.1, 0.2], prizes=3, decimals=4)
+    assert hopeless(bound, [0.1, 0.2, 0.3], prizes=3, decimals=4)
+
+
+@pytest.mark.parametrize("prizes", [1, 2])
+def test_who_is_stopped_as_certain_can_in_truth_reach_no_prize_and_who_is_not_can(
+    prizes: int,
+) -> None:
+    """Every course of a small contest: every sequence of losses, every rest, every field of rivals."""
+    best, videos, decimals = -math.log1p(-EPSILON), 4, 2
+    levels = (best, 0.2, 0.2049, 1.5)
+    rival_fields = [*product((0.05, 0.1, 0.15), repeat=2), (0.1,), ()]
+    checked = stopped = 0
+    for seen, rivals in product(range(1, videos), rival_fields):
+        for losses in product(levels, repeat=seen):
+            bound = loss_floor(losses, videos=videos, epsilon=EPSILON)
+            told = hopeless(bound, rivals, prizes=prizes, decimals=decimals)
+            places = [
+                _place([*losses, *rest], rivals, decimals) for rest in product(levels, repeat=videos - seen)
+            ]
+            assert told == (min(places) > prizes)
+            checked, stopped = checked + 1, stopped + told
+    assert 0 < stopped < checked
+
+
+def _place(losses: list[float], rivals: tuple[float, ...], decimals: int) -> int:
+    own = round(sum(losses) / len(losses), decimals)
+    return 1 + sum(round(loss, decimals) < own for loss in rivals)
+
+
+def test_whoever_would_share_the_last_prize_place_by_the_rounded_score_is_not_stopped() -> None:
+    bound = loss_floor([0.50004] * 1000, videos=1000, epsilon=EPSILON)
+    assert not hopeless(bound, [0.50001], prizes=1, decimals=4)
+    assert hopeless(bound, [0.50001], prizes=1, decimals=5)
+
+
+def test_the_sequential_bound_looks_at_the_first_shards_alone_whichever_came_in_first() -> None:
+    states = [JobState.DONE, JobState.DONE, JobState.CLAIMED, JobState.DONE]
+    nothing: dict[str, Any] = dict.fromkeys(field.name for field in fields(Job))
+    listed = [Job(**nothing | {"shard": number, "state": state}) for number, state in enumerate(states)]
+    assert [one.shard for one in first_ones(listed[::-1])] == [0, 1]

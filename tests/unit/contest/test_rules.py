@@ -16,7 +16,7 @@ from harness.contest.board.judged import judged_runs
 from harness.contest.events import EVENT_TYPES, ContestPhase, Event, Purse, from_json, to_json
 from harness.contest.rules import ORGANISER, Actor, Command, Refusal, Rule, decide, team_actor
 from harness.contest.rules import commands as cm
-from harness.contest.rules.finals import final_entries
+from harness.contest.rules.finals import final_entries, settled_rivals
 from harness.contest.rules.phases import phase_at
 from harness.contest.rules.public_scores import shown_score
 from harness.contest.rules.quotas import allowance, day_of, next_day
@@ -241,6 +241,27 @@ def test_scores_are_not_released_while_an_entry_waits() -> None:
     assert (refusal.rule, refusal.count) == (Rule.PHASE, 1)
     contest.score("e1")
     assert phase_at(contest.state, contest.now) is ContestPhase.RELEASED
+
+
+def test_rivals_count_once_all_has_closed_and_only_with_what_they_are_judged_by() -> None:
+    contest = Contest(valid_per_day=9, finals=1)
+    for entry, team in (("u1", "us"), ("t1", "them"), ("t2", "them"), ("t3", "them")):
+        contest.submit(entry, team)
+    contest.score("t1", 0.3)
+    contest.score("t2", 0.4)
+    losses = {"run t1": 0.7, "run t2": 0.5, "run t3": 0.1, "run u1": 0.2}
+
+    def rivals(team: str = "us") -> tuple[float, ...]:
+        return settled_rivals(contest.state, losses, team=team, now=contest.now)
+
+    assert rivals() == ()  # it is open: they may choose another, and a stop would tell a team of its score
+    contest.now = contest.state.rules.closes + timedelta(seconds=1) if contest.state.rules else OPENS
+    assert rivals() == ()  # t3 waits, and may be the best by its public score
+    contest.score("t3", 0.9)
+    assert rivals() == (0.7,)  # not their best by the private score: they are judged by t1
+    assert rivals("them") == ()  # u1 waits
+    contest.done(cm.Disqualify(team="them", reason="r", public_note="n"))
+    assert rivals() == ()
 
 
 def test_finals_are_the_chosen_ones_or_the_best_by_public_score() -> None:
