@@ -23,7 +23,7 @@ from harness.cli.options import (
 )
 from harness.cli.terminal import printer
 from harness.contest.paces import known_paces, paces_of
-from harness.contest.plan import Asked, CostPlan, NodeKind, PriceTable, load_prices
+from harness.contest.plan import Asked, CostPlan, NodeKind, PriceTable, StandIn, load_prices
 from harness.contest.plan import plan as plan_of
 from harness.core.challenge import load_challenge
 from harness.core.errors import ConfigError
@@ -35,6 +35,11 @@ from harness.results.store import jobs
 from harness.videos.labels import read_video_set
 
 _out = printer()
+STAND_IN = {
+    StandIn.MEDIAN: "the others' median stands for each",
+    StandIn.EARLIER: "the median of earlier entries stands for each",
+    StandIn.BUDGET: "the whole budget stands for each, so it is the most that this can take",
+}
 
 
 def plan(
@@ -122,9 +127,7 @@ def measured_speed() -> float:
 
 def in_words(found: CostPlan) -> str:
     """Say a plan in a few lines."""
-    unknown = ""
-    if found.unknown:
-        unknown = f" ({found.unknown} of them never ran: the others' median is used for them)"
+    unknown = f" ({found.unknown} never ran: {STAND_IN[found.stand_in]})" if found.unknown else ""
     return (
         f"{found.entries} entries{unknown}, {found.shards} shards\n"
         f"{found.place_hours:.4g} hours of a place; {found.machine_hours:.4g} machine-hours,"

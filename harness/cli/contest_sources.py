@@ -14,7 +14,7 @@ from harness.contest.driver import Contest
 from harness.contest.ledger import Ledger
 from harness.contest.regrade.regrader import Place, Regrader
 from harness.contest.shard_ledger import ShardLedger
-from harness.contest.sources import FolderSource, Source, StoreSource, handed_in
+from harness.contest.sources import FolderSource, Source, StoreSource, handed_in, must_be_contest
 from harness.contest.waiting_entries import Waiting, find_entries
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError
@@ -98,4 +98,6 @@ def waiting_in(entries: str, store: Store, *, challenge: Challenge, packages: Pa
     """
     if entries != FROM_STORE:
         return find_entries(Path(entries)).entries
-    return handed_in(Ledger(store, challenge.name).state(), packages)
+    state = Ledger(store, challenge.name).state()
+    must_be_contest(state, challenge)
+    return handed_in(state, packages)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import heapq
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from enum import StrEnum
+from itertools import islice, pairwise, repeat
 from pathlib import Path
 from statistics import median
 
@@ -33,19 +34,21 @@ class NodeKind(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    count: int = Field(ge=1)
-    places: int = Field(ge=1, description="shards that a node runs at a time")
-    speed: float = Field(default=1.0, gt=0, description="against the machine the times are from")
-    price_per_hour: float = Field(default=0.0, ge=0, description="of one node")
+    name: str = Field(min_length=1)
+    count: int = Field(ge=1, le=1_000_000)
+    places: int = Field(ge=1, le=10_000, description="shards that a node runs at a time")
+    speed: float = Field(
+        default=1.0, gt=0, le=1_000, allow_inf_nan=False, description="against the machine the times are from"
+    )
+    price_per_hour: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="of one node")
 
 
 class PriceTable(BaseModel):
-    """The nodes of a contest and what they cost."""
+    """The nodes of a contest and what they cost, all in one currency."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    currency: str = "EUR"
+    currency: str = Field(default="EUR", min_length=1)
     nodes: tuple[NodeKind, ...] = Field(min_length=1)
 
 
@@ -69,12 +72,21 @@ class Asked:
     others: Sequence[Pace] = ()  # of entries that are not to be run: stand in if none of these is known
 
 
+class StandIn(StrEnum):
+    """What an entry that never ran is expected to take."""
+
+    MEDIAN = "median"  # of the others that are to be run
+    EARLIER = "earlier"  # the median of what ran before, and is not to be run
+    BUDGET = "budget"  # all that it may
+
+
 @dataclass(frozen=True, kw_only=True)
 class CostPlan:
     """What it comes to."""
 
     entries: int
-    unknown: int  # entries that the budget or the others' median stands for
+    unknown: int  # entries that never ran
+    stand_in: StandIn  # what stands for these
     shards: int
     place_hours: float  # of work, at speed 1
     hours: float  # from start to end
@@ -97,10 +109,15 @@ def load_prices(path: Path) -> PriceTable:
             f"cannot be read: {error.strerror}", place=path, remedy="See docs/cluster.md for an example."
         ) from error
     except ValidationError as error:
+        wrong = error.errors()
+        own = [
+            one for one in wrong if one["loc"] != ("nodes",)
+        ] or wrong  # nodes that are wrong seem to be none
         raise ConfigError(
-            listed("is not a price table", [describe(one) for one in error.errors()]),
+            listed("is not a price table", [describe(one) for one in own]),
             place=path,
-            remedy="See docs/cluster.md for an example.",
+            remedy="Prices are plain numbers, and all of one currency, which stands once above all nodes; see "
+            "docs/cluster.md for an example.",
         ) from error
     except ValueError as error:
         raise ConfigError(
@@ -118,7 +135,10 @@ def plan(asked: Asked, prices: PriceTable) -> CostPlan:
         prices: On what.
     """
     tasks = tasks_of(asked)
-    places = [(0.0, number, kind.speed) for number, kind in enumerate(_places(prices))]
+    all_places = sum(kind.count * kind.places for kind in prices.nodes)
+    # No place behind the first so many is ever given anything: a free one before it takes the shard.
+    first = islice(_places(prices), max(1, len(tasks)))
+    places = [(0.0, number, kind.speed) for number, kind in enumerate(first)]
     heapq.heapify(places)
     for seconds in tasks:
         free, number, speed = heapq.heappop(places)
@@ -129,13 +149,14 @@ def plan(asked: Asked, prices: PriceTable) -> CostPlan:
     return CostPlan(
         entries=len(asked.entries),
         unknown=sum(pace is None for pace in asked.entries.values()),
+        stand_in=_stand_in(asked),
         shards=len(tasks),
         place_hours=sum(tasks) / HOUR_SECONDS,
         hours=hours,
         machine_hours=hours * nodes,
         money=hours * sum(kind.count * kind.price_per_hour for kind in prices.nodes),
         currency=prices.currency,
-        idle_share=0.0 if hours == 0 else max(0.0, 1 - busy / (hours * len(places))),
+        idle_share=0.0 if hours == 0 else max(0.0, 1 - busy / (hours * all_places)),
     )
 
 
@@ -168,5 +189,12 @@ def _usual(known: Sequence[Pace], budget: float) -> Pace:
     )
 
 
-def _places(prices: PriceTable) -> list[NodeKind]:
-    return [kind for kind in prices.nodes for _ in range(kind.count * kind.places)]
+def _stand_in(asked: Asked) -> StandIn:
+    if any(pace is not None for pace in asked.entries.values()):
+        return StandIn.MEDIAN
+    return StandIn.EARLIER if asked.others else StandIn.BUDGET
+
+
+def _places(prices: PriceTable) -> Iterator[NodeKind]:
+    for kind in prices.nodes:
+        yield from repeat(kind, kind.count * kind.places)

@@ -239,12 +239,21 @@ def _waiting(entry: Entry, packages: Path) -> Waiting:
     )
 
 
-def _check(state: State, challenge: Challenge, packages: Path) -> None:
+def must_be_contest(state: State, challenge: Challenge) -> None:
+    """Refuse a store that has no contest of a challenge.
+
+    Raises:
+        ConfigError: there is none.
+    """
     if state.rules is None:
         raise ConfigError(
             f"{challenge.name} is no contest in this store",
             remedy="`harness contest init` makes one of it; or name the right store with --store.",
         )
+
+
+def _check(state: State, challenge: Challenge, packages: Path) -> None:
+    must_be_contest(state, challenge)
     if state.challenge_sha256 != challenge.sha256:
         raise ConfigError(
             "is not the challenge that the contest was made of",

@@ -48,7 +48,7 @@ def test_nodes_twice_as_fast_take_half_the_time() -> None:
 def test_an_unknown_entry_counts_as_the_median_and_without_any_as_the_budget() -> None:
     assert plan(asked(4, unknown=1), prices(1)).place_hours == pytest.approx(1.0)
     alone = plan(asked(0, unknown=1), prices(1))
-    assert alone.unknown == 1
+    assert (alone.unknown, alone.stand_in) == (1, "budget")
     assert alone.place_hours == pytest.approx((2 * 350 * (8.1 + VIDEO_SECONDS) + 2 * 1.0) / 3600)
 
 
@@ -75,5 +75,31 @@ def test_a_price_table_is_read_and_a_wrong_one_is_named(tmp_path: Path) -> None:
         load_prices(place)
     assert "nodes.0.count" in str(wrong.value)
     assert "nodes.0.price" in str(wrong.value)
+    assert "at least 1 item" not in str(wrong.value)  # there is a node, and what is wrong with it is said
     with pytest.raises(ConfigError, match="cannot be read"):
         load_prices(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("price_per_hour = -3", "nodes.0.price_per_hour"),
+        ("price_per_hour = inf", "nodes.0.price_per_hour"),
+        ('price_per_hour = "1.20 EUR"', "nodes.0.price_per_hour"),
+        ("speed = nan", "nodes.0.speed"),
+        ('currency = "USD"', "nodes.0.currency: unknown key"),
+    ],
+)
+def test_a_price_that_cannot_be_meant_is_named_by_its_key(tmp_path: Path, line: str, wrong: str) -> None:
+    place = tmp_path / "prices.toml"
+    place.write_text(f'[[nodes]]\nname = "g5"\ncount = 1\nplaces = 4\n{line}\n')
+    with pytest.raises(ConfigError, match="one currency") as error:
+        load_prices(place)
+    assert wrong in str(error.value)
+
+
+def test_more_places_than_shards_cost_no_time_to_lay_out_and_their_idleness_counts() -> None:
+    found = plan(asked(5), prices(1_000_000, places=10_000))
+    assert found.hours == pytest.approx(0.1)
+    assert found.machine_hours == pytest.approx(100_000)
+    assert found.idle_share == pytest.approx(1.0, abs=1e-6)
