@@ -110,14 +110,13 @@ def load_prices(path: Path) -> PriceTable:
         ) from error
     except ValidationError as error:
         wrong = error.errors()
-        own = [
-            one for one in wrong if one["loc"] != ("nodes",)
-        ] or wrong  # nodes that are wrong seem to be none
+        # Nodes that are wrong are left out before they are counted: that there is none is said only if so.
+        own = [one for one in wrong if one["loc"] != ("nodes",)] or wrong
         raise ConfigError(
             listed("is not a price table", [describe(one) for one in own]),
             place=path,
-            remedy="Prices are plain numbers, and all of one currency, which stands once above all nodes; see "
-            "docs/cluster.md for an example.",
+            remedy="Prices are plain numbers, all of one currency, which is named once above the nodes; "
+            "see docs/cluster.md for an example.",
         ) from error
     except ValueError as error:
         raise ConfigError(
