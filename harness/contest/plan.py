@@ -111,6 +111,7 @@ def load_prices(path: Path) -> PriceTable:
     except ValidationError as error:
         wrong = error.errors()
         # Nodes that are wrong are left out before they are counted: that there is none is said only if so.
+        # Nodes that are wrong are left out before they are counted: that there is none is said only if so.
         own = [one for one in wrong if one["loc"] != ("nodes",)] or wrong
         raise ConfigError(
             listed("is not a price table", [describe(one) for one in own]),
