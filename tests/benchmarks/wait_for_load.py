@@ -30,8 +30,8 @@ def wait_for_load(
     while (now := load()) >= most:
         if clock() - began >= minutes * 60:
             raise SystemExit(
-                f"the load average is still {now:.2f} after {minutes:g} minutes, not below {most:g}: end what "
-                "else runs here, or ask for another with --wait-for-load or --wait-minutes"
+                f"the load average is still {now:.2f} after {minutes:g} minutes, not below {most:g}: end "
+                "what else runs here, or ask for another with --wait-for-load or --wait-minutes"
             )
         if not told:
             print(
