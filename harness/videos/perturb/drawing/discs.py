@@ -31,7 +31,7 @@ def _draw(plane: Plane, centres: Ints, colours: Bytes, reaches: Ints) -> None:
     (samples, step), (height, width), radius = memory(plane), plane.shape, reaches.size // 2
     for number in range(U(colours.size)):
         x, y = np.int64(centres[U(2) * number]), np.int64(centres[U(2) * number + U(1)])
-        for row in range(max(0, y - radius), min(height, y + radius + 1)):
+        for row in range(max(0, int(y) - radius), min(height, int(y) + radius + 1)):
             reach = np.int64(reaches[U(row - y + radius)])
             for at in range(U(row * step + max(0, x - reach)), U(row * step + min(width, x + reach + 1))):
                 samples[at] = colours[number]
