@@ -1,6 +1,7 @@
 """How fast are perturbations, against the codec itself, the ffmpeg program, AugLy and a NumPy loop over RGB?
 
-    python tests/benchmarks/perturb_speed.py --state FILE [--minutes N] [--augly-python PATH] [--output JSON]
+    python tests/benchmarks/perturb_speed.py --state FILE [--minutes N] [--wait-for-load 0.9]
+        [--augly-python PATH] [--output JSON]
 
 One 1080p clip; every kind at severity 3; x264 ultrafast at CRF 23 under the same rate cap, one thread, for
 all but AugLy, which cannot be told. The rivals take turns, kind by kind; the median of several rounds counts.
@@ -13,7 +14,8 @@ every kind is also compared with our own control.
 
 What is measured is kept in --state as it comes in: the same command again goes on where it stopped, and
 --minutes stops it in time. So a busy machine can be measured in its quiet moments; each measurement says
-how many cores others used meanwhile. Prints JSON:
+how many cores others used meanwhile. With --wait-for-load, such a piece begins only once the load average is
+below that, which the piece before it has raised. Prints JSON:
 
   ours          render() of the harness, in a worker that is already running, as in a set
   bare          (a) the ffmpeg program, transcoding and nothing else; beside every few kinds
@@ -61,6 +63,7 @@ from perturb_clip import make_clip
 from perturb_rivals import FFMPEG_FILTERS, transforms
 from perturb_scaling import by_preset, by_workers, memory_by_length
 from perturb_stages import STAGES, staged
+from wait_for_load import wait_for_load
 
 from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.plans import Encoding, Plan, build_plan
@@ -90,6 +93,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--whole", action="store_true", help="every round takes the whole clip, not a part")
     parser.add_argument("--minutes", type=float, help="stop in time, with what there is")
+    parser.add_argument(
+        "--wait-for-load", type=float, metavar="LOAD", help="begin once the load average is below it"
+    )
+    parser.add_argument("--wait-minutes", type=float, default=10.0, help="for that; then nothing is measured")
     parser.add_argument("--state", type=Path, help="a file with what was measured so far; gone on with")
     parser.add_argument("--ffmpeg", default="ffmpeg")
     parser.add_argument("--augly-python", type=Path)
@@ -171,6 +178,8 @@ class Bench:
             if [kept["frames"], kept["parts"]] != layout:
                 raise SystemExit(f"{self._state} is of other frames or parts than these {layout}: remove it")
             self.rows, self.loads, self.began_at_load = kept["rows"], kept["loads"], kept["began_at_load"]
+        if arguments.wait_for_load is not None:
+            wait_for_load(arguments.wait_for_load, arguments.wait_minutes)
         self.began_at_load.append(round(os.getloadavg()[0], 2))
 
     def run(self, names: list[str]) -> int:

@@ -6,20 +6,19 @@ import numpy as np
 
 from harness.videos.perturb.drawing.compiled import (
     BYTES,
-    FLAT,
     LONG,
     PAIR,
+    PLANE,
     SHORTS,
     Bytes,
-    Flat,
     Pair,
     Shorts,
     U,
     add,
     compiled,
-    flat,
     high,
     inlined,
+    memory,
     sub,
 )
 from harness.videos.perturb.drawing.planes import Plane
@@ -35,10 +34,10 @@ def averaged(source: Plane, target: Plane, length: int, *, upright: bool) -> Non
     how = (length, 65536 // length + 1)
     if upright:
         sums = np.zeros(source.shape[1], np.uint16)
-        _average_columns(flat(source), flat(target), source.shape, how, sums)
+        _average_columns(source, target, source.shape, how, sums)
     else:
         room = np.empty(source.shape[1] + length + 1, np.uint8)
-        _average_rows(flat(source), flat(target), source.shape, how, room)
+        _average_rows(source, target, source.shape, how, room)
 
 
 @inlined
@@ -50,9 +49,9 @@ def _mirrored(at: int, size: int) -> int:
     return at
 
 
-@compiled(FLAT, FLAT, PAIR, PAIR, SHORTS)
-def _average_columns(source_plane: Flat, target_plane: Flat, shape: Pair, how: Pair, sums: Shorts) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+@compiled(PLANE, PLANE, PAIR, PAIR, SHORTS)
+def _average_columns(source_plane: Plane, target_plane: Plane, shape: Pair, how: Pair, sums: Shorts) -> None:
+    (source, step), (target, stride), (height, width) = memory(source_plane), memory(target_plane), shape
     reach, share = how[0] // 2, how[1]
     for at in range(-reach, reach):
         row = U(_mirrored(at, height) * step)
@@ -67,9 +66,9 @@ def _average_columns(source_plane: Flat, target_plane: Flat, shape: Pair, how: P
             sums[x] = sub(whole, source[old + x])
 
 
-@compiled(FLAT, FLAT, PAIR, PAIR, BYTES)
-def _average_rows(source_plane: Flat, target_plane: Flat, shape: Pair, how: Pair, room: Bytes) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+@compiled(PLANE, PLANE, PAIR, PAIR, BYTES)
+def _average_rows(source_plane: Plane, target_plane: Plane, shape: Pair, how: Pair, room: Bytes) -> None:
+    (source, step), (target, stride), (height, width) = memory(source_plane), memory(target_plane), shape
     (length, share), reach = how, how[0] // 2
     ahead = reach + 1  # samples before the first in `room`: what goes out for the first sum, and half of it
     many = width // LANES
@@ -95,12 +94,12 @@ def _average_rows(source_plane: Flat, target_plane: Flat, shape: Pair, how: Pair
 
 def pixelated(source: Plane, target: Plane, block: int) -> None:
     """Give every sample the mean of its block of `block` x `block`, at most 256; the last may be cut off."""
-    _pixelate(flat(source), flat(target), source.shape, block, np.zeros(source.shape[1], np.uint16))
+    _pixelate(source, target, source.shape, block, np.zeros(source.shape[1], np.uint16))
 
 
-@compiled(FLAT, FLAT, PAIR, LONG, SHORTS)
-def _pixelate(source_plane: Flat, target_plane: Flat, shape: Pair, block: int, sums: Shorts) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+@compiled(PLANE, PLANE, PAIR, LONG, SHORTS)
+def _pixelate(source_plane: Plane, target_plane: Plane, shape: Pair, block: int, sums: Shorts) -> None:
+    (source, step), (target, stride), (height, width) = memory(source_plane), memory(target_plane), shape
     for top in range(0, height, block):
         bottom = min(height, top + block)
         for x in range(U(width)):

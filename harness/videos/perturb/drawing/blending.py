@@ -7,35 +7,33 @@ from typing import Any
 import numpy as np
 
 from harness.videos.perturb.drawing.compiled import (
-    BYTES,
-    FLAT,
     LONG,
     PAIR,
+    PLANE,
     SHORTS,
-    Bytes,
-    Flat,
     Pair,
     Shorts,
     U,
     add,
+    called,
     compiled,
-    flat,
     inlined,
+    memory,
     mul,
     shr,
     sub,
 )
-from harness.videos.perturb.drawing.planes import Plane
+from harness.videos.perturb.drawing.planes import Plane, Planes
 
 
 def cut_out(target: Plane, person: Plane, weight: Plane) -> None:
     """Lay `weight` of 255 of another picture over the target; planes of one size."""
-    _cut_out(flat(target), flat(person), flat(weight), target.shape)
+    _cut_out(target, person, weight, target.shape)
 
 
 def laid_on(target: Plane, kept: Plane, more: Plane) -> None:
     """Keep a share of 255 of the target and add to it what was multiplied by its own; planes of one size."""
-    _lay_on(flat(target), flat(kept), flat(more), target.shape)
+    _lay_on(target, kept, more, target.shape)
 
 
 @inlined
@@ -50,9 +48,13 @@ def _share(sample: Any, weight: Any) -> Any:
     return over_255(mul(sample, weight))
 
 
-@compiled(FLAT, FLAT, FLAT, PAIR)
-def _cut_out(target_plane: Flat, person_plane: Flat, weight_plane: Flat, shape: Pair) -> None:
-    (target, stride), (person, step), (weights, every) = target_plane, person_plane, weight_plane
+@compiled(PLANE, PLANE, PLANE, PAIR)
+def _cut_out(target_plane: Plane, person_plane: Plane, weight_plane: Plane, shape: Pair) -> None:
+    (target, stride), (person, step), (weights, every) = (
+        memory(target_plane),
+        memory(person_plane),
+        memory(weight_plane),
+    )
     for y in range(U(shape[0])):
         here, there, own = U(stride) * y, U(step) * y, U(every) * y
         for x in range(U(shape[1])):
@@ -61,9 +63,13 @@ def _cut_out(target_plane: Flat, person_plane: Flat, weight_plane: Flat, shape: 
             target[here + x] = np.uint8(add(room, _share(person[there + x], weight)))
 
 
-@compiled(FLAT, FLAT, FLAT, PAIR)
-def _lay_on(target_plane: Flat, kept_plane: Flat, more_plane: Flat, shape: Pair) -> None:
-    (target, stride), (kept, step), (more, every) = target_plane, kept_plane, more_plane
+@compiled(PLANE, PLANE, PLANE, PAIR)
+def _lay_on(target_plane: Plane, kept_plane: Plane, more_plane: Plane, shape: Pair) -> None:
+    (target, stride), (kept, step), (more, every) = (
+        memory(target_plane),
+        memory(kept_plane),
+        memory(more_plane),
+    )
     for y in range(U(shape[0])):
         here, there, own = U(stride) * y, U(step) * y, U(every) * y
         for x in range(U(shape[1])):
@@ -73,12 +79,16 @@ def _lay_on(target_plane: Flat, kept_plane: Flat, more_plane: Flat, shape: Pair)
 
 def faded(source: Plane, target: Plane, kept: Plane, colour: int) -> None:
     """Mix every sample with one colour: `kept` of it stays, of 255. Planes of one size."""
-    _fade(flat(source), flat(target), flat(kept), source.shape, colour)
+    _fade(source, target, kept, source.shape, colour)
 
 
-@compiled(FLAT, FLAT, FLAT, PAIR, LONG)
-def _fade(source_plane: Flat, target_plane: Flat, kept_plane: Flat, shape: Pair, colour: int) -> None:
-    (source, step), (target, stride), (kept, every) = source_plane, target_plane, kept_plane
+@compiled(PLANE, PLANE, PLANE, PAIR, LONG)
+def _fade(source_plane: Plane, target_plane: Plane, kept_plane: Plane, shape: Pair, colour: int) -> None:
+    (source, step), (target, stride), (kept, every) = (
+        memory(source_plane),
+        memory(target_plane),
+        memory(kept_plane),
+    )
     for y in range(U(shape[0])):
         here, there, weights = U(step) * y, U(stride) * y, U(every) * y
         for x in range(U(shape[1])):
@@ -87,30 +97,58 @@ def _fade(source_plane: Flat, target_plane: Flat, kept_plane: Flat, shape: Pair,
             target[there + x] = np.uint8(over_255(whole))
 
 
-def laid(target: Plane, above: Plane, weight: Shorts) -> None:
-    """Lay a plane over another, with weights of 0 to 256; of one size."""
-    _lay(flat(target), np.ascontiguousarray(above).ravel(), np.ascontiguousarray(weight).ravel(), above.shape)
+def pasted(onto: Planes, above: Planes, weights: tuple[Shorts, Shorts], left: int, top: int) -> None:
+    """Lay a picture over another from (left, top) on, even numbers, cut off at the borders.
+
+    `weights` are 0 to 256 for each of its samples, in one piece of memory: of luma, of colour.
+    """
+    _paste(*onto.all, *above.all, *weights, left, top)
 
 
-@compiled(FLAT, BYTES, SHORTS, PAIR)
-def _lay(target_plane: Flat, above: Bytes, weight: Shorts, shape: Pair) -> None:
-    (target, stride), (height, width) = target_plane, shape
-    for y in range(U(height)):
-        row, own = U(stride) * y, U(width) * y
-        for x in range(U(width)):
+@called
+def _lay(target_plane: Plane, above_plane: Plane, weight: Shorts, left: int, top: int) -> None:
+    (target, stride), (above, step) = memory(target_plane), memory(above_plane)
+    (height, width), (rows, columns) = above_plane.shape, target_plane.shape
+    first, last = max(0, left), min(columns, left + width)
+    for y in range(max(0, top), min(rows, top + height)):
+        here, there = U(stride * y + first), U(step * (y - top) + first - left)
+        own = U(width * (y - top) + first - left)
+        for x in range(U(max(0, last - first))):
             part = weight[own + x]
-            below = mul(target[row + x], sub(256, part))
-            target[row + x] = np.uint8(shr(add(add(below, mul(above[own + x], part)), 128), 8))
+            below = mul(target[here + x], sub(256, part))
+            target[here + x] = np.uint8(shr(add(add(below, mul(above[there + x], part)), 128), 8))
+
+
+@compiled(PLANE, PLANE, PLANE, PLANE, PLANE, PLANE, SHORTS, SHORTS, LONG, LONG)
+def _paste(
+    y: Plane,
+    u: Plane,
+    v: Plane,
+    above: Plane,
+    above_u: Plane,
+    above_v: Plane,
+    weight: Shorts,
+    half: Shorts,
+    left: int,
+    top: int,
+) -> None:
+    _lay(y, above, weight, left, top)
+    _lay(u, above_u, half, left // 2, top // 2)
+    _lay(v, above_v, half, left // 2, top // 2)
 
 
 def mixed(one: Plane, other: Plane, target: Plane, weight: int) -> None:
     """Mix two planes: `weight` is the share of the first, of 256. Planes of one size."""
-    _mix(flat(one), flat(other), flat(target), one.shape, weight)
+    _mix(one, other, target, one.shape, weight)
 
 
-@compiled(FLAT, FLAT, FLAT, PAIR, LONG)
-def _mix(one_plane: Flat, other_plane: Flat, target_plane: Flat, shape: Pair, weight: int) -> None:
-    (one, step), (other, every), (target, stride) = one_plane, other_plane, target_plane
+@compiled(PLANE, PLANE, PLANE, PAIR, LONG)
+def _mix(one_plane: Plane, other_plane: Plane, target_plane: Plane, shape: Pair, weight: int) -> None:
+    (one, step), (other, every), (target, stride) = (
+        memory(one_plane),
+        memory(other_plane),
+        memory(target_plane),
+    )
     for y in range(U(shape[0])):
         here, beside, there = U(step) * y, U(every) * y, U(stride) * y
         for x in range(U(shape[1])):

@@ -18,7 +18,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 from harness.core.errors import InfrastructureError
@@ -31,6 +33,7 @@ Operation = Callable[[Any, Any], Any]
 BYTES, INTS, LONG = types.Array(types.uint8, 1, "C"), types.Array(types.int32, 1, "C"), types.int64
 SHORTS = types.Array(types.uint16, 1, "C")
 FLAT: Any = types.Tuple((BYTES, LONG))  # type: ignore[no-untyped-call]  # what `flat` returns
+PLANE = types.Array(types.uint8, 2, "A")  # as it is, rows apart or not: see `memory`
 PAIR: Any = types.UniTuple(LONG, 2)  # type: ignore[no-untyped-call]  # a shape, for one
 Bytes = NDArray[np.uint8]
 Shorts = NDArray[np.uint16]
@@ -38,6 +41,7 @@ Ints = NDArray[np.int32]
 Flat = tuple[Bytes, int]
 Pair = tuple[int, int]
 LOOK_AGAIN_SECONDS = 0.05  # whether another process has compiled what is wanted
+APART = "a plane's samples must follow each other in memory"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 U = np.uintp  # an index that is not looked at twice: numba counts others from the end if they are negative
 
@@ -164,6 +168,39 @@ def _prefetch(_: Any, source: Any, place: Any) -> Any:
 prefetch: Any = intrinsic(_prefetch)
 
 
+def _memory(_: Any, plane: Any) -> Any:
+    """Return a plane's memory from its first sample to its last, and the bytes from a row to the next.
+
+    As `flat` does, but within what is compiled: outside, it takes longer than drawing something small.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        given = context.make_array(signature.args[0])(context, builder, values[0])
+        height, width = cgutils.unpack_tuple(builder, given.shape, 2)  # type: ignore[no-untyped-call]
+        step, beside = cgutils.unpack_tuple(builder, given.strides, 2)  # type: ignore[no-untyped-call]
+        one = ir.Constant(step.type, 1)
+        apart = builder.icmp_signed("!=", beside, one)
+        short = builder.icmp_signed("<", step, width)
+        with builder.if_then(builder.or_(apart, short), likely=False):
+            context.call_conv.return_user_exc(builder, ValueError, (APART,))
+        length = builder.add(builder.mul(builder.sub(height, one), step), width)
+        result = context.make_array(signature.return_type[0])(context, builder)
+        populate_array(  # type: ignore[no-untyped-call]
+            result,
+            data=given.data,
+            shape=cgutils.pack_array(builder, [length]),  # type: ignore[no-untyped-call]
+            strides=cgutils.pack_array(builder, [one]),  # type: ignore[no-untyped-call]
+            itemsize=given.itemsize,
+            meminfo=None,  # whoever called holds the plane
+        )
+        return context.make_tuple(builder, signature.return_type, [result._getvalue(), step])
+
+    return FLAT(plane), generate
+
+
+memory: Any = intrinsic(_memory)
+
+
 def flat(plane: Plane) -> Flat:
     """Return a plane's memory from its first sample to its last, and the bytes from a row to the next."""
     height, width = plane.shape
@@ -171,8 +208,6 @@ def flat(plane: Plane) -> Flat:
         return plane.reshape(-1), width
     stride = plane.strides[0]
     if plane.strides[1] != 1 or stride < width:
-        raise ValueError(
-            f"a plane's samples must follow each other in memory, not {plane.strides} bytes apart"
-        )
+        raise ValueError(APART)
     length = (height - 1) * stride + width
     return np.lib.stride_tricks.as_strided(plane, (length,), (1,)), stride

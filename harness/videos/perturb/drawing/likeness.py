@@ -13,15 +13,14 @@ from numba import types
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.compiled import (
-    FLAT,
     PAIR,
+    PLANE,
     Bytes,
-    Flat,
     Pair,
     U,
     called,
     compiled,
-    flat,
+    memory,
     mul,
     narrow,
 )
@@ -39,7 +38,7 @@ def likeness(around: Plane, patch: Plane) -> NDArray[np.float64]:
     """
     height, width = patch.shape
     products = np.zeros((around.shape[0] - height + 1, around.shape[1] - width + 1), np.uint32)
-    _multiply(flat(around), flat(patch), (height, width), products)
+    _multiply(around, patch, (height, width), products)
     firsts, squares = (
         np.asarray(
             sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width],
@@ -63,9 +62,9 @@ def _product(around: Bytes, here: int, patch: Bytes, own: int, width: int) -> An
     return total
 
 
-@compiled(FLAT, FLAT, PAIR, SUMS)
-def _multiply(around_plane: Flat, patch_plane: Flat, shape: Pair, products: Sums) -> None:
-    (around, step), (patch, every), (height, width) = around_plane, patch_plane, shape
+@compiled(PLANE, PLANE, PAIR, SUMS)
+def _multiply(around_plane: Plane, patch_plane: Plane, shape: Pair, products: Sums) -> None:
+    (around, step), (patch, every), (height, width) = memory(around_plane), memory(patch_plane), shape
     for down in range(products.shape[0]):
         for across in range(products.shape[1]):
             total = np.uint32(0)

@@ -14,7 +14,7 @@ from harness.videos.perturb.drawing.compiled import Bytes, Ints, Pair, flat
 from harness.videos.perturb.drawing.compiled import Shorts as Records
 from harness.videos.perturb.drawing.lookup_cut import cut
 from harness.videos.perturb.drawing.lookup_maps import bend, project
-from harness.videos.perturb.drawing.lookup_rows import CHUNK, RIM, ROWS_AHEAD, SPAN, Shorts, move_two
+from harness.videos.perturb.drawing.lookup_rows import CHUNK, GROUPS, RIM, ROWS_AHEAD, SPAN, Shorts, move_two
 from harness.videos.perturb.drawing.planes import Plane
 
 
@@ -25,8 +25,7 @@ class _Cut:
     places: Ints  # of each chunk's window in the source's memory
     starts: Records  # column of each chunk's first sample
     records: Records  # what is known of its samples
-    first: Ints  # chunk of each row, and the end
-    deepest: Bytes  # rows of the source that the deepest chunk in it needs, without the one below
+    first: Ints  # chunk of each row's groups, and the end
     rim: Ints  # each sample that is worked out by itself: column, source's column and row, weights
     edge: Ints  # where in `rim` each row begins, and the end
     spans: Ints  # what is outside: row, column and length
@@ -82,7 +81,6 @@ class LookUp:
             (pieces.places, pieces.first),
             pieces.starts,
             pieces.records,
-            pieces.deepest,
             (pieces.rim, pieces.edge),
             pieces.spans,
             pieces.places.size - pieces.starts.size,
@@ -98,8 +96,8 @@ class LookUp:
             places, starts = np.empty(samples, np.int32), np.empty(samples, np.uint16)
             records = np.empty(CHUNK * samples, np.uint16)
             rim, spans = (np.empty(each * samples, np.int32) for each in (RIM, SPAN))
-            first, edge = np.zeros(rows + 1, np.int32), np.zeros(rows + 1, np.int32)
-            deepest, lengths = np.zeros(rows, np.uint8), np.zeros(3, np.int32)
+            first, edge = np.zeros(GROUPS * rows + 1, np.int32), np.zeros(rows + 1, np.int32)
+            lengths = np.zeros(3, np.int32)
             cut(
                 *self._map,
                 shape,
@@ -107,7 +105,6 @@ class LookUp:
                 (places, first),
                 starts,
                 records,
-                deepest,
                 (rim, edge),
                 spans,
                 lengths,
@@ -118,7 +115,6 @@ class LookUp:
                 starts=starts[:made].copy(),
                 records=records[: CHUNK * made].copy(),
                 first=first,
-                deepest=deepest,
                 rim=rim[:edges].copy(),
                 edge=edge,
                 spans=spans[:filled].copy(),

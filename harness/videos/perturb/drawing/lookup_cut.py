@@ -19,6 +19,7 @@ from harness.videos.perturb.drawing.compiled import (
     Ints,
     Pair,
     U,
+    called,
     compiled,
     inlined,
 )
@@ -27,6 +28,7 @@ from harness.videos.perturb.drawing.lookup_rows import (
     ACROSS,
     CHUNK,
     DOWN,
+    GROUPS,
     MOST_ROWS,
     PLACES,
     RIM,
@@ -146,7 +148,30 @@ def _record(column: Any, row: Any, across: Any, down: Any) -> Any:
     return column | row << ROW | np.int64(across) << ACROSS | np.int64(down) << DOWN
 
 
-@compiled(PLACES, PLACES, BYTES, BYTES, PAIR, LONG, TWO, SHORTS, SHORTS, BYTES, TWO, INTS, INTS)
+@called
+def _sort(groups: Bytes, ends: Ints, places: Ints, starts: Records, records: Records, room: Any) -> None:
+    """Sort a row's chunks by their groups, otherwise in their order; say where each group ends."""
+    kept_places, kept_starts, kept_records = room
+    counts = np.zeros(GROUPS, np.int64)
+    for number in range(groups.size):
+        counts[groups[number]] += 1
+        kept_places[number], kept_starts[number] = places[number], starts[number]
+    for number in range(CHUNK * groups.size):
+        kept_records[number] = records[number]
+    end = 0
+    for group in range(GROUPS):
+        count, counts[group] = counts[group], end  # from here on, where its next chunk goes
+        end += count
+        ends[group] = end
+    for number in range(groups.size):
+        to = counts[groups[number]]
+        counts[groups[number]] += 1
+        places[to], starts[to] = kept_places[number], kept_starts[number]
+        for lane in range(CHUNK):
+            records[CHUNK * to + lane] = kept_records[CHUNK * number + lane]
+
+
+@compiled(PLACES, PLACES, BYTES, BYTES, PAIR, LONG, TWO, SHORTS, SHORTS, TWO, INTS, INTS)
 def cut(
     columns: Shorts,
     rows: Shorts,
@@ -157,23 +182,29 @@ def cut(
     chunks: tuple[Ints, Ints],
     starts: Records,
     records: Records,
-    deepest: Bytes,
     rims: tuple[Ints, Ints],
     spans: Ints,
     lengths: Ints,
 ) -> None:
     """Cut a map into chunks, what is outside, and what is at the rim; `lengths` says how many of each.
 
-    `shape` is the source's, `stride` the bytes from one of its rows to the next.
+    `shape` is the source's, `stride` the bytes from one of its rows to the next. A row's chunks lie in
+    groups, those that need most rows of the source first; in the first group, too, are those that write more
+    than is theirs, over which others write what is right.
     """
-    (height, width), (places, first), (rim, edge) = shape, chunks, rims
-    high, wide = columns.shape
+    (height, width), (high, wide), (places, first), (rim, edge) = shape, columns.shape, chunks, rims
     large = min(height, width, wide) >= SMALLEST
     flat_columns, flat_rows = columns.reshape(high * wide), rows.reshape(high * wide)
     across_bounds, down_bounds = np.zeros(2, np.int32), np.zeros(2, np.int32)
     made = edges = filled = 0
+    groups = np.zeros(wide + CHUNK * CHUNK, np.uint8)  # of a row's chunks, as many as there could be
+    room = (
+        np.zeros(groups.size, np.int32),
+        np.zeros(groups.size, np.uint16),
+        np.zeros(CHUNK * groups.size, np.uint16),
+    )
     for y in range(high):
-        first[y], edge[y], deepest[y] = made, edges, 1
+        edge[y], begun = edges, made
         x = 0
         while x < wide:
             own = y * wide + x
@@ -185,8 +216,8 @@ def cut(
                 inside = left >= 0 and top >= 0 and last + 1 < width and lowest + 1 < height
                 if inside and last - left < WINDOW - 1 and lowest - top < MOST_ROWS:
                     _note_chunk(flat_columns, flat_rows, across, down, own, left, top, records, made * CHUNK)
-                    deepest[y] = max(np.int64(deepest[y]), lowest - top + 1)
                     places[made], starts[made] = top * stride + left, x
+                    groups[made - begun] = MOST_ROWS - 1 - (lowest - top)
                     made, x = made + 1, x + CHUNK
                     continue
             where = _where(np.int64(columns[y, x]), np.int64(rows[y, x]), height, width)
@@ -210,14 +241,15 @@ def cut(
                         y * wide + sample,
                     )
                     record = _record(column - left, row - top, across[own], down[own])
-                    if record >= 0:
-                        deepest[y] = max(np.int64(deepest[y]), row - top + 1)
-                    elif _where(column, row, height, width) == 2:
+                    if record < 0 and _where(column, row, height, width) == 2:
                         edges = _at_rim(rim, edges, y, sample, columns, rows, across, down)
                     records[U(made * CHUNK + sample - at)] = max(record, 0)
                 for lane in range(x - at, CHUNK):
                     records[U(made * CHUNK + lane)] = 0
                 places[made], starts[made] = top * stride + left, at
+                groups[made - begun] = 0
                 made += 1
-    first[high], edge[high] = made, edges
-    lengths[0], lengths[1], lengths[2] = made, edges, filled
+        ends = first[GROUPS * y + 1 : GROUPS * (y + 1) + 1]
+        _sort(groups[: made - begun], ends, places[begun:], starts[begun:], records[begun * CHUNK :], room)
+        ends += begun
+    edge[high], lengths[0], lengths[1], lengths[2] = edges, made, edges, filled

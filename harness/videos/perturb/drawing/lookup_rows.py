@@ -41,6 +41,7 @@ WHOLE = 32  # steps from a sample to the next
 CHUNK = LANES  # samples
 WINDOW = 16  # columns of the source that a chunk may take from
 MOST_ROWS = 4  # of the source whose samples and the ones below may be neighbours of a chunk's
+GROUPS = MOST_ROWS  # of a row's chunks: those that need this many rows, and so on down to one
 ROWS_AHEAD = 8  # before a chunk is read, the memory is asked for it: walks across rows are none it foresees
 SMALLEST = 16  # samples of a side from which on there are chunks
 RIM, SPAN = 5, 3  # numbers of a sample at the rim, and of a span outside
@@ -148,7 +149,7 @@ def _place(source: Any, other: Any, places: Any, number: Any, ahead: Any) -> Any
     return U(places[number])
 
 
-@compiled(FLAT, BYTES, FLAT, BYTES, PAIR, TWO, SHORTS, SHORTS, BYTES, TWO, INTS, LONG, LONG)
+@compiled(FLAT, BYTES, FLAT, BYTES, PAIR, TWO, SHORTS, SHORTS, TWO, INTS, LONG, LONG)
 def move_two(
     source_plane: Flat,
     other_source: Bytes,
@@ -158,7 +159,6 @@ def move_two(
     chunks: tuple[Ints, Ints],
     columns: Records,
     records: Records,
-    deepest: Bytes,
     rims: tuple[Ints, Ints],
     spans: Ints,
     ahead: int,
@@ -171,24 +171,20 @@ def move_two(
     """
     (source, stride), (target, pitch) = source_plane, target_plane
     (places, first), (rim, edge), step = chunks, rims, U(stride)
-    for y in range(U(deepest.size)):
-        row, rows, begin, end = U(pitch) * y, deepest[y], U(first[y]), U(first[y + U(1)])
-        if rows == 1:
-            for number in range(begin, end):
-                place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
-                _mix_1(target, other_target, at, source, other_source, place, step, records, number)
-        elif rows == 2:
-            for number in range(begin, end):
-                place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
-                _mix_2(target, other_target, at, source, other_source, place, step, records, number)
-        elif rows == 3:
-            for number in range(begin, end):
-                place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
-                _mix_3(target, other_target, at, source, other_source, place, step, records, number)
-        else:
-            for number in range(begin, end):
-                place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
-                _mix_4(target, other_target, at, source, other_source, place, step, records, number)
+    for y in range(U(edge.size - 1)):
+        row, group = U(pitch) * y, U(GROUPS) * y
+        for number in range(U(first[group]), U(first[group + U(1)])):
+            place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
+            _mix_4(target, other_target, at, source, other_source, place, step, records, number)
+        for number in range(U(first[group + U(1)]), U(first[group + U(2)])):
+            place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
+            _mix_3(target, other_target, at, source, other_source, place, step, records, number)
+        for number in range(U(first[group + U(2)]), U(first[group + U(3)])):
+            place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
+            _mix_2(target, other_target, at, source, other_source, place, step, records, number)
+        for number in range(U(first[group + U(3)]), U(first[group + U(4)])):
+            place, at = _place(source, other_source, places, number, ahead), row + U(columns[number])
+            _mix_1(target, other_target, at, source, other_source, place, step, records, number)
         for number in range(U(edge[y]), U(edge[y + U(1)]), U(RIM)):
             at = row + U(rim[number])
             target[at] = _mixed_at_rim(source, stride, shape, rim, number, outside)

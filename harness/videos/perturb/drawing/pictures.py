@@ -69,15 +69,9 @@ def pick_colour(rng: Generator) -> Colour:
 
 def shrink(canvas: Image) -> Image:
     """From the oversampled canvas to its real size."""
-    height, width = canvas.shape[:2]
-    size = (max(2, width // OVERSAMPLE), max(2, height // OVERSAMPLE))
-    # Colour of transparent pixels must not bleed in: averaged with alpha as weight.
-    weight = canvas[..., 3:].astype(np.float32)
-    colour = cv2.resize(canvas[..., :3].astype(np.float32) * weight, size, interpolation=cv2.INTER_AREA)
-    alpha = cv2.resize(weight[..., 0], size, interpolation=cv2.INTER_AREA)
-    colour = colour / np.maximum(alpha, 1e-3)[..., None]
-    shrunk: Image = np.dstack([np.clip(colour, 0, 255), np.round(alpha)]).astype(np.uint8)
-    return shrunk
+    from harness.videos.perturb.drawing.inks import shrunk  # noqa: PLC0415  (loads the compiler)
+
+    return shrunk(canvas)
 
 
 def blank(height: int, width: int) -> Image:
@@ -92,6 +86,8 @@ def opaque(colour: Colour) -> tuple[int, int, int, int]:
 
 def words(text: str, height: int, colour: Colour, font: int, outline: Colour | None = None) -> Image:
     """Draw a line of text whose capitals are about `height` pixels high, tight to its box."""
+    from harness.videos.perturb.drawing.inks import lettered  # noqa: PLC0415  (loads the compiler)
+
     big = height * OVERSAMPLE
     scale = cv2.getFontScaleFromHeight(font, max(4, big * 2 // 3), max(1, big // 12))
     thickness = max(1, big // 10)
@@ -106,10 +102,7 @@ def words(text: str, height: int, colour: Colour, font: int, outline: Colour | N
     if outline is not None:
         cv2.putText(letters, text, origin, font, scale, (255,), thickness * 2)
         whole = _mask(letters)
-    share = inner[..., None] / np.maximum(whole, 1)[..., None]
-    mixed = share * np.array(colour) + (1 - share) * np.array(outline or colour)
-    image: Image = np.dstack([np.round(mixed), whole]).astype(np.uint8)
-    return image
+    return lettered(inner, whole, colour, outline or colour)
 
 
 def _mask(oversampled: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -110,7 +110,7 @@ class Sprite:
     Sizes are even. Alpha is 0..256 in 16 bits: 256 is opaque, so that a shift by 8 is exact.
     """
 
-    planes: tuple[Plane, Plane, Plane]
+    planes: Planes
     alpha: NDArray[np.uint16]
     alpha_half: NDArray[np.uint16]
 
@@ -127,47 +127,22 @@ class Sprite:
     @staticmethod
     def from_rgba(image: NDArray[np.uint8], opacity: float = 1.0) -> Sprite:
         """Convert an (h, w, 4) RGBA picture; padded with transparency to even sizes."""
-        height, width = image.shape[:2]
-        padded = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0))).astype(np.float32)
-        red, green, blue, alpha = np.moveaxis(padded, 2, 0)
-        luma = 0.299 * red + 0.587 * green + 0.114 * blue
-        weight = alpha / 255
-        half = _halve(weight)
-        # Colour is averaged with its alpha as weight, so that transparent black does not bleed into edges.
-        shade = np.maximum(half, 1e-6)
-        u = _halve((128 + (blue - luma) / 1.772 * 224 / 255) * weight) / shade
-        v = _halve((128 + (red - luma) / 1.402 * 224 / 255) * weight) / shade
-        return Sprite(
-            planes=(_bytes(16 + luma * 219 / 255), _bytes(u), _bytes(v)),
-            alpha=np.round(weight * opacity * 256).astype(np.uint16),
-            alpha_half=np.round(half * opacity * 256).astype(np.uint16),
-        )
+        from harness.videos.perturb.drawing.inks import converted  # noqa: PLC0415  (loads the compiler)
+
+        height, width = (even_above(side) for side in image.shape[:2])
+        planes = Planes.blank(width, height)
+        alpha, half = (np.empty((height // step, width // step), np.uint16) for step in (1, 2))
+        converted(image, opacity, planes, alpha, half)
+        return Sprite(planes=planes, alpha=alpha, alpha_half=half)
 
     def paste(self, onto: Planes, left: int, top: int) -> None:
         """Lay it over a picture with its corner at (left, top), rounded to even; clipped at the borders."""
-        from harness.videos.perturb.drawing.blending import laid  # noqa: PLC0415  (loads the compiler)
+        from harness.videos.perturb.drawing.blending import pasted  # noqa: PLC0415  (loads the compiler)
 
-        left, top = left // 2 * 2, top // 2 * 2
-        height, width = onto.y.shape
-        x0, y0 = max(0, left), max(0, top)
-        x1, y1 = min(width, left + self.width), min(height, top + self.height)
-        if x0 >= x1 or y0 >= y1:
-            return
-        alphas = (self.alpha, self.alpha_half, self.alpha_half)
-        for index, (target, source, alpha) in enumerate(zip(onto.all, self.planes, alphas, strict=True)):
-            step = 1 if index == 0 else 2
-            place = np.s_[y0 // step : y1 // step, x0 // step : x1 // step]
-            own = np.s_[(y0 - top) // step : (y1 - top) // step, (x0 - left) // step : (x1 - left) // step]
-            laid(target[place], source[own], alpha[own])
+        weights = self.alpha.reshape(-1), self.alpha_half.reshape(-1)
+        pasted(onto, self.planes, weights, left // 2 * 2, top // 2 * 2)
 
 
-def _halve(plane: NDArray[Any]) -> NDArray[np.float64]:
-    halved: NDArray[np.float64] = (
-        plane[0::2, 0::2] + plane[0::2, 1::2] + plane[1::2, 0::2] + plane[1::2, 1::2]
-    ) / 4
-    return halved
-
-
-def _bytes(plane: NDArray[Any]) -> Plane:
-    rounded: Plane = np.clip(np.round(plane), 0, 255).astype(np.uint8)
-    return rounded
+def even_above(size: int) -> int:
+    """Return the nearest even number not below `size`."""
+    return size + size % 2

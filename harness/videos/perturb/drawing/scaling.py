@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 
 from harness.videos.perturb.drawing.compiled import (
-    FLAT,
     LONG,
     PAIR,
+    PLANE,
     SHORTS,
     Bytes,
-    Flat,
     Pair,
     Shorts,
     U,
     add,
     compiled,
-    flat,
     inlined,
+    memory,
     mul,
     shr,
     sub,
@@ -38,7 +37,7 @@ def averaged_blocks(plane: Plane, shrink: int) -> Plane:
     while shrink > 1:
         height, width = plane.shape
         small = np.empty(((height + 1) // 2, (width + 1) // 2), np.uint8)
-        _halve(flat(plane), flat(small), plane.shape)
+        _halve(plane, small, plane.shape)
         plane, shrink = small, shrink // 2
     return plane
 
@@ -52,12 +51,12 @@ def enlarged(source: Plane, target: Plane, factor: int) -> None:
     needed = tuple(-(-side // factor) for side in target.shape)
     if source.shape != needed or factor not in FACTORS:
         raise ValueError(f"{target.shape} is enlarged by {factor} from {needed}, not {source.shape}")
-    _enlarge(flat(source), flat(target), target.shape, np.empty(source.shape[1], np.uint16), factor)
+    _enlarge(source, target, target.shape, np.empty(source.shape[1], np.uint16), factor)
 
 
-@compiled(FLAT, FLAT, PAIR)
-def _halve(source_plane: Flat, target_plane: Flat, shape: Pair) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+@compiled(PLANE, PLANE, PAIR)
+def _halve(source_plane: Plane, target_plane: Plane, shape: Pair) -> None:
+    (source, step), (target, stride), (height, width) = memory(source_plane), memory(target_plane), shape
     for y in range((height + 1) // 2):
         one, row = U(2 * y * step), U(y * stride)
         other = one + U(step) if 2 * y + 1 < height else one
@@ -126,9 +125,9 @@ def stretched(room: Shorts, target: Bytes, row: Any, width: int, factor: int) ->
         target[row + U(x)] = _between_columns(room[0], room[0], 0)
 
 
-@compiled(FLAT, FLAT, PAIR, SHORTS, LONG)
-def _enlarge(source_plane: Flat, target_plane: Flat, shape: Pair, room: Shorts, factor: int) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+@compiled(PLANE, PLANE, PAIR, SHORTS, LONG)
+def _enlarge(source_plane: Plane, target_plane: Plane, shape: Pair, room: Shorts, factor: int) -> None:
+    (source, step), (target, stride), (height, width) = memory(source_plane), memory(target_plane), shape
     for y in range(height):
         between_rows(source, step, y, factor, room)
         stretched(room, target, U(stride * y), width, factor)

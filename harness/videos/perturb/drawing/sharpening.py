@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from harness.videos.perturb.drawing.compiled import (
-    FLAT,
     PAIR,
+    PLANE,
     SHORTS,
-    Flat,
     Pair,
     Shorts,
     U,
     add,
     compiled,
-    flat,
     high,
     inlined,
+    memory,
     mul,
     shr,
     sub,
@@ -29,7 +28,7 @@ def sharpened(source: Plane, soft: Plane, target: Plane, amount: float) -> None:
 
     The amount is rounded to a 16th or less.
     """
-    _sharpen(flat(source), flat(soft), flat(target), source.shape, _fixed(amount))
+    _sharpen(source, soft, target, source.shape, _fixed(amount))
 
 
 def _fixed(amount: float) -> tuple[int, int]:
@@ -47,9 +46,13 @@ def _sharp(sample: int, soft: int, amount: int, bits: int) -> np.uint8:
     return np.uint8(grown if grown < np.uint16(255) else np.uint16(255))
 
 
-@compiled(FLAT, FLAT, FLAT, PAIR, PAIR)
-def _sharpen(source_plane: Flat, soft_plane: Flat, target_plane: Flat, shape: Pair, how: Pair) -> None:
-    (source, step), (soft, every), (target, stride) = source_plane, soft_plane, target_plane
+@compiled(PLANE, PLANE, PLANE, PAIR, PAIR)
+def _sharpen(source_plane: Plane, soft_plane: Plane, target_plane: Plane, shape: Pair, how: Pair) -> None:
+    (source, step), (soft, every), (target, stride) = (
+        memory(source_plane),
+        memory(soft_plane),
+        memory(target_plane),
+    )
     for y in range(U(shape[0])):
         here, beside, there = U(step) * y, U(every) * y, U(stride) * y
         for x in range(U(shape[1])):
@@ -62,12 +65,12 @@ def sharpened_by_mean(source: Plane, target: Plane, amount: float) -> None:
     The two planes are of one size, and not the same. The amount is rounded to a 16th or less.
     """
     sums = np.zeros(source.shape[1] + 2, np.uint16)
-    _sharpen_by_mean(flat(source), flat(target), source.shape, _fixed(amount), sums)
+    _sharpen_by_mean(source, target, source.shape, _fixed(amount), sums)
 
 
-@compiled(FLAT, FLAT, PAIR, PAIR, SHORTS)
-def _sharpen_by_mean(source_plane: Flat, target_plane: Flat, shape: Pair, how: Pair, sums: Shorts) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+@compiled(PLANE, PLANE, PAIR, PAIR, SHORTS)
+def _sharpen_by_mean(source_plane: Plane, target_plane: Plane, shape: Pair, how: Pair, sums: Shorts) -> None:
+    (source, step), (target, stride), (height, width) = memory(source_plane), memory(target_plane), shape
     last = U(width + 1)
     for y in range(height):
         here, there = U(step * y), U(stride * y)

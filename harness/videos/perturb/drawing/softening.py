@@ -8,20 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.compiled import (
-    FLAT,
     INTS,
     LONG,
     PAIR,
+    PLANE,
     SHORTS,
-    Flat,
     Ints,
     Pair,
     Shorts,
     U,
     add,
     compiled,
-    flat,
     inlined,
+    memory,
 )
 from harness.videos.perturb.drawing.planes import Plane
 from harness.videos.perturb.drawing.vector_taps import GROUP, tapped_beside, tapped_down
@@ -37,7 +36,7 @@ def softened(plane: Plane, sigma: float) -> Plane:
     reach = pairs.size // 2 - 1
     row = np.zeros(2 * wide + 2 * reach, np.uint16)  # with what lies beyond the ends, and nothing after it
     lines = np.empty(2 * reach + 1, np.int32)
-    _soften(flat(source), flat(soft), plane.shape, weights, row, lines, pairs, wide)
+    _soften(source, soft, plane.shape, weights, row, lines, pairs, wide)
     return soft[:, : plane.shape[1]]
 
 
@@ -61,7 +60,7 @@ def convolved(plane: Plane, kernel: NDArray[np.uint16]) -> Plane:
     high, reach = kernel.shape[0], kernel.shape[1] - 1
     weights, pairs = _quarter(kernel.tobytes(), high, wide)
     rows = np.zeros(high * (wide + 2 * reach) + wide, np.uint16)  # likewise, one after another
-    _convolve(flat(source), flat(soft), plane.shape, (high, reach), rows, pairs, weights, wide)
+    _convolve(source, soft, plane.shape, (high, reach), rows, pairs, weights, wide)
     return soft[:, : plane.shape[1]]
 
 
@@ -125,10 +124,10 @@ def _row_at(y: int, off: int, height: int) -> int:
     return min(max(at, 0), height - 1)
 
 
-@compiled(FLAT, FLAT, PAIR, SHORTS, SHORTS, INTS, INTS, LONG)
+@compiled(PLANE, PLANE, PAIR, SHORTS, SHORTS, INTS, INTS, LONG)
 def _soften(
-    source_plane: Flat,
-    target_plane: Flat,
+    source_plane: Plane,
+    target_plane: Plane,
     shape: Pair,
     weights: Shorts,
     row: Shorts,
@@ -136,7 +135,7 @@ def _soften(
     pairs: Ints,
     wide: int,
 ) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+    (source, step), (target, stride), (height, width) = memory(source_plane), memory(target_plane), shape
     reach = lines.size // 2
     for y in range(height):
         lines[0] = step * y
@@ -148,10 +147,10 @@ def _soften(
         tapped_beside(row, pairs, weights, reach + 1, target, stride * y, wide)
 
 
-@compiled(FLAT, FLAT, PAIR, PAIR, SHORTS, INTS, SHORTS, LONG)
+@compiled(PLANE, PLANE, PAIR, PAIR, SHORTS, INTS, SHORTS, LONG)
 def _convolve(
-    source_plane: Flat,
-    target_plane: Flat,
+    source_plane: Plane,
+    target_plane: Plane,
     shape: Pair,
     kernel: Pair,
     rows: Shorts,
@@ -159,7 +158,7 @@ def _convolve(
     weights: Shorts,
     wide: int,
 ) -> None:
-    (source, step), (target, stride), (height, width) = source_plane, target_plane, shape
+    (source, step), (target, stride), (height, width) = memory(source_plane), memory(target_plane), shape
     high, reach = kernel
     for y in range(height):
         for down in range(high):

@@ -158,10 +158,10 @@ def _layered(sheet: bytes, side: int, opacity: float) -> tuple[NDArray[np.uint8]
     image = np.frombuffer(sheet, np.uint8).reshape(side, side, 4)
     flat = Sprite.from_rgba(image)
     alpha = np.round(image[..., 3] * opacity).astype(np.uint8)
-    u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes[1:])
+    u, v = (np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in flat.planes.all[1:])
     # Colour times alpha, so that what is transparent does not bleed into the edges when it is turned; and
     # alpha with them as one picture, so that one warp moves all four.
-    colour = [np.round(plane * (alpha / 255)).astype(np.uint8) for plane in (flat.planes[0], u, v)]
+    colour = [np.round(plane * (alpha / 255)).astype(np.uint8) for plane in (flat.planes.y, u, v)]
     return np.dstack([*colour, alpha]), tuple(boxes(alpha))
 
 

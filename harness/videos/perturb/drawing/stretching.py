@@ -17,18 +17,17 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.compiled import (
     BYTES,
-    FLAT,
     LONG,
     PAIR,
+    PLANE,
     SHORTS,
     Bytes,
-    Flat,
     Ints,
     Pair,
     Shorts,
     U,
     compiled,
-    flat,
+    memory,
 )
 from harness.videos.perturb.drawing.lookup_rows import TWO, WINDOW, mixed_rows
 from harness.videos.perturb.drawing.planes import Plane
@@ -91,8 +90,8 @@ def stretched(
     how = _stretch((height, width), (target.shape[0], target.shape[1]), lengths or (height, width))
     first, last = rows or (0, target.shape[0])
     _stretch_rows(
-        flat(source),
-        flat(target),
+        source,
+        target,
         (how.lines, how.places),
         (how.below, how.starts),
         how.tables,
@@ -157,10 +156,10 @@ def _mix(
 _mix_chunk: Any = intrinsic(_mix)
 
 
-@compiled(FLAT, FLAT, TWO, TWO_SHORTS, BYTES, BYTES, PAIR, LONG)
+@compiled(PLANE, PLANE, TWO, TWO_SHORTS, BYTES, BYTES, PAIR, LONG)
 def _stretch_rows(
-    source_plane: Flat,
-    target_plane: Flat,
+    source_plane: Plane,
+    target_plane: Plane,
     where: tuple[Ints, Ints],
     whither: tuple[Shorts, Shorts],
     tables: Bytes,
@@ -169,7 +168,7 @@ def _stretch_rows(
     width: int,
 ) -> None:
     """Work out rows of the target; what a chunk writes too much is written over by what follows it."""
-    (source, step), (target, pitch), (lines, places) = source_plane, target_plane, where
+    (source, step), (target, pitch), (lines, places) = memory(source_plane), memory(target_plane), where
     (below, starts), inner = whither, places.size
     while inner > 0 and int(starts[U(inner - 1)]) + LANES > width:
         inner -= 1

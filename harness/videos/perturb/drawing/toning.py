@@ -16,17 +16,16 @@ from numba.extending import intrinsic
 
 from harness.videos.perturb.drawing.compiled import (
     BYTES,
-    FLAT,
     LONG,
     PAIR,
+    PLANE,
     SHORTS,
     Bytes,
-    Flat,
     Pair,
     Shorts,
     U,
     compiled,
-    flat,
+    memory,
 )
 from harness.videos.perturb.drawing.planes import WHITE, Plane
 from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, PAIRS, SAMPLES, SHORT, Vectors
@@ -53,7 +52,7 @@ class Curve:
 
 def toned_and_dimmed(plane: Plane, curve: Curve, gain: Plane, rows: Shorts) -> None:
     """Change luma in place: by the curve, then `gain` of 255, then a share of `ALL_OF_A_ROW` for each row."""
-    _tone(flat(plane), flat(gain), curve.tables, rows, plane.shape, WHITE * PIECE)
+    _tone(plane, gain, curve.tables, rows, plane.shape, WHITE * PIECE)
 
 
 def _toned(_: Any, samples: Any, at: Any, gain: Any, own: Any, tables: Any, row: Any, most: Any) -> Any:
@@ -93,9 +92,9 @@ def _toned(_: Any, samples: Any, at: Any, gain: Any, own: Any, tables: Any, row:
 _tone_16: Any = intrinsic(_toned)
 
 
-@compiled(FLAT, FLAT, BYTES, SHORTS, PAIR, LONG)
-def _tone(plane: Flat, gains: Flat, tables: Bytes, rows: Shorts, shape: Pair, most: int) -> None:
-    (samples, stride), (gain, step), (height, width) = plane, gains, shape
+@compiled(PLANE, PLANE, BYTES, SHORTS, PAIR, LONG)
+def _tone(plane: Plane, gains: Plane, tables: Bytes, rows: Shorts, shape: Pair, most: int) -> None:
+    (samples, stride), (gain, step), (height, width) = memory(plane), memory(gains), shape
     many = U(width // (2 * LANES))
     for y in range(U(height)):
         here, own, row = U(stride) * y, U(step) * y, np.int64(rows[y])

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, SAMPLES, Vectors, kept
+from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, PAIRS, SAMPLES, Vectors, kept
 
 WORDS = ir.VectorType(ir.IntType(32), 4)
 
@@ -81,12 +81,13 @@ def _halved(_: Any, source: Any, one: Any, other: Any, target: Any, there: Any, 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
         row = _Row(context, builder, signature, values)
         vectors = row.vectors
-        low, eight = vectors.numbers(255), vectors.numbers(8)
+        ones = ir.Constant(PAIRS, [1] * 2 * LANES)
         with cgutils.for_range(builder, values[5]) as loop:
-            whole = vectors.numbers(2)
-            for place in values[1:3]:
-                both = row.read(0, row.moved(place, loop.index, 2 * LANES), NUMBERS)
-                whole = builder.add(whole, builder.add(builder.and_(both, low), builder.lshr(both, eight)))
+            above, below = (
+                vectors.weighted(row.read(0, row.moved(place, loop.index, 2 * LANES), PAIRS), ones)
+                for place in values[1:3]
+            )
+            whole = builder.add(builder.add(above, below), vectors.numbers(2))
             means = vectors.narrowed(builder.lshr(whole, vectors.numbers(2)))
             row.write(means, 3, row.moved(values[4], loop.index))
         return context.get_dummy_value()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -51,12 +51,18 @@ class Places:
         """(count, 2) shares in [0, 1]."""
         if self.motion is Motion.JUMPING:
             return frame_generator(self.seed, index).random((self.count, 2))
-        rng = frame_generator(self.seed, SETUP)
-        start, angle = rng.random((self.count, 2)), rng.random(self.count) * 2 * np.pi
+        start, step = self._way
         if self.motion is Motion.RESTING:
             return start
-        step = DRIFT_PER_SECOND / self.frames_per_second * np.stack([np.cos(angle), np.sin(angle)], 1)
         return 1 - np.abs((start + step * index) % 2 - 1)  # bounces off the borders
+
+    @cached_property
+    def _way(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(count, 2) shares at the first frame, and by how much they change to the next."""
+        rng = frame_generator(self.seed, SETUP)
+        start, angle = rng.random((self.count, 2)), rng.random(self.count) * 2 * np.pi
+        step = DRIFT_PER_SECOND / self.frames_per_second * np.stack([np.cos(angle), np.sin(angle)], 1)
+        return start, step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +121,13 @@ class Dots:
 
     def start(self, canvas: Canvas) -> EditFrame:
         """Colours once; discs are drawn straight into the planes."""
+        from harness.videos.perturb.drawing.discs import Discs  # noqa: PLC0415  (loads the compiler)
+
         rng = frame_generator(self.seed, SETUP - 1)
-        colours = [yuv(*drawing.pick_colour(rng)) for _ in range(self.count)]
+        colours = np.array([yuv(*drawing.pick_colour(rng)) for _ in range(self.count)], np.uint8)
+        luma, blue, red = np.ascontiguousarray(colours.T)
         radius = max(1, round(self.radius * min(canvas.width, canvas.height)))
+        large, small = Discs(radius), Discs(max(1, radius // 2))
         extent = np.array([canvas.width - 1, canvas.height - 1])
         places = Places(
             motion=self.motion,
@@ -127,11 +137,10 @@ class Dots:
         )
 
         def edit(planes: Planes, index: int) -> None:
-            centres = np.rint(places.at(index) * extent).astype(int).tolist()
-            for (x, y), colour in zip(centres, colours, strict=True):
-                cv2.circle(planes.y, (x, y), radius, (colour.y,), cv2.FILLED)
-                cv2.circle(planes.u, (x // 2, y // 2), max(1, radius // 2), (colour.u,), cv2.FILLED)
-                cv2.circle(planes.v, (x // 2, y // 2), max(1, radius // 2), (colour.v,), cv2.FILLED)
+            centres = np.rint(places.at(index) * extent).astype(np.int32)
+            large.draw(planes.y, centres, luma)
+            small.draw(planes.u, centres // 2, blue)
+            small.draw(planes.v, centres // 2, red)
 
         return edit
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numba.core.caching import CacheImpl
 
-from harness.videos.perturb.drawing.blending import cut_out, laid_on
+from harness.videos.perturb.drawing.blending import cut_out, laid_on, mixed
 from harness.videos.perturb.drawing.compiled import BYTES, Bytes, U, compiled, flat
 from harness.videos.perturb.drawing.planes import scalar
 
@@ -64,6 +64,9 @@ def test_a_plane_whose_samples_do_not_follow_each_other_is_refused() -> None:
     plane = np.zeros((8, 16), np.uint8)
     with pytest.raises(ValueError, match="follow each other"):
         flat(plane[:, ::2])
+    for wrong in (plane[:, ::2], plane[:, ::-1], np.broadcast_to(plane[:1], plane.shape).copy(order="F")):
+        with pytest.raises(ValueError, match="follow each other"):
+            mixed(wrong, wrong, wrong, 77)
     assert flat(plane[2:, 3:9])[0].size == 5 * 16 + 6
 
 

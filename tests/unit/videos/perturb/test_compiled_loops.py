@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from harness.videos.perturb.drawing.averages import averaged, pixelated
-from harness.videos.perturb.drawing.blending import faded, laid, mixed
+from harness.videos.perturb.drawing.blending import faded, mixed
 from harness.videos.perturb.drawing.planes import Plane
 from harness.videos.perturb.drawing.scaling import averaged_blocks, enlarged
 from harness.videos.perturb.drawing.sharpening import sharpened, sharpened_by_mean
@@ -36,11 +36,6 @@ def test_mixtures_are_exact(size: tuple[int, int]) -> None:
     assert apart(target, one * share + 16 * (1 - share)) <= 0.5
     mixed(one, other, target, 77)
     assert apart(target, (77.0 * one + (256 - 77) * other.astype(float)) / 256) <= 0.5
-    alpha = weight.astype(np.uint16) + (weight == 255)
-    expected = one + (other - one.astype(float)) * alpha / 256
-    target[:] = one
-    laid(target, other, alpha)
-    assert apart(target, expected) <= 0.5
 
 
 @pytest.mark.parametrize("size", SIZES)
