@@ -104,6 +104,10 @@ class SetResult(_Part):
     clocks: Clocks
     resources: Resources
     prepared_sha256: Sha256 = Field(description="of the prepared set's manifest")
+    outcomes_sha256: Sha256 = Field(
+        default="",
+        description="of outcomes.jsonl as it was scored; empty in results of earlier releases, or if nothing ran",
+    )
     score: SetScore
     repeat: Repeatability | None = Field(
         default=None,

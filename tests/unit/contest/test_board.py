@@ -120,7 +120,7 @@ def test_a_pair_s_difference_is_that_of_its_videos() -> None:
 
 @pytest.mark.parametrize("videos", range(20, 60, 2))
 def test_constants_of_one_score_are_not_told_apart_by_rounding_and_others_are(videos: int) -> None:
-    """0.3 and 0.7 are equally wrong on a balanced set; 0.5 is surely better than both, with no error at all."""
+    """0.3 and 0.7 are equally wrong on a balanced set; 0.5 is surely better: no difference varies."""
     answers = np.column_stack([np.full(videos, one) for one in (0.3, 0.7, 0.5)])
     given = replace(contest([1.0, 1.0, 1.0], videos=videos), probability=answers)
     board = board_of(given)
