@@ -86,7 +86,7 @@ def fate(ledger: Ledger, entry: str, end: cm.Command | None) -> None:
 
 def test_only_what_is_cancelled_or_never_was_an_entry_can_go(store: Store, packages: Path) -> None:
     ledger = begin(store)
-    run = {"attempt": 1, "run_id": "r", "verdict": "OK"}
+    run: dict[str, Any] = {"attempt": 1, "run_id": "r", "verdict": "OK"}
     for entry, letter in zip(("waits", "runs", "scored", "failed", "spoiled", "gone"), "abcdef", strict=True):
         submit(ledger, entry, letter)
         keep(packages, letter, size=ord(letter))
