@@ -1,4 +1,4 @@
-"""`harness contest packages`: what the folder of packages holds, and what of it nothing needs any more."""
+"""`harness contest packages`: what the folder of packages contains, and what of it nothing needs any more."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class UnneededPackage:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptPackages:
-    """What lies in the folder of packages."""
+    """What the folder of packages contains."""
 
     needed: int
     needed_bytes: int
@@ -58,7 +58,7 @@ def find_unneeded(store: Store, packages: Path) -> KeptPackages:
     """Say which packages nothing needs; nothing is changed.
 
     Args:
-        store: With every contest whose packages lie in the folder.
+        store: With every contest whose packages are kept there.
         packages: The folder of packages, each by its sha256. Other files in it are left out.
 
     Raises:
@@ -80,7 +80,7 @@ def remove_unneeded(
     `hand_in` once its entry is on record.
 
     Args:
-        store: With every contest whose packages lie in the folder.
+        store: With every contest whose packages are kept there.
         packages: The folder of packages.
         no_entry: Also those that no entry of this store has ever named.
         removed: Told of each file that is gone.

@@ -20,7 +20,7 @@ from harness.results.store.drivers import DriverRow, Wish
 
 
 class ContestPackagesDocument(Document):
-    """What lies in the folder of packages, and what of it no entry needs."""
+    """What the folder of packages contains, and what of it no entry needs."""
 
     removed: bool = Field(description="whether `unneeded` was removed; false if it only could be")
     needed: int
