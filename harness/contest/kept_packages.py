@@ -86,7 +86,8 @@ def remove_unneeded(
         removed: Told of each file that is gone.
 
     Raises:
-        ConfigError: the folder is not there.
+        ConfigError: the folder is not there; or with `no_entry` the store knows none of the packages: it is
+            probably another one.
         InfrastructureError: a file cannot be removed; those before it are gone.
         ResultError: the log of a contest is damaged; nothing was removed.
         StoreError: the database cannot be locked.
@@ -97,6 +98,12 @@ def remove_unneeded(
         for name in sorted(event_log.names(connection)):
             event_log.take_turn(connection, name)
         found = _look(connection, packages)
+        if no_entry and all(one.why is WhyUnneeded.NO_ENTRY for one in found.unneeded) and not found.needed:
+            raise ConfigError(
+                f"the store has no entry with any of these {len(found.unneeded)} packages",
+                place=store.place,
+                remedy="Is it the right --store? If it is, remove them by hand.",
+            )
         wanted = {WhyUnneeded.CANCELLED, *([WhyUnneeded.NO_ENTRY] if no_entry else [])}
         gone = tuple(one for one in found.unneeded if one.why in wanted)
         for one in gone:

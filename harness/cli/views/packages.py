@@ -24,9 +24,9 @@ def render_packages(found: KeptPackages, *, removed: bool) -> Iterator[Renderabl
             table.add_row(one.sha256[:16], bytes_in_words(one.size_bytes), Text(why))
         yield table
     yield (
-        f"{found.needed} packages are needed ({bytes_in_words(found.needed_bytes)});"
-        f" {len(found.unneeded)} {'were removed' if removed else 'are not'}"
-        f" ({bytes_in_words(found.unneeded_bytes)})"
+        f"needed: {found.needed}, {bytes_in_words(found.needed_bytes)};"
+        f" {'removed' if removed else 'not needed'}: {len(found.unneeded)},"
+        f" {bytes_in_words(found.unneeded_bytes)}"
     )
     if found.unneeded and not removed:
         yield (

@@ -126,14 +126,27 @@ def test_a_package_that_any_other_entry_needs_stays(store: Store, packages: Path
 
 
 def test_files_that_are_no_kept_packages_stay(store: Store, packages: Path) -> None:
-    begin(store)
+    submit(begin(store), "e1", "a")
+    keep(packages, "a")
     strange = [packages / "notes.txt", packages / "mine.zip", packages / f".{sha('a')}.zip.part"]
     for path in strange:
         path.write_bytes(b"x")
     (packages / f"{sha('b')}.zip").mkdir()
     assert find_unneeded(store, packages).unneeded == ()
     remove_unneeded(store, packages, no_entry=True)
+    assert package_path(packages, sha("a")).exists()
     assert all(path.exists() for path in strange)
+
+
+def test_with_the_wrong_store_nothing_is_removed(store: Store, packages: Path) -> None:
+    """An empty one is made where a name is mistyped: then no entry of it needs anything."""
+    kept = keep(packages, "a")
+    for name in ("c", "d"):  # without any contest, and with one that has none of these packages
+        with pytest.raises(ConfigError, match=r"(?s)no entry with any.*--store"):
+            remove_unneeded(store, packages, no_entry=True)
+        begin(store, name)
+    assert remove_unneeded(store, packages).unneeded == ()
+    assert kept.exists()
 
 
 def test_with_a_damaged_log_nothing_is_removed(store: Store, packages: Path) -> None:
@@ -165,7 +178,8 @@ def test_what_is_handed_in_again_while_it_is_removed_is_kept_again(
             return super().ask(command, **more)
 
     package = make_package("return 0.5")
-    begin(store)
+    submit(begin(store), "another", "a")
+    keep(packages, "a")
     taken = hand_in(
         Removing(store, "c"),
         package,
@@ -188,8 +202,9 @@ def test_the_command_says_first_and_removes_only_when_told(
     ledger = begin(store)
     submit(ledger, "e1", "a")
     cancel(ledger, "e1")
+    submit(ledger, "e2", "c")
     store.close()
-    kept, refused = keep(packages, "a", 2_000_000), keep(packages, "b")
+    kept, refused, _ = keep(packages, "a", 2_000_000), keep(packages, "b"), keep(packages, "c")
 
     def typed(*more: str) -> tuple[int, str]:
         code = run_command(["contest", "packages", "--store", url, "--packages", str(packages), *more])
@@ -207,4 +222,4 @@ def test_the_command_says_first_and_removes_only_when_told(
     assert (kept.exists(), refused.exists()) == (False, True)
     assert typed("--remove", "--no-entry")[0] == 0
     assert not refused.exists()
-    assert "0 packages are needed" in typed()[1]
+    assert typed()[1].splitlines() == ["needed: 1, 10 bytes; not needed: 0, 0 bytes"]
