@@ -105,7 +105,7 @@ def test_an_index_of_the_releases_before_migrations_keeps_its_rows(url: str) -> 
 
 
 def test_a_store_with_leases_keeps_its_jobs_waiting_claimed_and_done(url: str) -> None:
-    """What v0006 left: the driver that follows must find what the one before had claimed."""
+    """What v0007 left: the driver that follows must find what the one before had claimed."""
     engine = sa.create_engine(url)
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
@@ -115,7 +115,7 @@ def test_a_store_with_leases_keeps_its_jobs_waiting_claimed_and_done(url: str) -
     )
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "v0006")
+        command.upgrade(config, "v0007")
         for shard, state in enumerate(("waiting", "claimed", "done")):
             worker = "NULL, NULL, NULL, NULL" if state == "waiting" else "'w', '2030', '2030', '2031'"
             row = f"'r1', 'public', {shard}, 'c', 0, '2030', '{state}', 2, 7, {worker}, 1"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "v0007"
-down_revision = "v0006"
+revision = "v0008"
+down_revision = "v0007"
 
 
 def upgrade() -> None:
