@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import contest_log, contest_work
+from harness.cli import contest_log, contest_packages, contest_work
 from harness.cli.contest_asking import ask, now_, opened_ledger, tell
 from harness.cli.documents import print_document
 from harness.cli.options import (
@@ -56,6 +56,7 @@ team_app = typer.Typer(help="The teams of a contest.", no_args_is_help=True, ric
 app.add_typer(team_app, name="team")
 contest_work.add_to(app)
 contest_log.add_to(app)
+contest_packages.add_to(app)
 
 TeamArgument = Annotated[str, typer.Argument(help="The team's id, as `contest show` prints it.")]
 EntryArgument = Annotated[str, typer.Argument(help="The entry's id, as `contest show` prints it.")]

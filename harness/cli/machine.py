@@ -36,6 +36,7 @@ from harness.diagnose.doctor.engine import ENGINE_CHECKS
 from harness.diagnose.doctor.host import HOST_CHECKS
 from harness.diagnose.doctor.inside import probe_container
 from harness.image.container_engine import connect
+from harness.results.outcomes_on_record import compare_outcomes
 from harness.results.seal import KEY_VARIABLE, SealState, key_from_environment, mismatches, read_key, verify
 from harness.run.conclude import host_facts
 
@@ -144,13 +145,17 @@ def verify_command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell whether a result is as the organiser sealed it: exit code 0 only if it is."""
+    """Tell whether a result is as the organiser sealed it, and the outcomes beside it as it was scored.
+
+    Exit code 0 only if all of it is.
+    """
     found = read_key(key) if key else key_from_environment(os.environ)
     if found is None:
         raise ConfigError("no key to verify with", remedy=f"Pass --key FILE, or set {KEY_VARIABLE}.")
     path = result / "result.json" if result.is_dir() else result
     state = verify(path, found)
-    wrong = mismatches(
+    outcomes = compare_outcomes(path)
+    wrong = outcomes.wrong + mismatches(
         path,
         challenge_sha256=None if challenge is None else load_challenge(challenge).sha256,
         package_sha256=package,
@@ -159,9 +164,20 @@ def verify_command(
     if as_json:
         from harness.cli.documents.results import VerifyDocument
 
-        print_document(VerifyDocument(ok=ok, path=str(path), state=state, mismatches=tuple(wrong)))
+        print_document(
+            VerifyDocument(
+                ok=ok, path=str(path), state=state, outcomes_checked=outcomes.checked, mismatches=wrong
+            )
+        )
         raise typer.Exit(0 if ok else 1)
     _out.print(f"{path}: {_STATES[state]}", soft_wrap=True, highlight=False)
+    if outcomes.checked:
+        held = outcomes.checked - len(outcomes.wrong)
+        _out.print(f"outcomes of {held} of {outcomes.checked} sets are as they were scored", soft_wrap=True)
+    else:
+        _out.print(
+            "nothing can be said of outcomes: the result names none, or lies by itself", soft_wrap=True
+        )
     for one in wrong:
         _out.print(Text(f"{path}: {one}"), soft_wrap=True)
     raise typer.Exit(0 if ok else 1)

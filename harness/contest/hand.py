@@ -19,7 +19,7 @@ LOOK_SECONDS = 1.0
 
 @dataclass(kw_only=True)
 class Hand:
-    """Claims, kept by a thread of their own: the driver may be busy for longer than a lease.
+    """Claims, kept by a thread of their own: a busy driver must not look like a silent one.
 
     Attributes:
         ledger: Where claims are kept.

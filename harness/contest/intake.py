@@ -81,17 +81,25 @@ def hand_in(
         return Intake(report=report, answer=None, entry=entry, package=None)
     packages.mkdir(parents=True, exist_ok=True)
     kept = package_path(packages, report.sha256)
-    if not kept.exists():
-        packed = pack(package, kept, limits=challenge.limits)
-        if packed.package_sha256 != report.sha256:
-            kept.unlink()
-            raise ConfigError("changed while it was read", place=package, remedy="Hand it in again.")
+    _keep(package, kept, report.sha256, challenge)
     with survey(package, limits=challenge.limits) as looked:
         named = looked.manifest.external_data if looked.manifest else ()
     declared = tuple(one.name for one in named) or (() if declares_none else None)
     asked = Submit(entry=entry, team=team, package_sha256=report.sha256, external_data=declared)
     answer = ledger.ask(asked, now=now, by=by)
+    if isinstance(answer, Accepted):  # it may have been removed until it was an entry's: `kept_packages`
+        _keep(package, kept, report.sha256, challenge)
     return Intake(report=report, answer=answer, entry=entry, package=kept)
+
+
+def _keep(package: Path, kept: Path, sha256: str, challenge: Challenge) -> None:
+    """Pack a package to its place, unless it is there."""
+    if kept.exists():
+        return
+    packed = pack(package, kept, limits=challenge.limits)
+    if packed.package_sha256 != sha256:
+        kept.unlink()
+        raise ConfigError("changed while it was read", place=package, remedy="Hand it in again.")
 
 
 def record_run(ledger: Ledger, entry: Entry, folder: RunFolder, *, now: datetime) -> Accepted | Refusal:

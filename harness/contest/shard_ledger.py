@@ -24,7 +24,6 @@ from harness.results.store.drivers import DriverRow, Wish
 from harness.results.store.jobs import Job, JobState, NewJob, moment_text
 from harness.sandbox.docker.owner import Owner
 
-LEASE_SECONDS = 120.0  # a job whose driver was silent for so long is given out again
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0  # a driver on another machine that was silent for so long is followed
 FAULTS_MAX = 5
@@ -46,7 +45,6 @@ class ShardLedger:
         challenge: The contest's name.
         say: Told when the database is away, and when it is back.
         faults_max: How often a shard may fail by our own fault before it is given up.
-        lease_seconds: For how long a claim holds without a word.
         patience_seconds: For how long a database that is away is waited for.
     """
 
@@ -57,7 +55,6 @@ class ShardLedger:
         *,
         say: Say = lambda _: None,
         faults_max: int = FAULTS_MAX,
-        lease_seconds: float = LEASE_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.store = store
@@ -67,7 +64,6 @@ class ShardLedger:
         self.places = 1  # shards at a time; the driver says so with every heartbeat, for `contest status`
         self.unseen = 0  # entries that wait and have no job yet; likewise
         self._say = say
-        self._lease_seconds = lease_seconds
         self._patience_seconds = patience_seconds
         self._me = str(Owner.current())
 
@@ -125,7 +121,7 @@ class ShardLedger:
         self._patiently(lambda connection: drivers.leave(connection, self.challenge, token=self.token))
 
     def beat(self, held: Iterable[tuple[JobKey, int, int]]) -> tuple[Wish, tuple[JobKey, ...]]:
-        """Say that the driver is alive, and keep its claims.
+        """Say that the driver is alive, and ask which claims it has lost.
 
         Args:
             held: Key, attempt and token of each claim.
@@ -143,14 +139,7 @@ class ShardLedger:
             lost = tuple(
                 key
                 for key, attempt, token in claims
-                if not jobs.heartbeat(
-                    connection,
-                    key,
-                    attempt=attempt,
-                    token=token,
-                    now=_now(),
-                    lease_seconds=self._lease_seconds,
-                )
+                if not jobs.holds(connection, key, attempt=attempt, token=token)
             )
             return wish, lost
 
@@ -174,13 +163,7 @@ class ShardLedger:
         def work(connection: sa.Connection) -> tuple[bool, Job | None]:
             if self._beat(connection) is None:
                 return False, None
-            return True, jobs.claim(
-                connection,
-                worker=self._worker,
-                now=_now(),
-                lease_seconds=self._lease_seconds,
-                challenge=self.challenge,
-            )
+            return True, jobs.claim(connection, worker=self._worker, now=_now(), challenge=self.challenge)
 
         mine, job = self._patiently(work)
         if not mine:

@@ -104,6 +104,10 @@ class SetResult(_Part):
     clocks: Clocks
     resources: Resources
     prepared_sha256: Sha256 = Field(description="of the prepared set's manifest")
+    outcomes_sha256: Sha256 = Field(
+        default="",
+        description="of outcomes.jsonl as scored; empty if an earlier release wrote this or nothing ran",
+    )
     score: SetScore
     repeat: Repeatability | None = Field(
         default=None,

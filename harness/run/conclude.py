@@ -19,6 +19,7 @@ from harness.core.usage import total
 from harness.gateway.set_run import SetRun
 from harness.report import SetData
 from harness.results.columns import keep_columns
+from harness.results.outcomes_on_record import outcomes_sha256
 from harness.results.result import (
     ChallengeFacts,
     Clocks,
@@ -89,6 +90,7 @@ def finish(
             runs[ready.name],
             score=_score(ran.challenge, ready.name, runs[ready.name], rows[ready.name]),
             repeat=repeats.get(ready.name),
+            outcomes=outcomes_sha256(folder, ready.name),
         )
         for ready in sets
     }
@@ -110,7 +112,8 @@ def finish(
 def judge(ran: Ran, ready: ReadySet, run: SetRun) -> SetResult:
     """Score one set by itself, as `finish` will."""
     score = _score(ran.challenge, ready.name, run, _rows(ran, ready, run))
-    return _set_result(ready, run, score=score, repeat=None)
+    outcomes = outcomes_sha256(ran.folder, ready.name)
+    return _set_result(ready, run, score=score, repeat=None, outcomes=outcomes)
 
 
 def keep_score(one: SetResult, folder: RunFolder) -> None:
@@ -207,7 +210,9 @@ def _score(challenge: Challenge, name: SetName, run: SetRun, rows: Sequence[Scor
     )
 
 
-def _set_result(ready: ReadySet, run: SetRun, *, score: SetScore, repeat: Repeatability | None) -> SetResult:
+def _set_result(
+    ready: ReadySet, run: SetRun, *, score: SetScore, repeat: Repeatability | None, outcomes: str
+) -> SetResult:
     return SetResult(
         set_name=ready.name,
         verdict=run.verdict,
@@ -218,6 +223,7 @@ def _set_result(ready: ReadySet, run: SetRun, *, score: SetScore, repeat: Repeat
         clocks=_clocks(run),
         resources=Resources.of(run.usage, restarts=run.restarts),
         prepared_sha256=ready.sha256,
+        outcomes_sha256=outcomes,
         score=score,
         repeat=repeat,
     )

@@ -7,7 +7,6 @@ functions; nothing here trusts what it reads. The conversation, gateway on the l
     {"type": "predict", "id", "video"}    ->  {"type": "answer", "id", "probability"}  or  "failed", same id
     {"type": "batch", "id"}               ->  {"type": "table", "id", "csv"}  or  "failed", same id
     {"type": "collect", "id"}             ->  the same: stop the command now and send what there is
-    {"type": "stop"}                      ->  (end)
 
 `id` is a fresh random name per request, so an answer cannot be written ahead of its question; `video` is a
 file name in the folder that the runner found in its environment. The runner
@@ -101,11 +100,6 @@ def encode_collect(*, request_id: str) -> bytes:
 def encode_load() -> bytes:
     """Build the word to a runner that stands by: the package is there, load it."""
     return _encode({"type": "load"})
-
-
-def encode_stop() -> bytes:
-    """Say that no more videos will come."""
-    return _encode({"type": "stop"})
 
 
 def decode_reply(payload: bytes) -> Reply:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.scoring.clusters import Floats, Integers, Sampling
+from harness.scoring.comparison import ROUNDING
 from harness.scoring.intervals import TAIL, spread_of, student_quantiles
 from harness.scoring.slices import SUBGROUP_MIN
 
@@ -25,7 +26,8 @@ class AgainstRest:
     @property
     def told(self) -> Integers:
         """1 if it is surely higher, -1 surely lower, 0 if that cannot be told."""
-        return np.where(self.low > 0, 1, np.where(self.high < 0, -1, 0)).astype(np.int64)
+        above, below = self.low > ROUNDING, self.high < -ROUNDING
+        return np.where(above, 1, np.where(below, -1, 0)).astype(np.int64)
 
 
 def against_rest(

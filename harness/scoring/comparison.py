@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from harness.scoring.intervals import Interval
 
+ROUNDING = 1e-9  # of a mean loss: what the order of a sum may add; no comparison may rest on it
+
 
 class Comparison(StrEnum):
     """How a score compares with another, in words that go before what it is compared with."""
@@ -18,8 +20,11 @@ class Comparison(StrEnum):
 def compared(interval: Interval | None, against: float) -> Comparison:
     """Compare a score of which less is better, such as a log loss, or a gap with 0.
 
-    It is better or worse only if its whole interval is; without an interval nothing can be said.
+    It is better or worse only if its whole interval is, by more than rounding: a constant answer has an
+    interval without width. Without an interval nothing can be said.
     """
-    if interval is None or interval.low <= against <= interval.high:
+    if interval is None:
         return Comparison.UNDECIDED
-    return Comparison.BETTER if interval.high < against else Comparison.WORSE
+    if interval.high < against - ROUNDING:
+        return Comparison.BETTER
+    return Comparison.WORSE if interval.low > against + ROUNDING else Comparison.UNDECIDED

@@ -115,14 +115,7 @@ def mean_interval(
     low, high = skewed_bounds(
         values.mean(keepdims=True), spread_of(excess_of(values[:, None], sampling), sampling)
     )
-    return _interval(max(float(low[0]), lowest), min(float(high[0]), highest), sampling, "Hall")
-
-
-def difference_interval(differences: Floats, sampling: Sampling) -> Interval | None:
-    """Return the interval of the mean of one difference per video; none as for `mean_interval`."""
-    if not sampling.enough:
-        return None
-    return _student(float(differences.mean()), excess_of(differences[:, None], sampling), sampling)
+    return interval_of(max(float(low[0]), lowest), min(float(high[0]), highest), sampling, "Hall")
 
 
 def proportion_interval(hits: NDArray[np.bool_], sampling: Sampling) -> Interval | None:
@@ -145,7 +138,7 @@ def proportion_interval(hits: NDArray[np.bool_], sampling: Sampling) -> Interval
     found = share * effective
     low = float(betaincinv(found, effective - found + 1.0, TAIL)) if found > 0 else 0.0
     high = float(betaincinv(found + 1.0, effective - found, 1.0 - TAIL)) if found < effective else 1.0
-    return _interval(low, high, sampling, "Korn-Graubard")
+    return interval_of(low, high, sampling, "Korn-Graubard")
 
 
 def auc_influence(fake: NDArray[np.bool_], probability: Floats) -> tuple[float, Floats]:
@@ -185,7 +178,7 @@ def auc_interval(fake: NDArray[np.bool_], probability: Floats, sampling: Samplin
     middle = math.log(auc / (1.0 - auc))
     half = float(student_quantiles(spread.freedom)[0]) * error / (auc * (1.0 - auc))
     low, high = (1.0 / (1.0 + math.exp(-end)) for end in (middle - half, middle + half))
-    return _interval(low, high, sampling, "logit")
+    return interval_of(low, high, sampling, "logit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,8 +233,9 @@ def student_quantiles(freedom: Floats, tail: float = TAIL) -> Floats:
 def _student(value: float, influence: Floats, sampling: Sampling) -> Interval:
     spread = spread_of(influence, sampling)
     half = float(student_quantiles(spread.freedom)[0] * spread.error[0])
-    return _interval(value - half, value + half, sampling, "Student")
+    return interval_of(value - half, value + half, sampling, "Student")
 
 
-def _interval(low: float, high: float, sampling: Sampling, method: str) -> Interval:
+def interval_of(low: float, high: float, sampling: Sampling, method: str) -> Interval:
+    """Return an interval with what was drawn for it."""
     return Interval(low=low, high=high, unit=sampling.unit, method=method, clusters=sampling.clusters)

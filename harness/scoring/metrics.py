@@ -118,9 +118,14 @@ def metric(name: str) -> Metric:
 
 
 def log_losses(fake: Truths, probability: Probabilities, epsilon: float) -> NDArray[np.float64]:
-    """Return the log loss of each video: `-ln p` of a fake, `-ln(1-p)` of a real, p clipped to [ε, 1-ε]."""
-    clipped = np.clip(probability, epsilon, 1.0 - epsilon)
-    return -np.where(fake, np.log(clipped), np.log1p(-clipped))
+    """Return the log loss of each video: `-ln p` of a fake, `-ln(1-p)` of a real, p clipped to [ε, 1-ε].
+
+    The loss is what is clipped, to [-ln(1-ε), -ln ε], which is the same: `1-ε` itself cannot be told from 1
+    if ε is below 1e-16, and a wrong 1 on a real must cost what a wrong 0 on a fake costs.
+    """
+    with np.errstate(divide="ignore"):
+        losses = -np.where(fake, np.log(probability), np.log1p(-probability))
+    return np.asarray(np.clip(losses, -math.log1p(-epsilon), -math.log(epsilon)))
 
 
 @register(

@@ -17,7 +17,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import pairwise
 from pathlib import Path
 
 from harness.core.types import Mode, Outcome, OutcomeKind, PreparedVideo, SetName
@@ -175,11 +174,11 @@ def _differing(passes: Sequence[_Answers]) -> list[str]:
 
 
 def _differ(values: Sequence[float | None]) -> bool:
-    return any(_apart(one, other) for one, other in pairwise(sorted(values, key=_rank)))
-
-
-def _rank(value: float | None) -> float:
-    return math.inf if value is None else value
+    """Tell whether any two are apart: the ends are, also where each step between them is within tolerance."""
+    numbers = [value for value in values if value is not None]
+    if not numbers or len(numbers) < len(values):
+        return bool(numbers)
+    return _spread(numbers) > TOLERANCE
 
 
 def _apart(one: float | None, other: float | None) -> bool:

@@ -136,7 +136,10 @@ def _by_both(row: ScoredVideo) -> frozenset[_Key]:
 
 
 def _by_method(row: ScoredVideo) -> frozenset[_Key]:
-    return frozenset({((row.label.method or "unnamed method") if row.label.fake else REAL, _ANY)})
+    if not row.label.fake:
+        return frozenset({(REAL, _ANY)})
+    method = row.label.method or "unnamed method"
+    return frozenset({(f"{REAL} (a method)" if method == REAL else method, _ANY)})
 
 
 _KEYS: dict[SliceKind, Callable[[ScoredVideo], frozenset[_Key]]] = {

@@ -24,13 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contest.board.resample import joint_of
+from harness.contest.board.statistics import differences
 from harness.contest.board.tie_groups import tie_groups
 from harness.scoring.clusters import Bootstrap, Sampling, sampling_of
 from harness.scoring.intervals import (
     LEVEL,
     Interval,
     auc_interval,
-    difference_interval,
     gap_of,
     mean_interval,
     proportion_interval,
@@ -143,6 +143,15 @@ def percentile(values: Floats, drawn: Sampling, bootstrap: Bootstrap) -> Interva
     return Interval(low=float(low), high=float(high))
 
 
+def difference(one: Floats, other: Floats, drawn: Sampling) -> Interval | None:
+    """Return the board's own interval of how much higher the losses of one entry are than another's."""
+    if not drawn.enough:
+        return None
+    joint = joint_of(np.column_stack([other, one]), drawn, Bootstrap(samples=1))
+    (found,) = differences(joint, np.array([1]), np.array([0]))
+    return found.interval
+
+
 def one_contest(cell: Cell, rng: np.random.Generator, samples: int) -> dict[str, Interval | None]:
     """Return every interval of one contest."""
     bootstrap = Bootstrap(samples=samples, seed=int(rng.integers(2**32)))
@@ -162,7 +171,7 @@ def one_contest(cell: Cell, rng: np.random.Generator, samples: int) -> dict[str,
     )
     return {
         "log_loss": mean_interval(losses, drawn, lowest=0.0),
-        "difference": difference_interval(log_losses(fake, chance_rival, EPSILON) - losses, drawn),
+        "difference": difference(log_losses(fake, chance_rival, EPSILON), losses, drawn),
         "gap": gap.interval,
         "auc": auc_interval(fake, chance, drawn),
         "accuracy": proportion_interval((chance >= 0.5) == fake, drawn),

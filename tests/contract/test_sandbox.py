@@ -29,7 +29,6 @@ from harness.sandbox.protocol import (
     Ready,
     decode_reply,
     encode_predict,
-    encode_stop,
 )
 
 # For what must come, and for what must not take as long as a package that hangs: those sleep for ten minutes.
@@ -270,7 +269,6 @@ def test_sending_to_what_is_gone_makes_no_noise(talk_to: TalkTo) -> None:
         talk.ask()
         wait_for_end(talk.process)
         talk.ask()
-        talk.process.send(encode_stop())
         talk.process.kill()
         talk.ask()
 

@@ -23,6 +23,7 @@ from harness.core.errors import SandboxError
 from harness.core.types import ImageFacts, OutcomeKind, SandboxSpec, SetName, Verdict
 from harness.gateway.journal import read_journal
 from harness.results.columns import columns_path
+from harness.results.outcomes_on_record import OutcomesOnRecord, compare_outcomes
 from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key, SealState, seal_path, verify
@@ -283,6 +284,7 @@ def test_a_result_is_sealed_before_it_is_there(
     done = evaluate(signed, backend=backend_of(docker_client, light_image), observer=Silent())
     path = done.folder.result
     assert verify(path, key) is SealState.OK
+    assert compare_outcomes(path) == OutcomesOnRecord(checked=len(done.result.sets), wrong=())
     assert seal_path(path).stat().st_mtime_ns <= path.stat().st_mtime_ns
     path.write_text(path.read_text().replace('"eligible": true', '"eligible": false'))
     assert verify(path, key) is SealState.ALTERED

@@ -40,6 +40,7 @@ DOCUMENTS: Mapping[str, str] = {
     "board": f"{_ROOM}board:BoardDocument",
     "calibrate": f"{_ROOM}machine:CalibrateDocument",
     "check": f"{_ROOM}package:CheckDocument",
+    "contest packages": f"{_ROOM}contest:ContestPackagesDocument",
     "contest plan": f"{_ROOM}contest:ContestPlanDocument",
     "contest show": f"{_ROOM}contest:ContestShowDocument",
     "contest status": f"{_ROOM}contest:ContestStatusDocument",

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from harness.cli.documents import Document
 from harness.contest.events import ContestPhase
+from harness.contest.kept_packages import KeptPackages, UnneededPackage
 from harness.contest.plan import CostPlan
 from harness.contest.progress import ContestProgress, RunProgress
 from harness.contest.rules.finals import final_entries
@@ -16,6 +17,27 @@ from harness.contest.rules.phases import next_moment, phase_at
 from harness.contest.rules.quotas import Allowance, allowance
 from harness.contest.state import PHASES, Entry, State
 from harness.results.store.drivers import DriverRow, Wish
+
+
+class ContestPackagesDocument(Document):
+    """What the folder of packages contains, and what of it no entry needs."""
+
+    removed: bool = Field(description="whether `unneeded` was removed; false if it only could be")
+    needed: int
+    needed_bytes: int
+    unneeded: tuple[UnneededPackage, ...]
+    unneeded_bytes: int
+
+    @classmethod
+    def of(cls, found: KeptPackages, *, removed: bool) -> ContestPackagesDocument:
+        """Make it from what was found."""
+        return cls(
+            removed=removed,
+            needed=found.needed,
+            needed_bytes=found.needed_bytes,
+            unneeded=found.unneeded,
+            unneeded_bytes=found.unneeded_bytes,
+        )
 
 
 class ContestPlanDocument(Document):

@@ -99,4 +99,9 @@ class VerifyDocument(Document):
     ok: bool
     path: str
     state: SealState
-    mismatches: tuple[str, ...] = Field(description="what it was not made from")
+    outcomes_checked: int = Field(
+        description="sets whose outcomes.jsonl was compared; 0 if the result names none, or lies by itself"
+    )
+    mismatches: tuple[str, ...] = Field(
+        description="what it was not made from: another challenge or package, or outcomes that were changed"
+    )

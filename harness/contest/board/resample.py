@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.scoring.clusters import Bootstrap, Floats, Sampling
+from harness.scoring.comparison import ROUNDING
 
 CHUNK = 256  # replicates at a time: 20 MB of counts for 10,000 clusters
 
@@ -35,11 +36,13 @@ class Joint:
         return float(self.sampling.clusters - len(self.sampling.strata))
 
     def errors_of_differences(self, entry: int, others: NDArray[np.int64]) -> Floats:
-        """Return the standard error of the difference of an entry to each of some others; 0 to itself."""
+        """Return the standard error of the difference of an entry to each of some others.
+
+        It is 0 to itself and to copies, and where only rounding is left: of two constants, say.
+        """
         own = self.covariance[entry, entry]
         squares = own + self.covariance[others, others] - 2.0 * self.covariance[entry, others]
-        # of two copies of one package the difference is exactly nought, and rounding must not say otherwise
-        return np.sqrt(np.where(squares > 1e-12 * own, squares, 0.0))
+        return np.sqrt(np.where(squares > np.maximum(1e-12 * own, ROUNDING**2), squares, 0.0))
 
 
 def joint_of(losses: Floats, sampling: Sampling, bootstrap: Bootstrap) -> Joint:

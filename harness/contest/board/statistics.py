@@ -16,11 +16,13 @@ from harness.contest.board.resample import Joint, joint_of, ranks_of
 from harness.contest.board.set_size import Separation, separation_of
 from harness.contest.board.tie_groups import tie_groups
 from harness.core.types import SetName
-from harness.scoring.clusters import CLUSTERS_MIN, Floats, Sampling, Unit
+from harness.scoring.clusters import CLUSTERS_MIN, Floats, Unit
+from harness.scoring.comparison import Comparison, compared
 from harness.scoring.intervals import (
     TAIL,
     Interval,
     auc_influence,
+    interval_of,
     skewed_bounds,
     spread_of,
     student_quantiles,
@@ -43,7 +45,7 @@ class Difference:
     @property
     def told(self) -> bool:
         """Whether the two can be told apart."""
-        return self.interval is not None and (self.interval.low > 0 or self.interval.high < 0)
+        return compared(self.interval, 0.0) is not Comparison.UNDECIDED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,11 +236,6 @@ def differences(joint: Joint, first: NDArray[np.int64], second: NDArray[np.int64
         for one, other, value, half in zip(ones, others, values, halves, strict=True):
             interval = interval_of(float(value - half), float(value + half), joint.sampling, "Student")
             yield Difference(entry=int(one), other=int(other), value=float(value), interval=interval)
-
-
-def interval_of(low: float, high: float, sampling: Sampling, method: str) -> Interval:
-    """Return an interval with what was drawn for it."""
-    return Interval(low=low, high=high, unit=sampling.unit, method=method, clusters=sampling.clusters)
 
 
 def _neighbours(joint: Joint | None) -> tuple[dict[int, Difference], dict[int, Difference]]:

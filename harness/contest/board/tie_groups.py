@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contest.board.resample import Joint
+from harness.scoring.comparison import ROUNDING
 from harness.scoring.intervals import student_quantiles
 
 LEVEL = 0.05
@@ -80,7 +81,11 @@ def _not_told_from_best(joint: Joint, moved: NDArray[np.float32], order: Integer
 
 
 def _opponents(joint: Joint, entry: int, order: Integers, screen: float) -> _Opponents:
-    """Return whom an entry is compared with: all that are not clearly worse, copies of itself left out."""
+    """Return whom an entry is compared with: all that are not clearly worse, copies of itself left out.
+
+    Where a difference has no error at all, as between two constants, there is no law to hold it against: it
+    counts as it is.
+    """
     errors = joint.errors_of_differences(entry, order)
     ahead = _studentised(joint.means[entry] - joint.means[order], errors)
     chosen = (order != entry) & (ahead >= -screen) & (errors > 0)
@@ -88,7 +93,7 @@ def _opponents(joint: Joint, entry: int, order: Integers, screen: float) -> _Opp
         entry=int(entry),
         others=order[chosen],
         errors=errors[chosen],
-        largest=float(ahead[chosen].max(initial=-np.inf)),
+        largest=float(ahead[order != entry].max(initial=-np.inf)),
     )
 
 
@@ -107,5 +112,7 @@ def _critical(moved: NDArray[np.float32], one: _Opponents, freedom: float) -> fl
 
 
 def _studentised(difference: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return differences in units of their errors; without an error, none or infinitely many."""
     safe = np.where(errors > 0, errors, 1.0)
-    return np.where(errors > 0, difference / safe, 0.0)
+    sure = np.where(np.abs(difference) > ROUNDING, np.copysign(np.inf, difference), 0.0)
+    return np.where(errors > 0, difference / safe, sure)

@@ -74,7 +74,8 @@ def auc_interval(auc: float, *, positives: float, negatives: float, unit: Unit =
         variance = theta * (1 - theta) * shape / (positives * negatives)
         return abs(auc - theta) > z * math.sqrt(max(variance, 0.0))
 
-    return Interval(low=_edge(outside, 0.0, auc), high=_edge(outside, 1.0, auc), unit=unit)
+    low, high = _edge(outside, 0.0, auc), _edge(outside, 1.0, auc)
+    return Interval(low=low, high=high, unit=unit, method="Newcombe")
 
 
 def _edge(outside: Callable[[float], bool], far: float, near: float) -> float:

@@ -248,6 +248,7 @@ def _words(container: InputContainer, path: Path, signature: str) -> dict[str, s
 def _box_layout(path: Path) -> str:
     """Return the order of the top-level boxes of an MP4 or MOV file; empty for other containers."""
     layout: list[str] = []
+    total = path.stat().st_size
     with path.open("rb") as file:
         while len(layout) < _BOXES_MAX and len(header := file.read(16)) >= 8:
             size, kind = int.from_bytes(header[:4], "big"), header[4:8]
@@ -259,7 +260,7 @@ def _box_layout(path: Path) -> str:
             taken = len(header)
             if size == 1:
                 size = int.from_bytes(header[8:16], "big")
-            if size < 8:
+            if not 8 <= size <= total:  # the last one reaches to the end (0), or it is damaged
                 break
             file.seek(size - taken, 1)
     return ",".join(layout)

@@ -1,8 +1,9 @@
 """Jobs: what a driver wants done, who is at it, and what was accepted. Each change is a compare-and-set.
 
 A job is one shard of one set of one run. Whoever claims it gets an attempt and a fencing token; only with
-these can it be kept, finished or given back. A lease that ran out puts it back with the next attempt, and
-what the late worker then delivers is not accepted: for every (run, set, shard) one outcome, once.
+these can it be finished or given back. What a driver had claimed is given back as the next attempt by the
+driver that follows it, and what is then delivered late is not accepted: for every (run, set, shard) one
+outcome, once.
 
 States go one way: waiting → claimed → done, failed or cancelled; claimed → waiting only as the next attempt,
 and failed or cancelled → waiting only because the organiser says so (`requeue`).
@@ -68,8 +69,6 @@ class Job:
     token: int
     worker: str | None
     claimed: str | None
-    heartbeat: str | None
-    lease_until: str | None
     finished: str | None
     outcome: str | None
     note: str | None
@@ -106,7 +105,6 @@ def claim(
     *,
     worker: str,
     now: datetime,
-    lease_seconds: float,
     challenge: str | None = None,
     run_id: str | None = None,
 ) -> Job | None:
@@ -137,25 +135,15 @@ def claim(
             token=JOBS.c.token + 1,
             worker=worker,
             claimed=moment_text(now),
-            heartbeat=moment_text(now),
-            lease_until=moment_text(now + timedelta(seconds=lease_seconds)),
         )
     )
     return get(connection, key)
 
 
-def heartbeat(
-    connection: sa.Connection,
-    key: JobKey,
-    *,
-    attempt: int,
-    token: int,
-    now: datetime,
-    lease_seconds: float,
-) -> bool:
-    """Keep a claim for longer; false if it is no longer one's own, and the work must be given up."""
-    until = moment_text(now + timedelta(seconds=lease_seconds))
-    return _swap(connection, key, attempt, token, {"heartbeat": moment_text(now), "lease_until": until})
+def holds(connection: sa.Connection, key: JobKey, *, attempt: int, token: int) -> bool:
+    """Tell whether a claim is still one's own; if not, the work must be given up."""
+    found = connection.execute(sa.select(JOBS.c.run_id).where(_is(key), *_claimed_by(attempt, token)))
+    return found.first() is not None
 
 
 def note_videos(connection: sa.Connection, key: JobKey, *, attempt: int, token: int, videos: int) -> bool:
@@ -171,7 +159,6 @@ def complete(
         "state": JobState.DONE.value,
         "finished": moment_text(now),
         "outcome": outcome,
-        "lease_until": None,
     }
     return _swap(connection, key, attempt, token, done)
 
@@ -207,21 +194,8 @@ def give_back(
     return JobState(changes["state"]) if _swap(connection, key, attempt, token, changes) else None
 
 
-def expire(connection: sa.Connection, *, now: datetime, faults_max: int) -> tuple[Job, ...]:
-    """Put back every job whose lease ran out, as its next attempt, or fail it; return them as they are."""
-    query = sa.select(JOBS).where(
-        JOBS.c.state == JobState.CLAIMED.value, JOBS.c.lease_until < moment_text(now)
-    )
-    found = [_job(row) for row in connection.execute(query.with_for_update(skip_locked=True)).mappings()]
-    for job in found:
-        changes = _given_back(job, job.attempt, now=now, faults_max=faults_max)
-        note = f"its worker {job.worker} was not heard of since {job.heartbeat}"
-        _swap(connection, job.key, job.attempt, job.token, changes | {"note": note})
-    return tuple(now_ for job in found if (now_ := get(connection, job.key)) is not None)
-
-
 def cancel(connection: sa.Connection, *, run_id: str, now: datetime, note: str = "") -> int:
-    """Cancel every job of a run that is not over; their workers learn it at the next heartbeat."""
+    """Cancel every job of a run that is not over; whoever works on one learns it when asking `holds`."""
     over = [state.value for state in OVER]
     done = connection.execute(
         sa.update(JOBS)
@@ -230,7 +204,6 @@ def cancel(connection: sa.Connection, *, run_id: str, now: datetime, note: str =
             state=JobState.CANCELLED.value,
             token=JOBS.c.token + 1,
             finished=moment_text(now),
-            lease_until=None,
             note=note,
         )
     )
@@ -240,7 +213,7 @@ def cancel(connection: sa.Connection, *, run_id: str, now: datetime, note: str =
 def requeue(connection: sa.Connection, *, run_id: str, now: datetime, note: str = "") -> int:
     """Let a run's failed and cancelled jobs wait again, with no fault so far; what is done stays done."""
     again = [JobState.FAILED.value, JobState.CANCELLED.value]
-    freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "finished", "videos_done"))
+    freed = dict.fromkeys(("worker", "claimed", "finished", "videos_done"))
     done = connection.execute(
         sa.update(JOBS)
         .where(JOBS.c.run_id == run_id, JOBS.c.state.in_(again))
@@ -283,17 +256,20 @@ def listed(
 
 def _swap(connection: sa.Connection, key: JobKey, attempt: int, token: int, changes: dict[str, Any]) -> bool:
     """Change a claimed job exactly if attempt and token are still those: the compare-and-set."""
-    mine = (JOBS.c.state == JobState.CLAIMED.value, JOBS.c.attempt == attempt, JOBS.c.token == token)
-    return connection.execute(sa.update(JOBS).where(_is(key), *mine).values(**changes)).rowcount == 1
+    mine = (_is(key), *_claimed_by(attempt, token))
+    return connection.execute(sa.update(JOBS).where(*mine).values(**changes)).rowcount == 1
+
+
+def _claimed_by(attempt: int, token: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return (JOBS.c.state == JobState.CLAIMED.value, JOBS.c.attempt == attempt, JOBS.c.token == token)
 
 
 def _given_back(job: Job, attempt: int, *, now: datetime, faults_max: int | None) -> dict[str, Any]:
     faults = job.faults + (faults_max is not None)
     if faults_max is not None and faults >= faults_max:
-        failed = {"state": JobState.FAILED.value, "finished": moment_text(now), "lease_until": None}
-        return failed | {"faults": faults}
+        return {"state": JobState.FAILED.value, "finished": moment_text(now), "faults": faults}
     pause = 0.0 if faults_max is None else PAUSES_SECONDS[min(faults, len(PAUSES_SECONDS)) - 1]
-    freed = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "videos_done"))
+    freed = dict.fromkeys(("worker", "claimed", "videos_done"))
     return {
         "state": JobState.WAITING.value,
         "attempt": attempt + 1,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from harness.core.errors import StoreError
 
-NEWEST = "v0007"
+NEWEST = "v0008"
 VERSION_TABLE = "harness_migrations"
 SCRIPTS = Path(__file__).with_name("migrations")
 _LOCK = 0x68617276  # of PostgreSQL's advisory locks: any number that nobody else uses

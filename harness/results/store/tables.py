@@ -122,8 +122,6 @@ JOBS = sa.Table(
     sa.Column("token", sa.BigInteger, nullable=False),  # fencing: grows with every change of hands
     sa.Column("worker", sa.Text),
     sa.Column("claimed", _MOMENT),
-    sa.Column("heartbeat", _MOMENT),
-    sa.Column("lease_until", _MOMENT),
     sa.Column("finished", _MOMENT),
     sa.Column("outcome", sa.Text),  # what was accepted: JSON of the driver's
     sa.Column("note", sa.Text),  # why it was given back or failed
@@ -132,7 +130,6 @@ JOBS = sa.Table(
     sa.Column("faults", sa.Integer, nullable=False, server_default="0"),  # attempts that failed by our fault
     sa.Column("not_before", _MOMENT),  # a pause after a fault; None: at any time
     sa.Index("ix_harness_jobs_claim", "challenge", "state", "turn", "enqueued"),
-    sa.Index("ix_harness_jobs_lease", "state", "lease_until"),
 )
 DRIVERS = sa.Table(
     "harness_drivers",

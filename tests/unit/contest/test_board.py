@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from harness.cli.documents.board import BoardDocument
 from harness.contest.board.answers import Absent, BoardEntry, BoardInput, VideoFacts
@@ -21,7 +23,7 @@ from harness.contest.board.statistics import Board, board_of
 from harness.contest.board.tie_groups import tie_groups
 from harness.core.types import SetName
 from harness.scoring.clusters import Bootstrap, Sampling, sampling_of
-from harness.scoring.intervals import auc_interval, difference_interval, mean_interval
+from harness.scoring.intervals import auc_interval, mean_interval
 
 FEW = Bootstrap(samples=400, seed=3)
 
@@ -99,13 +101,33 @@ def test_the_board_s_intervals_are_those_that_a_run_reports(people: int) -> None
 
 
 def test_a_pair_s_difference_is_that_of_its_videos() -> None:
+    """Welch's interval of real and fake videos, each its own cluster, worked out by hand."""
     given = contest([1.2, 0.8])
     second = board_of(given).standings[1].to_first
-    own = difference_interval(given.losses[:, 1] - given.losses[:, 0], given.sampling)
+    each = given.losses[:, 1] - given.losses[:, 0]
+    classes = [each[given.fake], each[~given.fake]]
+    parts = np.array([one.var(ddof=1) * one.size / each.size**2 for one in classes])
+    freedom = parts.sum() ** 2 / sum(
+        part**2 / (one.size - 1) for part, one in zip(parts, classes, strict=True)
+    )
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(parts.sum())
     assert second is not None
     assert second.interval is not None
-    assert own is not None
-    assert (second.interval.low, second.interval.high) == pytest.approx((own.low, own.high))
+    assert (second.interval.low, second.interval.high) == pytest.approx(
+        (each.mean() - half, each.mean() + half)
+    )
+
+
+@pytest.mark.parametrize("videos", range(20, 60, 2))
+def test_constants_of_one_score_are_not_told_apart_by_rounding_and_others_are(videos: int) -> None:
+    """0.3 and 0.7 are equally wrong on a balanced set; 0.5 is surely better: no difference varies."""
+    answers = np.column_stack([np.full(videos, one) for one in (0.3, 0.7, 0.5)])
+    given = replace(contest([1.0, 1.0, 1.0], videos=videos), probability=answers)
+    board = board_of(given)
+    assert board.standings[0].column == 2
+    assert [one.group for one in board.standings] == [1, 2, 2]
+    assert verdict_of(board.standings[1].to_next) == "not distinguishable"
+    assert [verdict_of(one.to_first) for one in board.standings] == ["", "worse", "worse"]
 
 
 def test_covariance_and_replicates_agree() -> None:

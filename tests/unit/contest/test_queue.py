@@ -43,7 +43,7 @@ def job(name: str, where: JobState, *, set_name: str = "public", seconds: float 
         file="f", sha256="", videos=4, seconds=seconds, billed_seconds=0, startup_seconds=0, fetch_seconds=0,
         node="here",
     )  # fmt: skip
-    nothing = dict.fromkeys(("worker", "claimed", "heartbeat", "lease_until", "finished", "note"))
+    nothing = dict.fromkeys(("worker", "claimed", "finished", "note"))
     later: dict[str, Any] = {**nothing, "faults": 0, "not_before": None}
     return Job(
         run_id=f"run-{name}", set_name=set_name, shard=0, challenge="c", entry=name, team="t", turn=0,

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from harness.cli.app import run_command
 from harness.core.errors import ConfigError, ResultError
+from harness.core.types import SetName
+from harness.results.outcomes_on_record import OutcomesOnRecord, compare_outcomes, outcomes_sha256
+from harness.results.run_folder import RunFolder
 from harness.results.seal import (
     KEY_VARIABLE,
     Key,
@@ -225,3 +228,75 @@ def test_the_seal_does_not_carry_the_key(sealed: Path) -> None:
     assert SECRET not in found
     assert len(found) == len("hmac-sha256-v1 ") + 64 + 1
     assert stat.S_ISREG(seal_path(sealed).stat().st_mode)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A sealed run with two sets, of which only the public one's journal is named, as by an early stop."""
+    folder = RunFolder(path=tmp_path / "run")
+    folder.journal(SetName.PUBLIC).parent.mkdir(parents=True)
+    folder.request.write_text("{}", encoding="utf-8")
+    folder.journal(SetName.PUBLIC).write_text('{"header": {}}\n{"probability": 0.5}\n', encoding="utf-8")
+    digest = outcomes_sha256(folder, SetName.PUBLIC)
+    document = {"sets": {"public": {"outcomes_sha256": digest}, "private": {"outcomes_sha256": ""}}}
+    for place in (folder, folder.regrade("later")):
+        place.path.mkdir(exist_ok=True, parents=True)
+        place.result.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        seal(document, place.result, KEY)
+    return folder
+
+
+def test_every_byte_of_a_result_of_its_seal_and_of_its_outcomes_counts(run: RunFolder) -> None:
+    """But for blanks between the parts of a result, which are no content."""
+    content = json.loads(run.result.read_text(encoding="utf-8"))
+    for path in (run.result, seal_path(run.result), run.journal(SetName.PUBLIC)):
+        whole = path.read_bytes()
+        for place in range(len(whole)):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            assert not _holds(run.result) or _same_content(run.result, content), (path.name, place)
+        path.write_bytes(whole)
+    assert _holds(run.result)
+
+
+def _holds(result: Path) -> bool:
+    try:
+        return verify(result, KEY) is SealState.OK and compare_outcomes(result).wrong == ()
+    except ResultError:
+        return False
+
+
+def _same_content(result: Path, content: object) -> bool:
+    return bool(json.loads(result.read_text(encoding="utf-8")) == content)
+
+
+def test_outcomes_that_are_missing_or_longer_show_also_from_a_regrade(run: RunFolder) -> None:
+    for result in (run.result, run.regrade("later").result):
+        assert compare_outcomes(result) == OutcomesOnRecord(checked=1, wrong=())
+    with run.journal(SetName.PUBLIC).open("a", encoding="utf-8") as stream:
+        stream.write("\n")
+    for result in (run.result, run.regrade("later").result):
+        (wrong,) = compare_outcomes(result).wrong
+        assert wrong.startswith("sets/public/outcomes.jsonl was changed")
+    run.journal(SetName.PUBLIC).unlink()
+    assert compare_outcomes(run.result).wrong == ("sets/public/outcomes.jsonl is missing",)
+
+
+def test_a_result_by_itself_says_nothing_of_outcomes(run: RunFolder, tmp_path: Path) -> None:
+    alone = tmp_path / "alone" / "result.json"
+    alone.parent.mkdir()
+    alone.write_bytes(run.result.read_bytes())
+    assert compare_outcomes(alone) == OutcomesOnRecord(checked=0, wrong=())
+
+
+def test_the_command_says_whose_outcomes_were_changed(
+    run: RunFolder, key_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["verify", str(run.path), "--key", str(key_file)]
+    assert run_command(arguments) == 0
+    assert "outcomes of 1 of 1 sets are as they were scored" in capsys.readouterr().out
+    run.journal(SetName.PUBLIC).write_text('{"header": {}}\n{"probability": 0.1}\n', encoding="utf-8")
+    assert run_command(arguments) == 1
+    assert "sets/public/outcomes.jsonl was changed" in capsys.readouterr().out
+    assert run_command([*arguments, "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["state"], document["outcomes_checked"]) == (False, "OK", 1)

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from harness.contest.ledger import Accepted, Ledger, rebuild, restore
@@ -25,7 +27,7 @@ from harness.results.store import Store, event_log, jobs
 from harness.results.store.chain import GENESIS, Record, digest_of, link, verify
 from harness.results.store.event_log import OthersWereFaster
 from harness.results.store.jobs import JobState, NewJob
-from harness.results.store.migrate import NEWEST, VERSION_TABLE
+from harness.results.store.migrate import NEWEST, SCRIPTS, VERSION_TABLE
 from harness.results.store.tables import METADATA
 
 pytestmark = pytest.mark.slow
@@ -99,6 +101,38 @@ def test_an_index_of_the_releases_before_migrations_keeps_its_rows(url: str) -> 
     assert [one.team for one in store.leaderboard(challenge_sha256=SHA)] == ["us"]
     with store.read() as connection:
         assert not sa.inspect(connection).has_table("harness_store")
+    store.close()
+
+
+def test_a_store_with_leases_keeps_its_jobs_waiting_claimed_and_done(url: str) -> None:
+    """What v0007 left: the driver that follows must find what the one before had claimed."""
+    engine = sa.create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    columns = (
+        "run_id, set_name, shard, challenge, turn, enqueued, state, attempt, token, worker, claimed,"
+        " heartbeat, lease_until, faults"
+    )
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "v0007")
+        for shard, state in enumerate(("waiting", "claimed", "done")):
+            worker = "NULL, NULL, NULL, NULL" if state == "waiting" else "'w', '2030', '2030', '2031'"
+            row = f"'r1', 'public', {shard}, 'c', 0, '2030', '{state}', 2, 7, {worker}, 1"
+            connection.execute(sa.text(f"INSERT INTO harness_jobs ({columns}) VALUES ({row})"))
+    engine.dispose()
+    store = Store(url)
+    with store.read() as connection:
+        found = {job.shard: job for job in jobs.listed(connection)}
+        names = {one["name"] for one in sa.inspect(connection).get_columns("harness_jobs")}
+        indices = {one["name"] for one in sa.inspect(connection).get_indexes("harness_jobs")}
+    assert [found[n].state for n in range(3)] == [JobState.WAITING, JobState.CLAIMED, JobState.DONE]
+    assert {(job.attempt, job.token, job.faults) for job in found.values()} == {(2, 7, 1)}
+    assert [found[n].worker for n in range(3)] == [None, "w", "w"]
+    assert not names & {"heartbeat", "lease_until"}
+    assert "ix_harness_jobs_claim" in indices
+    assert "ix_harness_jobs_lease" not in indices
+    assert _give_back(store, found[1], faults_max=None) is JobState.WAITING
     store.close()
 
 
@@ -221,9 +255,7 @@ def _work(url: str, worker: int) -> list[str]:
     store, done = Store(url), []
     try:
         while (
-            job := store.write(
-                lambda connection: jobs.claim(connection, worker=str(worker), now=NOON, lease_seconds=60)
-            )
+            job := store.write(lambda connection: jobs.claim(connection, worker=str(worker), now=NOON))
         ) is not None:
             accepted = store.write(
                 partial(
@@ -267,7 +299,7 @@ def test_eight_processes_lose_nothing_and_do_nothing_twice(url: str) -> None:
 
 
 def _job(store: Store, now: datetime = NOON) -> jobs.Job:
-    found = store.write(lambda one: jobs.claim(one, worker="w", now=now, lease_seconds=60))
+    found = store.write(lambda one: jobs.claim(one, worker="w", now=now))
     assert found is not None
     return found
 
@@ -281,8 +313,7 @@ def test_a_late_or_repeated_delivery_changes_nothing(store: Store) -> None:
     assert _enqueue(store, NewJob(key=KEY, challenge="c")) == 0
     first = _job(store)
     late = NOON + timedelta(seconds=61)
-    (freed,) = store.write(lambda one: jobs.expire(one, now=late, faults_max=3))
-    assert (freed.state, freed.attempt) == (JobState.WAITING, 2)
+    assert _give_back(store, first, late, faults_max=3) is JobState.WAITING
     second = _job(store, late)
     assert second.token > first.token
 
@@ -301,22 +332,19 @@ def test_a_late_or_repeated_delivery_changes_nothing(store: Store) -> None:
     assert (job.state, job.outcome, job.attempt) == (JobState.DONE, "right", 2)
 
 
-def test_a_heartbeat_keeps_a_claim_and_a_cancelled_run_ends_it(store: Store) -> None:
+def test_a_claim_is_held_by_its_own_token_only_and_a_cancelled_run_ends_it(store: Store) -> None:
     _enqueue(store, NewJob(key=KEY, challenge="c"))
     job = _job(store)
 
-    def beat(moment: datetime) -> bool:
-        return store.write(
-            lambda one: jobs.heartbeat(
-                one, job.key, attempt=job.attempt, token=job.token, now=moment, lease_seconds=60
-            )
-        )
+    def holds(attempt: int, token: int) -> bool:
+        return store.write(lambda one: jobs.holds(one, job.key, attempt=attempt, token=token))
 
-    assert beat(NOON + timedelta(seconds=50))
-    assert store.write(lambda one: jobs.expire(one, now=NOON + timedelta(seconds=70), faults_max=3)) == ()
+    assert holds(job.attempt, job.token)
+    assert not holds(job.attempt + 1, job.token)
+    assert not holds(job.attempt, job.token - 1)
     assert store.write(lambda one: jobs.cancel(one, run_id="r1", now=NOON, note="withdrawn")) == 1
-    assert not beat(NOON + timedelta(seconds=80))
-    assert store.write(lambda one: jobs.claim(one, worker="w", now=NOON, lease_seconds=60)) is None
+    assert not holds(job.attempt, job.token)
+    assert store.write(lambda one: jobs.claim(one, worker="w", now=NOON)) is None
 
 
 def _give_back(
@@ -351,7 +379,7 @@ def test_after_the_first_fault_a_job_is_tried_at_once_and_then_ever_later(store:
         assert _give_back(store, _job(store, now), now, faults_max=99) is JobState.WAITING
         began, job = now, None
         while job is None:
-            job = store.write(partial(jobs.claim, worker="w", now=now, lease_seconds=60))
+            job = store.write(partial(jobs.claim, worker="w", now=now))
             now += timedelta(seconds=0 if job else 5)
         assert _give_back(store, job, now, faults_max=None) is JobState.WAITING
         pauses.append((now - began).total_seconds())

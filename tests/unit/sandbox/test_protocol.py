@@ -23,7 +23,6 @@ from harness.sandbox.protocol import (
     encode_batch,
     encode_collect,
     encode_predict,
-    encode_stop,
     frame,
     payload_length,
     probability_of,
@@ -210,7 +209,6 @@ def test_a_request_is_ascii_json_whatever_the_names(request_id: str, video: str)
 def test_the_other_requests_say_what_they_are() -> None:
     assert json.loads(encode_batch(request_id="1")) == {"type": "batch", "id": "1"}
     assert json.loads(encode_collect(request_id="1")) == {"type": "collect", "id": "1"}
-    assert json.loads(encode_stop()) == {"type": "stop"}
 
 
 def test_a_request_that_no_runner_would_read_is_our_own_mistake() -> None:

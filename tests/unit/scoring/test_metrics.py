@@ -15,6 +15,7 @@ from harness.scoring.curves import calibration_bins
 from harness.scoring.metrics import (
     Direction,
     all_metrics,
+    log_losses,
     log_weighted_precision,
     metric,
     register,
@@ -98,8 +99,21 @@ def test_agrees_with_scikit_learn(data: st.DataObject) -> None:
     assert value("balanced_accuracy", fake, probability) == pytest.approx(
         reference.balanced_accuracy_score(fake, called)
     )
-    clipped = np.clip(probability, 1e-15, 1 - 1e-15)
-    assert value("log_loss", fake, probability) == pytest.approx(reference.log_loss(fake, clipped))
+    clipped = np.clip(probability, 1e-9, 1 - 1e-9)  # nearer to 1, a double's own steps are in the reference
+    loss = metric("log_loss").measure(fake, probability, epsilon=1e-9).value
+    assert loss == pytest.approx(reference.log_loss(fake, clipped))
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1e-7, 1e-15, 1e-17, 1e-300])
+def test_a_wrong_one_costs_what_a_wrong_nought_costs_however_small_epsilon_is(epsilon: float) -> None:
+    """Below 1e-16, 1-ε is 1 to a computer, and a clip of the probability would leave an infinite loss."""
+    fake, probability = np.array([True, False, True, False]), np.array([0.0, 1.0, 1.0, 0.0])
+    losses = log_losses(fake, probability, epsilon)
+    wrong, right = -math.log(epsilon), -math.log1p(-epsilon)
+    assert losses.tolist() == [wrong, wrong, right, right]
+    for one in all_metrics().values():
+        found = one.measure(fake, probability, epsilon=epsilon)
+        assert found.value is None or math.isfinite(found.value)
 
 
 @settings(max_examples=60, deadline=None)

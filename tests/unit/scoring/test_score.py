@@ -293,6 +293,24 @@ def test_a_brier_score_is_the_sum_of_its_parts() -> None:
     assert parts.within == pytest.approx(0.0)  # one answer in each bin
 
 
+def test_a_method_named_real_is_not_mixed_with_the_reals() -> None:
+    named = {name: replace(LABELS.of(name), method="real") for name in LABELS if LABELS.of(name).fake}
+    labels = Labels({name: named.get(name, LABELS.of(name)) for name in LABELS})
+    found = score_set(
+        set_name=SetName.PUBLIC,
+        verdict=Verdict.OK,
+        outcomes=OUTCOMES,
+        videos=VIDEOS,
+        labels=labels,
+        rule=FailureRule.LENIENT,
+    )
+    cuts = [one for one in found.slices if one.kind is SliceKind.METHOD]
+    assert [(one.name, one.fakes, one.videos - one.fakes) for one in cuts] == [
+        ("real", 0, 2),
+        ("real (a method)", 2, 0),
+    ]
+
+
 def test_a_column_of_the_organiser_s_own_cuts_a_set_into_subgroups() -> None:
     names = [f"v{index:02}" for index in range(40)]
     skin = ["dark", "light", "light", "medium"]
