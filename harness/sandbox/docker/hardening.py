@@ -21,10 +21,10 @@ USERS = range(10_001, 60_000)  # within a remapped user namespace
 HOSTNAME = "sandbox"
 OOM_SCORE_ADJUSTMENT = 500  # if the host itself runs out of memory, the package dies before the harness
 PROCESS_IDS = 32_768  # the kernel's default
-# What gVisor may have of its own on the host, beyond `limits.pids`. On its platform `ptrace` every process of the
-# package has up to one host thread for each thread of gVisor's: 54 at rest, 91 for 4 busy processes, 354 for 16,
-# 3,005 for 62, 3,317 for a fork bomb held to 64 (gVisor of December 2022, two cores, 20 s). It ends where it gets
-# none. A quarter of the ids: one package cannot use up a host's.
+# What gVisor may have of its own on the host, beyond `limits.pids`. On its platform `ptrace` every process of
+# the package has up to one host thread for each thread of gVisor's: 54 at rest, 91 for 4 busy processes, 354
+# for 16, 3,005 for 62, 3,317 for a fork bomb held to 64 (gVisor of December 2022, two cores, 20 s). It ends
+# where it gets none. A quarter of the ids: one package cannot use up a host's.
 GVISOR_THREADS = PROCESS_IDS // 4
 STANDBY_FOLDER = "package"  # in the folder that is mounted for a package still to come
 CACHE_FOLDER = "/tmp/.cache"  # noqa: S108  (in the container: a fresh tmpfs)
