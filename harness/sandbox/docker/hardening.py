@@ -21,6 +21,11 @@ USERS = range(10_001, 60_000)  # within a remapped user namespace
 HOSTNAME = "sandbox"
 OOM_SCORE_ADJUSTMENT = 500  # if the host itself runs out of memory, the package dies before the harness
 PROCESS_IDS = 32_768  # the kernel's default
+# What gVisor may have of its own on the host, beyond `limits.pids`. On its platform `ptrace` every process of
+# the package has up to one host thread for each thread of gVisor's: 54 at rest, 91 for 4 busy processes, 354
+# for 16, 3,005 for 62, 3,317 for a fork bomb held to 64 (gVisor of December 2022, two cores, 20 s). It ends
+# where it gets none. A quarter of the ids: one package cannot use up a host's.
+GVISOR_THREADS = PROCESS_IDS // 4
 STANDBY_FOLDER = "package"  # in the folder that is mounted for a package still to come
 CACHE_FOLDER = "/tmp/.cache"  # noqa: S108  (in the container: a fresh tmpfs)
 
@@ -37,6 +42,7 @@ def container_options(
     torch_fraction: float | None = None,
     user: str = USER,
     podman: bool = False,
+    gvisor: bool = False,
 ) -> Json:
     """Build the body of the engine's "create a container" request.
 
@@ -55,6 +61,8 @@ def container_options(
             more per user over all containers, and one entry could use up what another needs.
         podman: Whether Podman is the engine. Its service reads the profile from a file, and knows no limit on
             how many files a tmpfs holds: they are bounded by the memory that they take.
+        gvisor: Whether gVisor runs the container. Its own threads count against the host's limit of
+            processes, so that has room for them; gVisor's kernel holds the package to `limits.pids`.
     """
     limits = spec.limits
     profile = seccomp or (str(seccomp_file()) if podman else seccomp_profile())
@@ -90,14 +98,14 @@ def container_options(
             "AutoRemove": False,  # facts are read after the end
             "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
             "LogConfig": {"Type": "none", "Config": {}},
-            "PidsLimit": limits.pids,
+            "PidsLimit": limits.pids + (GVISOR_THREADS if gvisor else 0),
             "Memory": limits.memory_bytes,
             "MemorySwap": limits.memory_bytes,  # 0 would mean twice the memory
             "OomKillDisable": False,
             "OomScoreAdj": OOM_SCORE_ADJUSTMENT,
             "NanoCpus": round(limits.cpus * 1_000_000_000),
             "CpusetCpus": cpuset,
-            "Ulimits": _ulimits(limits, podman=podman),
+            "Ulimits": _ulimits(limits, podman=podman, gvisor=gvisor),
             "Tmpfs": _tmpfs(spec, user, podman=podman),
             "Mounts": [_bind(mount) for mount in (spec.package, spec.videos, *spec.extra_mounts)],
             **_gpu(spec, cdi=cdi),
@@ -158,12 +166,13 @@ def seccomp_file() -> Path:
     return Path(str(files("harness.sandbox.docker").joinpath("seccomp.json")))
 
 
-def _ulimits(limits: Limits, *, podman: bool) -> list[Json]:
-    # Never nproc: it is counted per user id across all containers, so one entry could starve another.
-    # Podman always sets it, to 2**20 if nothing is said, which a host may refuse; as many as there are ids
-    # of processes limits nothing.
+def _ulimits(limits: Limits, *, podman: bool, gvisor: bool) -> list[Json]:
+    # Never nproc on the host's kernel: it is counted per user id across all containers, so one entry could
+    # starve another. Podman always sets it, to 2**20 if nothing is said, which a host may refuse; as many as
+    # there are ids of processes limits nothing. gVisor's kernel is the container's own, and so is its count:
+    # it says EAGAIN at the limit, as the host's control group does elsewhere.
     hard = {"core": 0, "nofile": limits.open_files, "fsize": limits.file_bytes}
-    hard |= {"nproc": PROCESS_IDS} if podman else {}
+    hard |= {"nproc": limits.pids} if gvisor else {"nproc": PROCESS_IDS} if podman else {}
     return [{"Name": name, "Soft": value, "Hard": value} for name, value in hard.items()]
 
 

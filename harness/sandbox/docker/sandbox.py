@@ -94,12 +94,14 @@ class DockerSandbox:
 
     def _create(self, spec: SandboxSpec, name: str, cpuset: str, lease: Lease) -> str:
         labels = {OWNER_LABEL: str(Owner.current()), RUN_LABEL: spec.run_id, CPUSET_LABEL: cpuset}
+        engine = self._engine()
         options = container_options(
             spec,
             labels=labels,
             cpuset=cpuset,
             cdi=bool(lease.gpus) and self._lists_as_cdi(spec.gpu_uuids),
-            podman=self._engine().podman,
+            podman=engine.podman,
+            gvisor=engine.runs_on_gvisor(spec.runtime),
             torch_fraction=lease.torch_fraction(spec.limits.gpu_memory_bytes),
             user=_fresh_user(),
         )

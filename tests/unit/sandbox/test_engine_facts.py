@@ -34,3 +34,29 @@ def test_an_engine_without_limits_is_recognised(info: dict[str, Any], words: str
     found = facts_of(PODMAN, info).no_limits
     assert words in found
     assert bool(found) is bool(words)
+
+
+RUNC = {"runc": {"path": "runc"}}
+RUNSC = RUNC | {"runsc": {"path": "/usr/bin/runsc", "runtimeArgs": ["--network=none"]}}
+
+
+@pytest.mark.parametrize(
+    ("info", "runtime", "gvisor"),
+    [
+        ({"DefaultRuntime": "runc", "Runtimes": RUNC}, None, False),
+        ({"DefaultRuntime": "runc", "Runtimes": RUNSC}, None, False),
+        ({"DefaultRuntime": "runc", "Runtimes": RUNSC}, "runsc", True),
+        ({"DefaultRuntime": "runsc", "Runtimes": RUNSC}, None, True),
+        ({"DefaultRuntime": "runsc", "Runtimes": RUNSC}, "runc", False),
+        ({"DefaultRuntime": "walled", "Runtimes": {"walled": {"path": "/opt/runsc"}}}, None, True),
+        ({"Runtimes": {"walled": {"runtimeType": "io.containerd.runsc.v1"}}}, "walled", True),
+        ({"DefaultRuntime": "runc", "Runtimes": RUNC}, "io.containerd.runsc.v1", True),
+        ({"DefaultRuntime": "crun", "Runtimes": {"crun": None}}, None, False),
+        ({"DefaultRuntime": "runc", "Runtimes": {"runc": {"path": "/opt/runsc/bin/runc"}}}, None, False),
+        ({}, None, False),
+    ],
+)
+def test_gvisor_is_recognised_as_the_default_and_by_name(
+    info: dict[str, Any], runtime: str | None, gvisor: bool
+) -> None:
+    assert facts_of(DOCKER, info).runs_on_gvisor(runtime) is gvisor

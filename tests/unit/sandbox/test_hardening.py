@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from harness.core.types import Limits, Mode, Mount, SandboxSpec
-from harness.sandbox.docker.hardening import container_options, environment, seccomp_profile
+from harness.sandbox.docker.hardening import (
+    GVISOR_THREADS,
+    container_options,
+    environment,
+    seccomp_profile,
+)
 
 LIMITS = Limits(
     cpus=1.5,
@@ -174,6 +179,14 @@ def test_without_a_gpu_none_is_visible_whatever_the_image_says() -> None:
 
 def test_another_runtime_is_passed_on() -> None:
     assert host(runtime="runsc")["Runtime"] == "runsc"
+
+
+@pytest.mark.parametrize("podman", [False, True])
+def test_gvisor_gets_room_for_itself_and_holds_the_package_to_the_limit(podman: bool) -> None:
+    asked = container_options(SPEC, labels={}, cpuset="0", podman=podman, gvisor=True)["HostConfig"]
+    assert asked["PidsLimit"] == LIMITS.pids + GVISOR_THREADS
+    assert {"Name": "nproc", "Soft": LIMITS.pids, "Hard": LIMITS.pids} in asked["Ulimits"]
+    assert [one["Name"] for one in asked["Ulimits"]].count("nproc") == 1
 
 
 def test_the_environment_is_the_harness_own() -> None:
