@@ -49,6 +49,8 @@ U = np.uintp  # an index that is not looked at twice: numba counts others from t
 def compiled(*arguments: Any) -> Callable[[Function], Function]:
     """Compile a function for these types of arguments when it is first called, or take it from the cache.
 
+    What is compiled counts no references to arrays, which takes as long as a short row does: it can make no
+    arrays of its own.
     The cache is kept beside the module, or in the user's cache if that is read-only. A process that can write
     to neither compiles for itself. Of several processes one compiles; the others wait, and take what it made.
     """
@@ -80,11 +82,11 @@ def _edition() -> str:
 def _compile(function: Function, signature: Any) -> Function:
     function.__qualname__ += f"-{_edition()}"  # the name in the cache
     try:
-        made = njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+        made = njit(signature, cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
     except RuntimeError as error:
         if "no locator" not in str(error):
             raise
-        made = njit(signature, nogil=True, error_model="numpy")(function)
+        made = njit(signature, nogil=True, error_model="numpy", _nrt=False)(function)
     return cast("Function", made)
 
 
@@ -100,12 +102,12 @@ def _alone(name: str) -> Iterator[None]:
 
 def inlined(function: Function) -> Function:
     """Let compiled functions call this one."""
-    return cast("Function", njit(inline="always", error_model="numpy")(function))
+    return cast("Function", njit(inline="always", error_model="numpy", _nrt=False)(function))
 
 
 def called(function: Function) -> Function:
     """Let compiled functions call this one as a whole: among many others its loops may become no vectors."""
-    return cast("Function", njit(error_model="numpy")(function))
+    return cast("Function", njit(error_model="numpy", _nrt=False)(function))
 
 
 def narrow(name: str, result: types.Integer) -> Operation:

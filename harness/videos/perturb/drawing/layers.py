@@ -10,35 +10,35 @@ from numba import types
 from harness.videos.perturb.drawing.blending import over_255
 from harness.videos.perturb.drawing.compiled import (
     BYTES,
-    FLAT,
     INTS,
     LONG,
-    SHORTS,
+    PLANE,
     Bytes,
-    Flat,
     Ints,
     Pair,
-    Shorts,
     U,
     add,
     called,
     compiled,
-    flat,
-    inlined,
+    memory,
     mul,
     sub,
 )
 from harness.videos.perturb.drawing.planes import Plane
-from harness.videos.perturb.drawing.scaling import FACTORS, between_rows, row_places, stretched
+from harness.videos.perturb.drawing.scaling import (
+    FACTORS,
+    Triple,
+    row_places,
+    stretched,
+    stretched_freely,
+)
 
-Two = tuple[Flat, Flat]
-Rows = tuple[Shorts, Shorts]
-Rests = tuple[Bytes, Ints]
-TWO: Any = types.UniTuple(FLAT, 2)  # type: ignore[no-untyped-call]
-ROWS: Any = types.UniTuple(SHORTS, 2)  # type: ignore[no-untyped-call]
+Two = tuple[Plane, Plane]
+Runs = tuple[Bytes, Ints]
+TWO: Any = types.UniTuple(PLANE, 2)  # type: ignore[no-untyped-call]
 SIZE: Any = types.UniTuple(LONG, 3)  # type: ignore[no-untyped-call]  # of the target, and the factor
 IN_FRONT, BEHIND, MIXED = 0, 1, 2
-RESTS: Any = types.Tuple((BYTES, INTS))  # type: ignore[no-untyped-call]
+RUNS: Any = types.Tuple((BYTES, INTS))  # type: ignore[no-untyped-call]  # the kind of each sample, and runs of them
 WHOLE = 255
 
 
@@ -57,93 +57,93 @@ def laid_behind(behind: Plane, weight: Plane, front: Plane, target: Plane, facto
             f"{target.shape} is made by {factor} of {needed}, {needed} and as much in front, "
             f"not of {behind.shape}, {weight.shape} and {front.shape}"
         )
-    rows = (np.empty(behind.shape[1], np.uint16), np.empty(behind.shape[1], np.uint16))
-    rests = (np.empty(2 * target.shape[1], np.uint8), np.empty(2 * behind.shape[1], np.int32))
-    _lay((flat(behind), flat(weight)), (flat(front), flat(target)), (*target.shape, factor), rows, rests)
-
-
-@inlined
-def _kind(weight: Bytes, above: int, below: int, beside: int) -> int:
-    """Say of what lies between four samples whether all of the front is kept, nothing, or a part."""
-    one, other = weight[U(above)], weight[U(below)]
-    third, fourth = weight[U(above + beside)], weight[U(below + beside)]
-    if (one & other & third & fourth) == WHOLE:
-        return IN_FRONT
-    return MIXED if one | other | third | fourth else BEHIND
+    few, width = behind.shape[1], target.shape[1]
+    small, large = (behind, weight), (front, target)
+    runs = (np.empty(few, np.uint8), np.empty(2 * few, np.int32))
+    _lay(small, large, (*target.shape, factor), np.empty(2 * width, np.uint8), runs)
 
 
 @called
-def _find_runs(weight: Bytes, rows: Pair, sides: Pair, runs: Ints) -> Pair:
-    """Write where each run of one kind between two rows ends in the target's, and which it is.
+def _find_kinds(weight: Bytes, above: int, below: int, kinds: Bytes) -> None:
+    """Write of what lies between four samples whether all of the front is kept, nothing, or a part."""
+    last = kinds.size - 1
+    for x in range(U(last)):
+        one, other = weight[U(above) + x], weight[U(below) + x]
+        third, fourth = weight[U(above) + x + U(1)], weight[U(below) + x + U(1)]
+        least, most = min(one, other, third, fourth), max(one, other, third, fourth)
+        kinds[x] = IN_FRONT if least == WHOLE else (MIXED if most else BEHIND)
+    # The last sample has none after it.
+    one, other = weight[U(above + last)], weight[U(below + last)]
+    kinds[U(last)] = IN_FRONT if min(one, other) == WHOLE else (MIXED if max(one, other) else BEHIND)
 
-    Returns:
-        How many runs there are, and the kind that takes most work.
-    """
-    (above, below), (factor, width) = rows, sides
-    few, count, most, x = -(-width // factor), 0, IN_FRONT, 0
+
+@called
+def _find_runs(kinds: Bytes, runs: Ints) -> int:
+    """Write where each run of one kind ends, in samples, and which it is; return how many there are."""
+    few, count, x = kinds.size, 0, 0
     while x < few:
-        # The last sample has none after it.
-        kind = _kind(weight, above + x, below + x, min(1, few - 1 - x))
-        x += 1
-        while x < few and _kind(weight, above + x, below + x, min(1, few - 1 - x)) == kind:
+        kind = kinds[U(x)]
+        while x < few and kinds[U(x)] == kind:
             x += 1
-        # What lies before the middle of the first sample is as it is there.
-        runs[2 * count], runs[2 * count + 1] = (
-            (width if x == few else min(width, factor * x + factor // 2)),
-            kind,
-        )
-        count, most = count + 1, max(most, kind)
-    return count, most
+        runs[2 * count], runs[2 * count + 1] = x, kind
+        count += 1
+    return count
 
 
 @called
-def _mix(line: Bytes, span: Pair, front_row: Flat, target_row: Flat) -> None:
-    """Mix a part of the front's row and of `line`, which holds one that is behind it and then its weights."""
-    (front, here), (target, there), width = front_row, target_row, U(line.size // 2)
+def _copy(front: Bytes, target: Bytes, block: Pair, span: Pair, strides: Pair) -> None:
+    for y in range(block[0], block[1]):
+        here, there = U(strides[0] * y), U(strides[1] * y)
+        for x in range(U(span[0]), U(span[1])):
+            target[there + x] = front[here + x]
+
+
+@called
+def _mix(lines: Bytes, front: Bytes, target: Bytes, places: Pair, span: Pair) -> None:
+    """Mix a part of a row of the front and of a line behind it; after that line come the front's weights."""
+    here, there, share = U(places[0]), U(places[1]), U(lines.size // 2)
     for x in range(U(span[0]), U(span[1])):
-        kept = line[width + x]
-        whole = add(mul(front[U(here) + x], kept), mul(line[x], sub(255, kept)))
-        target[U(there) + x] = np.uint8(over_255(whole))
+        kept = lines[share + x]
+        whole = add(mul(front[here + x], kept), mul(lines[x], sub(255, kept)))
+        target[there + x] = np.uint8(over_255(whole))
 
 
-@called
-def _copy(span: Pair, front_row: Flat, target_row: Flat) -> None:
-    (front, here), (target, there) = front_row, target_row
-    for x in range(U(span[0]), U(span[1])):
-        target[U(there) + x] = front[U(here) + x]
-
-
-@called
-def _stretch(room: Shorts, target: Bytes, there: int, width: int, factor: int) -> None:
-    stretched(room, target, U(there), width, factor)
-
-
-@compiled(TWO, TWO, SIZE, ROWS, RESTS)
-def _lay(small: Two, large: Two, size: tuple[int, int, int], rows: Rows, rests: Rests) -> None:
-    ((behind, step), (weight, every)), ((front, own), (target, stride)) = small, large
-    (height, width, factor), (room, kept), (line, runs) = size, rows, rests
-    before, count, wanted = -1, 0, IN_FRONT
-    for y in range(height):
-        above, below, _ = row_places(weight, every, y, factor, kept)
-        if above + below != before:
-            before = above + below
-            count, wanted = _find_runs(weight, (above, below), (factor, width), runs)
-        if wanted != IN_FRONT:
-            between_rows(behind, step, y, factor, room)
-            if wanted == BEHIND and count == 1:
-                _stretch(room, target, stride * y, width, factor)
-                continue
-            _stretch(room, line, 0, width, factor)
-        if wanted == MIXED:
-            between_rows(weight, every, y, factor, kept)
-            _stretch(kept, line, width, width, factor)
-        here, there, begin = (front, own * y), (target, stride * y), 0
-        for run in range(count):
+@compiled(TWO, TWO, SIZE, BYTES, RUNS)
+def _lay(small: Two, large: Two, size: Triple, lines: Bytes, found: Runs) -> None:
+    (behind, step), (weight, every) = memory(small[0]), memory(small[1])
+    (front, own), (target, stride) = memory(large[0]), memory(large[1])
+    (height, width, factor), (kinds, runs) = size, found
+    few, y = kinds.size, 0
+    while y < height:
+        # Rows between the same two rows of weights have the same runs.
+        above, below, _ = row_places(weight, every, y, factor, few)
+        after = y + 1
+        while after < height and row_places(weight, every, after, factor, few)[:2] == (above, below):
+            after += 1
+        _find_kinds(weight, above, below, kinds)
+        begin = 0
+        for run in range(_find_runs(kinds, runs)):
             end, kind = runs[2 * run], runs[2 * run + 1]
+            # What lies before the middle of the first sample is as it is there.
+            span = (
+                factor * begin + factor // 2 if begin else 0,
+                min(width, factor * end + factor // 2) if end < few else width,
+            )
             if kind == IN_FRONT:
-                _copy((begin, end), here, there)
-            elif kind == BEHIND:
-                _copy((begin, end), (line, 0), there)
-            else:
-                _mix(line, (begin, end), here, there)
+                _copy(front, target, (y, after), span, (own, stride))
+            for row in range(y, after if kind != IN_FRONT else y):
+                one, other, lower = row_places(behind, step, row, factor, few)
+                if kind == BEHIND:
+                    stretched(
+                        behind, target, (one, other, lower, stride * row), (begin, end), (few, width, factor)
+                    )
+                else:
+                    stretched_freely(
+                        behind, lines, (one, other, lower, 0), (begin, end), (few, width, factor)
+                    )
+                    stretched_freely(
+                        weight, lines, (above, below, lower, width), (begin, end), (few, width, factor)
+                    )
+                    _mix(lines, front, target, (own * row, stride * row), span)
             begin = end
+        y = after

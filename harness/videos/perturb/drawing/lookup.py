@@ -97,7 +97,7 @@ class LookUp:
             records = np.empty(CHUNK * samples, np.uint16)
             rim, spans = (np.empty(each * samples, np.int32) for each in (RIM, SPAN))
             first, edge = np.zeros(GROUPS * rows + 1, np.int32), np.zeros(rows + 1, np.int32)
-            lengths = np.zeros(3, np.int32)
+            lengths = np.zeros(7, np.int32)
             cut(
                 *self._map,
                 shape,
@@ -109,7 +109,7 @@ class LookUp:
                 spans,
                 lengths,
             )
-            made, edges, filled = lengths.tolist()
+            made, edges, filled = lengths[:3].tolist()
             self._cut[key] = _Cut(
                 places=np.concatenate((places[:made], np.zeros(ROWS_AHEAD * columns // CHUNK, np.int32))),
                 starts=starts[:made].copy(),

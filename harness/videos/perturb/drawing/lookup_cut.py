@@ -195,7 +195,7 @@ def cut(
     (height, width), (high, wide), (places, first), (rim, edge) = shape, columns.shape, chunks, rims
     large = min(height, width, wide) >= SMALLEST
     flat_columns, flat_rows = columns.reshape(high * wide), rows.reshape(high * wide)
-    across_bounds, down_bounds = np.zeros(2, np.int32), np.zeros(2, np.int32)
+    across_bounds, down_bounds = lengths[3:5], lengths[5:7]  # room: nothing here may ask for memory
     made = edges = filled = 0
     groups = np.zeros(wide + CHUNK * CHUNK, np.uint8)  # of a row's chunks, as many as there could be
     room = (

@@ -12,12 +12,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, PAIRS, SAMPLES, Vectors, kept
+from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, PAIRS, SAMPLES, SHORT, Vectors, kept
 
+FACTORS = (2, 4, 8)
 WORDS = ir.VectorType(ir.IntType(32), 4)
 
 
-class _Row:
+class Row:
     """What a loop over a row works with: its arrays, and where in them it is."""
 
     def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> None:
@@ -35,6 +36,14 @@ class _Row:
     def write(self, vector: Any, number: int, index: Any) -> None:
         """Write a vector to an argument that is an array."""
         self.vectors.store(vector, self.arrays[number], index)
+
+    def mixed(self, places: list[Any], weights: tuple[Any, Any]) -> Any:
+        """Return samples at two places of the first argument, times their weights, added."""
+        one, other = (
+            self.builder.mul(self.vectors.widened(self.read(0, place, SAMPLES)), weight)
+            for place, weight in zip(places, weights, strict=True)
+        )
+        return self.builder.add(one, other)
 
     def moved(self, index: Any, number: Any, times: int = LANES) -> Any:
         """Return a place that lies so many times a number further on."""
@@ -54,7 +63,7 @@ def _summed(
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
-        row = _Row(context, builder, signature, values)
+        row = Row(context, builder, signature, values)
         vectors = row.vectors
         carry = kept(builder, NUMBERS)
         builder.store(vectors.spread(builder.trunc(values[5], ir.IntType(16))), carry)
@@ -76,20 +85,19 @@ summed: Any = intrinsic(_summed)
 
 
 def _halved(_: Any, source: Any, one: Any, other: Any, target: Any, there: Any, count: Any) -> Any:
-    """Write the means of two times two samples, of two rows."""
+    """Write the means of two times two samples, of two rows: 16 of them so many times."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
-        row = _Row(context, builder, signature, values)
-        vectors = row.vectors
-        ones = ir.Constant(PAIRS, [1] * 2 * LANES)
+        row = Row(context, builder, signature, values)
+        vectors, ones, two = row.vectors, ir.Constant(PAIRS, [1] * 2 * LANES), row.vectors.numbers(2)
         with cgutils.for_range(builder, values[5]) as loop:
-            above, below = (
-                vectors.weighted(row.read(0, row.moved(place, loop.index, 2 * LANES), PAIRS), ones)
-                for place in values[1:3]
-            )
-            whole = builder.add(builder.add(above, below), vectors.numbers(2))
-            means = vectors.narrowed(builder.lshr(whole, vectors.numbers(2)))
-            row.write(means, 3, row.moved(values[4], loop.index))
+            halves = []
+            for off in (0, 2 * LANES):
+                places = (row.after(row.moved(place, loop.index, 4 * LANES), off) for place in values[1:3])
+                above, below = (vectors.weighted(row.read(0, place, PAIRS), ones) for place in places)
+                halves.append(builder.lshr(builder.add(builder.add(above, below), two), two))
+            means = builder.trunc(vectors.shuffled(*halves, list(range(2 * LANES))), PAIRS)
+            row.write(means, 3, row.moved(values[4], loop.index, 2 * LANES))
         return context.get_dummy_value()
 
     return types.void(source, one, other, target, there, count), generate
@@ -98,33 +106,47 @@ def _halved(_: Any, source: Any, one: Any, other: Any, target: Any, there: Any, 
 halved_row: Any = intrinsic(_halved)
 
 
-def enlarger(factor: int) -> Any:
-    """Make what writes `factor` samples from the middle of each sample to the middle of the next.
+def _enlarged(
+    _: Any, source: Any, one: Any, other: Any, lower: Any, target: Any, there: Any, count: Any, factor: Any
+) -> Any:
+    """Write 2, 4 or 8 times as many samples, from the middle of each sample to the middle of the next.
 
-    It takes a row of numbers 16 times their samples.
+    The samples lie between those of two rows, `lower` 16ths from the first to the second.
     """
 
-    def _enlarged(_: Any, room: Any, target: Any, there: Any, count: Any) -> Any:
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
-            row = _Row(context, builder, signature, values)
-            vectors = row.vectors
-            first = vectors.numbers((8 // factor).bit_length() - 1)
-            with cgutils.for_range(builder, values[3]) as loop:
-                at = row.moved(ir.Constant(loop.index.type, 0), loop.index)
-                one, other = row.read(0, at, NUMBERS), row.read(0, row.after(at, 1), NUMBERS)
-                step = builder.shl(builder.sub(other, one), first)
-                base = builder.add(builder.shl(one, vectors.numbers(4)), vectors.numbers(128))
-                parts, step = [builder.add(base, step)], builder.add(step, step)
-                for _ in range(factor - 1):
-                    parts.append(builder.add(parts[-1], step))
-                there = row.moved(values[2], loop.index, factor * LANES)
-                for number, vector in enumerate(_in_order(vectors, parts)):
-                    row.write(vector, 1, row.after(there, number * 2 * LANES))
-            return context.get_dummy_value()
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        row = Row(context, builder, signature, values)
+        share = row.vectors.spread(builder.trunc(values[3], SHORT))
+        weights = (builder.sub(row.vectors.numbers(16), share), share)
+        for times in FACTORS:
+            wanted = builder.icmp_unsigned("==", values[7], ir.Constant(values[7].type, times))
+            with builder.if_then(wanted), cgutils.for_range(builder, values[6]) as loop:
+                ends = (
+                    row.mixed(
+                        [row.moved(row.after(place, off), loop.index) for place in values[1:3]], weights
+                    )
+                    for off in (0, 1)
+                )
+                there = row.moved(values[5], loop.index, times * LANES)
+                for number, vector in enumerate(_between(row.vectors, *ends, times)):
+                    row.write(vector, 4, row.after(there, number * 2 * LANES))
+        return context.get_dummy_value()
 
-        return types.void(room, target, there, count), generate
+    return types.void(source, one, other, lower, target, there, count, factor), generate
 
-    return intrinsic(_enlarged)
+
+enlarged_row: Any = intrinsic(_enlarged)
+
+
+def _between(vectors: Vectors, one: Any, other: Any, factor: int) -> list[Any]:
+    """Return what lies in straight lines between 16 times eight samples and 16 times eight more."""
+    builder = vectors.builder
+    step = builder.shl(builder.sub(other, one), vectors.numbers((8 // factor).bit_length() - 1))
+    base = builder.add(builder.shl(one, vectors.numbers(4)), vectors.numbers(128))
+    parts, step = [builder.add(base, step)], builder.add(step, step)
+    for _ in range(factor - 1):
+        parts.append(builder.add(parts[-1], step))
+    return _in_order(vectors, parts)
 
 
 def _in_order(vectors: Vectors, parts: list[Any]) -> list[Any]:

@@ -137,6 +137,10 @@ class Vectors:
         product = build.mul(build.zext(numbers, wide), build.zext(shares, wide))
         return build.trunc(build.lshr(product, ir.Constant(wide, [16] * LANES)), NUMBERS)
 
+    def above_0(self, bytes_: Any, less: Any) -> Any:
+        """Return by how much 16 bytes are larger than 16 others; 0 where they are not."""
+        return self.call("llvm.usub.sat.v16i8", PAIRS, bytes_, less)
+
     def running(self, numbers: Any) -> Any:
         """Return the sums of the first number, of the first two, and so on."""
         none, whole = ir.Constant(NUMBERS, [0] * LANES), numbers
