@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, parts_of
@@ -29,6 +30,7 @@ from harness.contest.stopper import Stopper
 from harness.contest.waiting_entries import Waiting, in_turn
 from harness.contest.watcher import Watcher
 from harness.core.engines import Engine, JobResult
+from harness.core.errors import InfrastructureError
 from harness.core.types import SetName
 from harness.results.job_key import JobKey
 from harness.results.result import read_result
@@ -70,7 +72,7 @@ class Driver:
         self._ledger = ledger
         self._engine = engine
         self._watcher = watcher
-        self._hand = Hand(ledger=ledger, lost=self._stop_shard, look=contest.look)
+        self._hand = Hand(ledger=ledger, lost=self._stop_shard, look=contest.look, say=watcher.say)
         self._entries: dict[str, AdmittedEntry] = {}
         self._known: set[tuple[str, ...]] = set()  # keys of what was admitted
         self._begun: set[str] = set()  # runs of which a shard has begun
@@ -78,13 +80,14 @@ class Driver:
         self._looked = 0.0
         self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
+        self._unconcluded: set[str] = set()  # runs that have all but their result
         self._stopper = Stopper.of(contest.common, contest.source)
 
     def run(self) -> bool:
         """Work until every entry has its result, or the organiser wishes otherwise.
 
         Returns:
-            Whether all is done; false after a drain that leaves something.
+            Whether all is done; false after a drain that leaves something, and without a result that is due.
 
         Raises:
             ConfigError: another driver is at work, or has taken over.
@@ -100,29 +103,38 @@ class Driver:
             while self._work():
                 pass
             self._concluder.finish()
-            return self._hand.wish is not Wish.DRAIN or not self._left()
-        finally:
+            done = not self._unconcluded and (self._hand.wish is not Wish.DRAIN or not self._left())
+        except BaseException:
             try:
                 self._concluder.finish()
             finally:
-                self._hand.close()
+                self._hand.close(in_haste=True)
+            raise
+        self._hand.close()
+        return done
 
     def _work(self) -> bool:
         """Let the engine work until nothing is to be had; returns whether there may be more later."""
+        if self._wished(Wish.PAUSE):  # all nodes may be away meanwhile, without anybody's despair
+            self._raise_fault()
+            time.sleep(PAUSED_SECONDS)
+            return True
         for result in self._engine.map(run_shard, Feed(self._next)):
             self._take(result)
             self._raise_fault()
         self._raise_fault()
-        if self._hand.wish is Wish.DRAIN:
+        if self._wished(Wish.DRAIN):
             return False
-        if self._hand.wish is Wish.PAUSE:
-            time.sleep(PAUSED_SECONDS)
+        if self._wished(Wish.PAUSE):
             return True
         self._look()
         more = self._contest.watch or self._left()
         if more:  # what is left may wait for a while, after a fault
             time.sleep(PAUSED_SECONDS)
         return more
+
+    def _wished(self, what: Wish) -> bool:
+        return self._hand.wish is what  # as it is now: another thread hears of it
 
     def _left(self) -> bool:
         return bool(self._todo) or bool(self._ledger.listed(JobState.WAITING))
@@ -275,8 +287,11 @@ class Driver:
     def _concluded(self, result: JobResult[Conclusion, object]) -> None:
         """Record a finished entry; runs in the concluder's thread."""
         entry = result.job.entry
+        if isinstance(result.error, InfrastructureError):  # a full disk: the next one would be no better
+            raise result.error
         if result.error is not None:
             self._watcher.warn(f"{entry.run_id} cannot be concluded: {result.error}")
+            self._unconcluded.add(entry.run_id)
             self._over.add(entry.run_id)
             return
         self._has_result(entry, tell=self._watcher.finished)
@@ -292,8 +307,8 @@ class Driver:
         entry = self._entries.get(key.run_id)
         if entry is not None:
             place = entry.folder.stop(SetName(key.set_name), key.shard)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch()
+            with suppress(OSError):  # of a full disk: the next beat says it again
+                place.touch()
 
     def _raise_fault(self) -> None:
         self._hand.check()

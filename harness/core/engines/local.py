@@ -4,7 +4,7 @@ Why not a library: two well-kept ones were held to `tests/unit/core/test_engines
 killed worker fails every other job that waits (`test_a_killed_worker_is_reported_and_replaced`). With pebble
 5.2, a worker that is killed between two jobs breaks the pool for good
 (`test_a_worker_that_is_killed_between_two_jobs_costs_none`), and a killed parent leaves a warning of leaked
-semaphores behind (`test_a_worker_whose_parent_was_killed_ends_at_once_and_without_a_word`). Both have one queue for all
+semaphores behind (`test_a_worker_whose_parent_was_killed_ends_without_a_word`). Both have one queue for all
 workers, and so locks; here each worker has its own pipe, and there is no lock that the dead could hold.
 """
 
@@ -109,7 +109,7 @@ class _Pool(Generic[Job, Value]):
                     yield result
 
     def close(self) -> None:
-        """End the workers: the idle ones by the end of their pipe, the others by a signal, kindly and then not."""
+        """End the workers: idle ones by the end of their pipe, others by a signal, kindly and then not."""
         for worker in self._workers:
             worker.connection.close()
             if worker.busy:

@@ -14,7 +14,7 @@ from typing import Any
 from harness.core.errors import ConfigError
 
 CONNECT_SECONDS = 10.0
-# RFC 9113, 3.4: how a client of HTTP/2, which Ray's servers speak, begins; a server answers with its settings.
+# RFC 9113, 3.4: how a client of HTTP/2, which Ray speaks, begins; a server answers with its settings.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _FRAME_HEAD_BYTES = 9
 _SETTINGS = b"\4"  # the fourth byte of such a frame

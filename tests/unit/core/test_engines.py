@@ -209,7 +209,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("how", ["", ", loaded=('json',)"])
-def test_a_worker_whose_parent_was_killed_ends_at_once_and_without_a_word(tmp_path: Path, how: str) -> None:
+def test_a_worker_whose_parent_was_killed_ends_without_a_word(tmp_path: Path, how: str) -> None:
     """It leaves what it had begun: a container, of a shard that nobody waits for any more."""
     script, place = tmp_path / "killed.py", tmp_path / "begun"
     script.write_text(KILLED.replace("LocalEngine(1", f"LocalEngine(1{how}"))
