@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
+
+_CODE = 128 + signal.SIGTERM
 
 
 @contextmanager
@@ -14,6 +17,10 @@ def clears_up_when_told_to_end() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
+    except SystemExit as end:
+        if end.code == _CODE:
+            sys.stderr.write("told to end; what was done is kept, and the same command goes on from there\n")
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -21,4 +28,4 @@ def clears_up_when_told_to_end() -> Iterator[None]:
 def _end(number: int, frame: object) -> NoReturn:
     del frame
     signal.signal(number, signal.SIG_IGN)  # it is under way; who cannot wait has SIGKILL
-    raise SystemExit(128 + number)
+    raise SystemExit(_CODE)

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, parts_of
+from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of
+from harness.contest.claimed_shard import shard_job
 from harness.contest.concluder import Concluder
-from harness.contest.conclusion import Conclusion, keep
+from harness.contest.conclusion import Conclusion, keep, must_have_accepted
 from harness.contest.hand import Feed, Hand
 from harness.contest.shard_job import (
     BackendMaker,
@@ -22,6 +23,7 @@ from harness.contest.shard_job import (
     ShardDone,
     ShardJob,
     ShardPlaces,
+    fault_in_words,
     run_shard,
 )
 from harness.contest.shard_ledger import ShardLedger
@@ -168,12 +170,13 @@ class Driver:
             self._look()
         self._admit_some()
         while (job := self._ledger.claim()) is not None:
-            entry = self._entry_of(job)
-            if entry is None:
+            if (entry := self._entry_of(job)) is None:
                 self._ledger.give_up(job, "its package is no longer among the entries")
             elif self._may_begin(entry):
                 self._hand.take(job)
-                return self._shard_job(job, entry)
+                return shard_job(
+                    self._contest.common, entry, job, self._contest.places, self._contest.backend
+                )
         return None
 
     def _may_begin(self, entry: AdmittedEntry) -> bool:
@@ -207,6 +210,7 @@ class Driver:
             self._concluder.put(self._conclusion(entry, ()))
         else:
             self._ledger.admit(jobs_of(self._contest.common, entry))
+            must_have_accepted(entry.folder, self._ledger.of_run(entry.run_id))
             self._conclude_if_done(entry)
         return entry
 
@@ -216,30 +220,6 @@ class Driver:
             self._admit(one, turn)
         return self._entries.get(job.run_id)
 
-    def _shard_job(self, job: Job, entry: AdmittedEntry) -> ShardJob:
-        name, common = SetName(job.set_name), self._contest.common
-        shard = parts_of(common, entry)[name][job.shard]
-        stop = entry.folder.stop(name, job.shard)
-        stop.parent.mkdir(parents=True, exist_ok=True)
-        stop.unlink(missing_ok=True)
-        return ShardJob(
-            key=job.key,
-            attempt=job.attempt,
-            token=job.token,
-            package=entry.package,
-            package_blob=entry.blob,
-            package_sha256=entry.facts.sha256,
-            image=common.image.label,
-            videos=shard.videos,
-            sizes=tuple(video.path.stat().st_size for video in shard.videos) if common.store else (),
-            order_seed=shard.order_seed,
-            terms=common.challenge.terms,
-            places=self._contest.places,
-            backend=self._contest.backend,
-            stop=stop,
-            videos_done=entry.folder.videos_done(name, job.shard) if name is SetName.PUBLIC else None,
-        )
-
     def _take(self, result: JobResult[ShardJob, ShardDone]) -> None:
         """Offer the outcome of a shard to the database, which accepts it once or not at all."""
         key = result.job.key
@@ -247,14 +227,21 @@ class Driver:
         entry = self._entries[job.run_id]
         if result.error is None:
             done = result.unwrap()
-            if self._ledger.accept(job, keep(entry.folder, job, done)):
+            try:
+                kept = keep(entry.folder, job, done)
+            except InfrastructureError:
+                self._hand.take(job)  # to be given back with the rest
+                raise
+            if self._ledger.accept(job, kept):
                 self._watcher.accepted(job, done)
             else:
                 self._watcher.warn(f"{job.run_id}: a shard came back too late, and does not count")
         elif not isinstance(result.error, CancelledError):
-            state = self._ledger.give_back(job, _why(result))
+            state = self._ledger.give_back(job, fault_in_words(result))
             if state is not None:
-                self._watcher.warn(f"{job.run_id}: {key.set_name} shard {key.shard}: {_why(result)}: {state}")
+                self._watcher.warn(
+                    f"{job.run_id}: {key.set_name} shard {key.shard}: {fault_in_words(result)}: {state}"
+                )
         self._conclude_if_done(entry)
 
     def _conclude_if_done(self, entry: AdmittedEntry) -> None:
@@ -287,8 +274,8 @@ class Driver:
     def _concluded(self, result: JobResult[Conclusion, object]) -> None:
         """Record a finished entry; runs in the concluder's thread."""
         entry = result.job.entry
-        if isinstance(result.error, InfrastructureError):  # a full disk: the next one would be no better
-            raise result.error
+        if isinstance(result.error, InfrastructureError):
+            raise result.error  # a full disk: the next one would be no better
         if result.error is not None:
             self._watcher.warn(f"{entry.run_id} cannot be concluded: {result.error}")
             self._unconcluded.add(entry.run_id)
@@ -313,8 +300,3 @@ class Driver:
     def _raise_fault(self) -> None:
         self._hand.check()
         self._concluder.check()
-
-
-def _why(result: JobResult[ShardJob, ShardDone]) -> str:
-    said = f"{type(result.error).__name__}: {result.error}".splitlines()[0][:300]
-    return f"{said} (node {result.node[:12]})" if result.node else said
