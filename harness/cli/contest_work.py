@@ -1,33 +1,31 @@
-"""`harness contest …`: run every entry that waits, look how far it is, and steer it."""
+"""`harness contest run`: take every entry that waits to its result."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli import contest_plan
+from harness.cli import contest_plan, contest_steering
 from harness.cli.back_ends import SandboxKind, docker_backend, isolation_of, process_backend
 from harness.cli.contest_backends import DockerOnNode, ProcessOnNode
 from harness.cli.contest_blobs import opened_blobs
 from harness.cli.contest_sources import FROM_STORE, EntriesOption, PackagesOption, boards_kept, source_of
-from harness.cli.documents import print_document
+from harness.cli.contest_steering import PriceOption
 from harness.cli.engines import AddressOption, EngineKind, EngineOption, opened_engine, shard_engine
 from harness.cli.exit_codes import NOT_WELL, OK
-from harness.cli.open_store import open_store, open_store_patiently
+from harness.cli.open_store import open_store_patiently
 from harness.cli.options import (
     DEFAULT_PACKAGES,
     DEFAULT_RUNS,
     DEFAULT_STORE,
     CacheOption,
     ChallengeArgument,
-    JsonOption,
     NewRunsOption,
     RuntimeOption,
     StoreOption,
@@ -35,7 +33,8 @@ from harness.cli.options import (
 )
 from harness.cli.progress import ConsoleObserver
 from harness.cli.terminal import printer
-from harness.cli.views.contest_work import Lines, so_far, status_lines
+from harness.cli.told_to_end import clears_up_when_told_to_end
+from harness.cli.views.contest_work import Lines, so_far
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
 from harness.contest.live_counts import LiveCounts
@@ -43,7 +42,6 @@ from harness.contest.shard_job import ShardPlaces, forget_old_journals
 from harness.contest.shard_ledger import FAULTS_MAX, ShardLedger
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.engines import Engine
-from harness.core.errors import ConfigError
 from harness.core.types import ImageFacts
 from harness.gateway.staging import reap_stages
 from harness.image.container_engine import connect
@@ -55,19 +53,13 @@ from harness.videos.ready_set import ReadySet, ready_set
 _err = printer(errors=True)
 _out = printer()
 
-PriceOption = Annotated[
-    float,
-    typer.Option("--price-per-hour", min=0, help="The price of one place for a shard, for the cost so far."),
-]
-RunIdArgument = Annotated[str, typer.Argument(help="The run of an entry, as `contest status` names it.")]
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands that run a contest's entries."""
-    for command in (run, status, pause, resume, drain, contest_plan.plan, contest_plan.node):
+    app.command()(run)
+    contest_steering.add_to(app)
+    for command in (contest_plan.plan, contest_plan.node):
         app.command()(command)
-    app.command(name="cancel-run")(cancel_run)
-    app.command(name="requeue-run")(requeue_run)
 
 
 def run(
@@ -125,8 +117,10 @@ def run(
     """
     loaded, folders = load_challenge(challenge), cache_folder(cache)
     with closing(open_store_patiently(store, say=_say)) as index, ExitStack() as held:
+        held.enter_context(clears_up_when_told_to_end())
         ledger = ShardLedger(index, loaded.name, say=_say, faults_max=attempts)
         ledger.refuse_a_second()
+        _refuse_if_drained(ledger)
         isolated = sandbox is not SandboxKind.PROCESS
         source = source_of(  # what is wrong with the entries is said before any long work
             entries, ledger, challenge=loaded, packages=packages, isolated=isolated, say=_say
@@ -179,95 +173,12 @@ def run(
     raise typer.Exit(OK if done and not left.count("failed") and not unfinished else NOT_WELL)
 
 
-def status(
-    challenge: ChallengeArgument,
-    *,
-    store: StoreOption = DEFAULT_STORE,
-    price_per_hour: PriceOption = 0.0,
-    every: Annotated[
-        bool, typer.Option("--all", help="List runs that are done, too, in a contest of more than 50.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Say how far a contest is: every run, what it cost so far, who drives it."""
-    with _opened_ledger(challenge, store) as ledger:
-        row = ledger.driver()
-        places, unseen = (row.places or 1, row.unseen or 0) if row else (1, 0)
-        progress = so_far(ledger, places=places, unseen=unseen)
-    if as_json:
-        from harness.cli.documents.contest import ContestStatusDocument
-
-        print_document(ContestStatusDocument.of(progress, row, price_per_hour))
-    else:
-        for part in status_lines(progress, row, price_per_hour, width=_out.width, every=every):
-            _out.print(part, highlight=False)
-        if not progress.runs and row is None:
-            _say(f"nothing of {ledger.challenge} ever ran in {ledger.store.place}: is it the right --store?")
-
-
-def cancel_run(
-    challenge: ChallengeArgument, run_id: RunIdArgument, *, store: StoreOption = DEFAULT_STORE
-) -> None:
-    """Cancel the rest of a run; running shards stop before their next video."""
-    _change(
-        challenge, store, run_id, "cancelled", lambda one: one.cancel(run_id, "cancelled by the organiser")
-    )
-
-
-def requeue_run(
-    challenge: ChallengeArgument, run_id: RunIdArgument, *, store: StoreOption = DEFAULT_STORE
-) -> None:
-    """Queue the failed and cancelled shards of a run again; what is done stays done."""
-    _change(challenge, store, run_id, "waiting", lambda one: one.requeue(run_id, "requeued by the organiser"))
-
-
-def pause(challenge: ChallengeArgument, *, store: StoreOption = DEFAULT_STORE) -> None:
-    """Begin no further shard; what runs is finished, and the driver waits for `resume`."""
-    _wish(challenge, store, Wish.PAUSE)
-
-
-def resume(challenge: ChallengeArgument, *, store: StoreOption = DEFAULT_STORE) -> None:
-    """Go on after a pause, or take back a drain."""
-    _wish(challenge, store, Wish.RUN)
-
-
-def drain(challenge: ChallengeArgument, *, store: StoreOption = DEFAULT_STORE) -> None:
-    """Begin no further shard; what runs is finished, and then the driver ends."""
-    _wish(challenge, store, Wish.DRAIN)
-
-
-def _wish(challenge: Path, store: str, what: Wish) -> None:
-    with _opened_ledger(challenge, store) as ledger:
-        ledger.wish(what)
-        row = ledger.driver()
-    _say(f"{ledger.challenge}: {what}" + ("" if row and row.driver else "; no driver is at work"))
-
-
-def _change(
-    challenge: Path, store: str, run_id: str, word: str, change: Callable[[ShardLedger], int]
-) -> None:
-    with _opened_ledger(challenge, store) as ledger:
-        known = sorted({job.run_id for job in ledger.listed()})
-        if run_id not in known:
-            raise ConfigError(
-                f"no run is called {run_id}",
-                place=ledger.challenge,
-                remedy=f"Runs with shards: {', '.join(known) or 'none'}.",
-            )
-        count = change(ledger)
-        found = Counter(job.state.value for job in ledger.of_run(run_id))
-    said = f"{count} shards of {run_id} are now {word}" if count else f"nothing of {run_id} has changed"
-    _say(f"{said}; of all its shards: {', '.join(f'{many} {state}' for state, many in found.items())}")
-
-
-@contextmanager
-def _opened_ledger(challenge: Path, store: str) -> Iterator[ShardLedger]:
-    """Open a contest's ledger for a command, and close its database."""
-    database = open_store(store)
-    try:
-        yield ShardLedger(database, load_challenge(challenge).name, say=_say, patience_seconds=5.0)
-    finally:
-        database.close()
+def _refuse_if_drained(ledger: ShardLedger) -> None:
+    """End before any long work if nothing may begin: a service manager starts again what was drained."""
+    row = ledger.driver()
+    if row is not None and row.wish is Wish.DRAIN:
+        _say(f"{ledger.challenge} is drained: nothing begins until `harness contest resume`")
+        raise typer.Exit(NOT_WELL)
 
 
 def _prepared(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from harness.contest.shards import Shard, cut, shards_of
 from harness.contest.waiting_entries import Waiting, run_id_of
 from harness.core.blobs import Blob, BlobStore
 from harness.core.challenge import Challenge
-from harness.core.errors import PackageError
+from harness.core.errors import PackageError, ResultError
+from harness.core.files import write_text
 from harness.core.types import ImageFacts, Mode, SetName
 from harness.gateway.staging import own_folder
 from harness.package.check import check_package
@@ -53,6 +55,7 @@ class AdmittedEntry:
     facts: PackageFacts
     package: Path  # what workers open
     blob: Blob | None
+    shard_videos: int | None = None  # in a shard at most, as it was when its run began
     why_not: str = ""
 
     @property
@@ -93,13 +96,15 @@ def admit(common: Prepared, waiting: Waiting, turn: int) -> AdmittedEntry:
         isolation=common.isolation,
         sets_sha256=" ".join(ready.sha256 for ready in common.sets),
     )
+    folder = _folder(common, waiting, identity)
     return AdmittedEntry(
         waiting=waiting,
         turn=turn,
-        folder=_folder(common, waiting, identity),
+        folder=folder,
         facts=facts,
         package=waiting.package,
         blob=blob,
+        shard_videos=_first_cut(folder, common.shard_videos),
         why_not=why_not,
     )
 
@@ -111,7 +116,7 @@ def shards(common: Prepared, entry: AdmittedEntry) -> Mapping[SetName, tuple[Sha
         ready.name: cut(
             ready.name,
             ready.videos,
-            shards=shards_of(len(ready.videos), mode=entry.facts.mode, shard_videos=common.shard_videos),
+            shards=shards_of(len(ready.videos), mode=entry.facts.mode, shard_videos=entry.shard_videos),
             order_seed=seed,
         )
         for ready in common.sets
@@ -157,6 +162,23 @@ def _folder(common: Prepared, waiting: Waiting, identity: RunIdentity) -> RunFol
     if folder.request.is_file():
         return folder
     return new_run(common.runs, identity, run_id=name)
+
+
+def _first_cut(folder: RunFolder, shard_videos: int | None) -> int | None:
+    """Return how a run was cut when it began: its shards stay, whatever a later command says."""
+    place = folder.path / "cut.json"
+    if not place.is_file():
+        write_text(place, json.dumps({"shard_videos": shard_videos}) + "\n")
+        return shard_videos
+    try:
+        found = json.loads(place.read_text(encoding="utf-8"))["shard_videos"]
+        return None if found is None else int(found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultError(
+            f"is damaged: {error}",
+            place=place,
+            remedy="Restore it from a backup, or remove the run's folder.",
+        ) from error
 
 
 @contextlib.contextmanager

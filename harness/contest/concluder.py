@@ -46,6 +46,8 @@ class Concluder(threading.Thread):
             InfrastructureError: a result could not be recorded.
         """
         fault, self._fault = self._fault, None
+        if isinstance(fault, InfrastructureError):
+            raise fault
         if fault is not None:
             raise InfrastructureError(
                 f"a result could not be recorded: {fault}",

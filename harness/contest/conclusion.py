@@ -18,7 +18,7 @@ from harness.contest.admission import AdmittedEntry, Prepared, shards
 from harness.contest.disturbance import Disturbance, worst_of
 from harness.contest.shard_job import ShardDone
 from harness.contest.shards import comparison, together
-from harness.core.errors import ResultError
+from harness.core.errors import ConfigError, ResultError
 from harness.core.files import write_text
 from harness.core.types import Outcome, OutcomeKind, SetName, Verdict
 from harness.gateway.journal import Journal, header_of
@@ -26,11 +26,12 @@ from harness.gateway.set_run import SetRun
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
 from harness.results.seal import Key
-from harness.results.store.jobs import Job, JobState
+from harness.results.store.jobs import OVER, Job, JobState
 from harness.run.conclude import Ran, finish
 from harness.scoring.repeatability import TOLERANCE
 from harness.videos.ready_set import ReadySet
 
+_RESTORE = "Restore it from a backup, or name the folder that the contest was begun with: --runs."
 _DONE = TypeAdapter(ShardDone)
 _SET_RUN = TypeAdapter(SetRun)
 
@@ -98,6 +99,24 @@ def _finished(asked: Conclusion) -> tuple[ReadySet, ...]:
     return tuple(ready for ready in asked.common.sets if ready.name.value not in open_)
 
 
+def must_have_accepted(folder: RunFolder, jobs: Sequence[Job]) -> None:
+    """Look whether what was accepted of a run that goes on is here: in a new folder it would be cut anew.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if all(job.state in OVER for job in jobs):
+        return
+    for job in jobs:
+        outcome = AcceptedShard.of(job)
+        if outcome is not None and not (folder.path / outcome.file).is_file():
+            raise ConfigError(
+                f"is not there, and was accepted of run {folder.run_id}",
+                place=folder.path / outcome.file,
+                remedy=f"{_RESTORE} Or give this run up: `harness contest cancel-run`.",
+            )
+
+
 def accepted_of(folder: RunFolder, job: Job) -> ShardDone:
     """Read what was accepted of a job.
 
@@ -115,13 +134,9 @@ def accepted_of(folder: RunFolder, job: Job) -> ShardDone:
     try:
         data = place.read_bytes()
     except OSError as error:
-        raise ResultError(
-            f"cannot be read: {error.strerror}", place=place, remedy="Requeue this entry."
-        ) from error
+        raise ResultError(f"cannot be read: {error.strerror}", place=place, remedy=_RESTORE) from error
     if hashlib.sha256(data).hexdigest() != outcome.sha256:
-        raise ResultError(
-            "is not what was accepted", place=place, remedy="Restore it, or requeue this entry."
-        )
+        raise ResultError("is not what was accepted", place=place, remedy=_RESTORE)
     return _DONE.validate_json(data)
 
 

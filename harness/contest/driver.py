@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of, parts_of
+from harness.contest.admission import AdmittedEntry, Prepared, admit, jobs_of
+from harness.contest.claimed_shard import shard_job
 from harness.contest.concluder import Concluder
-from harness.contest.conclusion import Conclusion, keep
+from harness.contest.conclusion import Conclusion, keep, must_have_accepted
 from harness.contest.hand import Feed, Hand
 from harness.contest.shard_job import (
     BackendMaker,
@@ -21,6 +23,7 @@ from harness.contest.shard_job import (
     ShardDone,
     ShardJob,
     ShardPlaces,
+    fault_in_words,
     run_shard,
 )
 from harness.contest.shard_ledger import ShardLedger
@@ -29,6 +32,7 @@ from harness.contest.stopper import Stopper
 from harness.contest.waiting_entries import Waiting, in_turn
 from harness.contest.watcher import Watcher
 from harness.core.engines import Engine, JobResult
+from harness.core.errors import InfrastructureError
 from harness.core.types import SetName
 from harness.results.job_key import JobKey
 from harness.results.result import read_result
@@ -70,7 +74,7 @@ class Driver:
         self._ledger = ledger
         self._engine = engine
         self._watcher = watcher
-        self._hand = Hand(ledger=ledger, lost=self._stop_shard, look=contest.look)
+        self._hand = Hand(ledger=ledger, lost=self._stop_shard, look=contest.look, say=watcher.say)
         self._entries: dict[str, AdmittedEntry] = {}
         self._known: set[tuple[str, ...]] = set()  # keys of what was admitted
         self._begun: set[str] = set()  # runs of which a shard has begun
@@ -78,13 +82,14 @@ class Driver:
         self._looked = 0.0
         self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
+        self._unconcluded: set[str] = set()  # runs that have all but their result
         self._stopper = Stopper.of(contest.common, contest.source)
 
     def run(self) -> bool:
         """Work until every entry has its result, or the organiser wishes otherwise.
 
         Returns:
-            Whether all is done; false after a drain that leaves something.
+            Whether all is done; false after a drain that leaves something, and without a result that is due.
 
         Raises:
             ConfigError: another driver is at work, or has taken over.
@@ -100,29 +105,38 @@ class Driver:
             while self._work():
                 pass
             self._concluder.finish()
-            return self._hand.wish is not Wish.DRAIN or not self._left()
-        finally:
+            done = not self._unconcluded and (self._hand.wish is not Wish.DRAIN or not self._left())
+        except BaseException:
             try:
                 self._concluder.finish()
             finally:
-                self._hand.close()
+                self._hand.close(in_haste=True)
+            raise
+        self._hand.close()
+        return done
 
     def _work(self) -> bool:
         """Let the engine work until nothing is to be had; returns whether there may be more later."""
+        if self._wished(Wish.PAUSE):  # all nodes may be away meanwhile, without anybody's despair
+            self._raise_fault()
+            time.sleep(PAUSED_SECONDS)
+            return True
         for result in self._engine.map(run_shard, Feed(self._next)):
             self._take(result)
             self._raise_fault()
         self._raise_fault()
-        if self._hand.wish is Wish.DRAIN:
+        if self._wished(Wish.DRAIN):
             return False
-        if self._hand.wish is Wish.PAUSE:
-            time.sleep(PAUSED_SECONDS)
+        if self._wished(Wish.PAUSE):
             return True
         self._look()
         more = self._contest.watch or self._left()
         if more:  # what is left may wait for a while, after a fault
             time.sleep(PAUSED_SECONDS)
         return more
+
+    def _wished(self, what: Wish) -> bool:
+        return self._hand.wish is what  # as it is now: another thread hears of it
 
     def _left(self) -> bool:
         return bool(self._todo) or bool(self._ledger.listed(JobState.WAITING))
@@ -156,12 +170,13 @@ class Driver:
             self._look()
         self._admit_some()
         while (job := self._ledger.claim()) is not None:
-            entry = self._entry_of(job)
-            if entry is None:
+            if (entry := self._entry_of(job)) is None:
                 self._ledger.give_up(job, "its package is no longer among the entries")
             elif self._may_begin(entry):
                 self._hand.take(job)
-                return self._shard_job(job, entry)
+                return shard_job(
+                    self._contest.common, entry, job, self._contest.places, self._contest.backend
+                )
         return None
 
     def _may_begin(self, entry: AdmittedEntry) -> bool:
@@ -195,6 +210,7 @@ class Driver:
             self._concluder.put(self._conclusion(entry, ()))
         else:
             self._ledger.admit(jobs_of(self._contest.common, entry))
+            must_have_accepted(entry.folder, self._ledger.of_run(entry.run_id))
             self._conclude_if_done(entry)
         return entry
 
@@ -204,30 +220,6 @@ class Driver:
             self._admit(one, turn)
         return self._entries.get(job.run_id)
 
-    def _shard_job(self, job: Job, entry: AdmittedEntry) -> ShardJob:
-        name, common = SetName(job.set_name), self._contest.common
-        shard = parts_of(common, entry)[name][job.shard]
-        stop = entry.folder.stop(name, job.shard)
-        stop.parent.mkdir(parents=True, exist_ok=True)
-        stop.unlink(missing_ok=True)
-        return ShardJob(
-            key=job.key,
-            attempt=job.attempt,
-            token=job.token,
-            package=entry.package,
-            package_blob=entry.blob,
-            package_sha256=entry.facts.sha256,
-            image=common.image.label,
-            videos=shard.videos,
-            sizes=tuple(video.path.stat().st_size for video in shard.videos) if common.store else (),
-            order_seed=shard.order_seed,
-            terms=common.challenge.terms,
-            places=self._contest.places,
-            backend=self._contest.backend,
-            stop=stop,
-            videos_done=entry.folder.videos_done(name, job.shard) if name is SetName.PUBLIC else None,
-        )
-
     def _take(self, result: JobResult[ShardJob, ShardDone]) -> None:
         """Offer the outcome of a shard to the database, which accepts it once or not at all."""
         key = result.job.key
@@ -235,14 +227,21 @@ class Driver:
         entry = self._entries[job.run_id]
         if result.error is None:
             done = result.unwrap()
-            if self._ledger.accept(job, keep(entry.folder, job, done)):
+            try:
+                kept = keep(entry.folder, job, done)
+            except InfrastructureError:
+                self._hand.take(job)  # to be given back with the rest
+                raise
+            if self._ledger.accept(job, kept):
                 self._watcher.accepted(job, done)
             else:
                 self._watcher.warn(f"{job.run_id}: a shard came back too late, and does not count")
         elif not isinstance(result.error, CancelledError):
-            state = self._ledger.give_back(job, _why(result))
+            state = self._ledger.give_back(job, fault_in_words(result))
             if state is not None:
-                self._watcher.warn(f"{job.run_id}: {key.set_name} shard {key.shard}: {_why(result)}: {state}")
+                self._watcher.warn(
+                    f"{job.run_id}: {key.set_name} shard {key.shard}: {fault_in_words(result)}: {state}"
+                )
         self._conclude_if_done(entry)
 
     def _conclude_if_done(self, entry: AdmittedEntry) -> None:
@@ -275,8 +274,11 @@ class Driver:
     def _concluded(self, result: JobResult[Conclusion, object]) -> None:
         """Record a finished entry; runs in the concluder's thread."""
         entry = result.job.entry
+        if isinstance(result.error, InfrastructureError):
+            raise result.error  # a full disk: the next one would be no better
         if result.error is not None:
             self._watcher.warn(f"{entry.run_id} cannot be concluded: {result.error}")
+            self._unconcluded.add(entry.run_id)
             self._over.add(entry.run_id)
             return
         self._has_result(entry, tell=self._watcher.finished)
@@ -292,14 +294,9 @@ class Driver:
         entry = self._entries.get(key.run_id)
         if entry is not None:
             place = entry.folder.stop(SetName(key.set_name), key.shard)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch()
+            with suppress(OSError):  # of a full disk: the next beat says it again
+                place.touch()
 
     def _raise_fault(self) -> None:
         self._hand.check()
         self._concluder.check()
-
-
-def _why(result: JobResult[ShardJob, ShardDone]) -> str:
-    said = f"{type(result.error).__name__}: {result.error}".splitlines()[0][:300]
-    return f"{said} (node {result.node[:12]})" if result.node else said

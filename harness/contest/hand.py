@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 
 from harness.contest.shard_job import ShardJob
 from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
-from harness.core.errors import HarnessError
+from harness.core.errors import StoreError
 from harness.results.job_key import JobKey
 from harness.results.store.drivers import Wish
 from harness.results.store.jobs import Job
 
 LOOK_SECONDS = 1.0
+_SAID = {
+    Wish.RUN: "resumed",
+    Wish.PAUSE: "paused: what runs is finished, and nothing begins until `contest resume`",
+    Wish.DRAIN: "drained: what runs is finished, then this driver ends; `contest resume` takes it back",
+}
 
 
 @dataclass(kw_only=True)
@@ -24,6 +29,7 @@ class Hand:
     Attributes:
         ledger: Where claims are kept.
         lost: Told which claim is no longer the driver's; its shard should stop.
+        say: Told what the organiser wishes, when that changes.
         look: Called about once a second with the claims in hand, in the thread that keeps them.
         wish: The organiser's, as last heard.
         fault: What ended the keeping of claims, for the driver to raise.
@@ -31,6 +37,7 @@ class Hand:
 
     ledger: ShardLedger
     lost: Callable[[JobKey], None]
+    say: Callable[[str], None] = lambda _: None
     look: Callable[[Sequence[Job]], None] = lambda _: None
     wish: Wish = Wish.RUN
     fault: BaseException | None = None
@@ -48,13 +55,28 @@ class Hand:
         Raises:
             ConfigError: another driver is at work.
         """
-        self.wish = self.ledger.drive()
+        self._heed(self.ledger.drive())
         self._beats = threading.Thread(target=self._keep, name="claims", daemon=True)
         self._beats.start()
 
-    def close(self) -> None:
-        """Give everything back, unless another driver has it already."""
+    def close(self, *, in_haste: bool = False) -> None:
+        """Give everything back, unless another driver has it already.
+
+        Args:
+            in_haste: After an error or an interruption, a database that is away is not waited for: the next
+                driver gives out again what stays claimed.
+        """
         self._stop.set()
+        if in_haste:
+            self.ledger.make_haste()
+            try:
+                self._give_back()
+            except StoreError as error:
+                self.say(f"what was claimed is given out again by the next driver: {error.message}")
+        else:
+            self._give_back()
+
+    def _give_back(self) -> None:
         if self._beats is not None:
             self._beats.join()
         if isinstance(self.fault, FollowedError):
@@ -95,12 +117,18 @@ class Hand:
                 if time.monotonic() - beaten < BEAT_SECONDS:
                     continue
                 beaten = time.monotonic()
-                self.wish, lost = self.ledger.beat([(job.key, job.attempt, job.token) for job in held])
-            except HarnessError as error:
+                wish, lost = self.ledger.beat([(job.key, job.attempt, job.token) for job in held])
+                self._heed(wish)
+                for key in lost:
+                    self.lost(key)
+            except Exception as error:  # noqa: BLE001  (the driver raises it: without beats it must not go on)
                 self.fault = error
                 return
-            for key in lost:
-                self.lost(key)
+
+    def _heed(self, wish: Wish) -> None:
+        if wish is not self.wish:
+            self.say(_SAID[wish])
+        self.wish = wish
 
 
 class Feed(Iterator[ShardJob]):

@@ -18,7 +18,7 @@ def patiently(
     work: Callable[[], _T],
     *,
     say: Callable[[str], None] = lambda _: None,
-    patience_seconds: float = PATIENCE_SECONDS,
+    patience: Callable[[], float] = lambda: PATIENCE_SECONDS,
     what: type[StoreError] = StoreError,
 ) -> _T:
     """Do something with the database, again and again while that is away.
@@ -26,7 +26,7 @@ def patiently(
     Args:
         work: May be done twice.
         say: Told when the database is away, and when it is back.
-        patience_seconds: For how long it is waited for.
+        patience: For how long it is waited for, in seconds; may change meanwhile.
         what: The errors to wait for.
 
     Raises:
@@ -37,7 +37,7 @@ def patiently(
         try:
             found = work()
         except what as error:
-            if time.monotonic() - began > patience_seconds:
+            if time.monotonic() - began > patience():
                 raise
             if tries == 0:
                 say(f"waiting for the database: {error.message}")

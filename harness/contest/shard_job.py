@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +18,12 @@ from pathlib import Path
 from harness.contest.disturbance import Disturbance, DisturbanceListener
 from harness.contest.video_count import write_count
 from harness.core.blobs import Blob, BlobStore
-from harness.core.errors import InfrastructureError
+from harness.core.engines import JobResult
+from harness.core.errors import InfrastructureError, ResultError
 from harness.core.locks import exclusive
 from harness.core.node_cache import NodeCache
 from harness.core.types import PreparedVideo, SetName, Terms
-from harness.gateway.journal import Line, read_journal
+from harness.gateway.journal import Line, header_of, read_journal
 from harness.gateway.run_package import run_package
 from harness.gateway.set_run import SetProgress, SetRun
 from harness.gateway.staging import neutral_folder
@@ -31,6 +32,8 @@ from harness.results.job_key import JobKey
 from harness.sandbox import Backend
 
 JOURNAL_DAYS = 7  # a shard's journal is kept on its node for a later attempt, and not for ever
+LOOK_DAYS = 1  # between two looks for old ones
+_LOOKED = ".looked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +121,8 @@ def run_shard(job: ShardJob) -> ShardDone:
                 remedy="Bring the image to every node: docker save | docker load; see docs/cluster.md.",
             )
         with _opened(package_path, job) as package:
+            journal = folder / "outcomes.jsonl"
+            _forget_another_runs(journal, job, videos)
             listener = DisturbanceListener(claimed.cores, best=job.places.here / "probe.txt")
             run = run_package(
                 package,
@@ -126,11 +131,11 @@ def run_shard(job: ShardJob) -> ShardDone:
                 terms=job.terms,
                 run_id=job.key.run_id,
                 order_seed=job.order_seed,
-                journal=folder / "outcomes.jsonl",
+                journal=journal,
                 keep_messages=job.key.set_name == SetName.PUBLIC.value,
                 progress=lambda progress: _seen(job, listener, progress),
             )
-        _, lines = read_journal(folder / "outcomes.jsonl")
+        _, lines = read_journal(journal)
         return ShardDone(
             run=run,
             lines=lines,
@@ -141,21 +146,50 @@ def run_shard(job: ShardJob) -> ShardDone:
         )
 
 
+def fault_in_words(result: JobResult[ShardJob, ShardDone]) -> str:
+    """Say in a line what kept a shard from its outcome, and on which node."""
+    said = f"{type(result.error).__name__}: {result.error}".splitlines()[0][:300]
+    return f"{said} (node {result.node[:12]})" if result.node else said
+
+
 def forget_old_journals(scratch: Path, *, now: float | None = None) -> int:
     """Remove journals of shards that nobody came back for; returns how many."""
-    removed = 0
+    removed, moment = 0, time.time() if now is None else now
     for folder in (scratch / "shards").glob("*/*/*"):
-        age_seconds = (time.time() if now is None else now) - folder.stat().st_mtime
-        if age_seconds > JOURNAL_DAYS * 86_400:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
+        with contextlib.suppress(OSError):  # a driver and shards may look at the same time
+            if moment - folder.stat().st_mtime > JOURNAL_DAYS * 86_400:
+                shutil.rmtree(folder)
+                removed += 1
+                folder.parent.rmdir()  # of a set, and of a run, if it was the last one
+                folder.parent.parent.rmdir()
     return removed
 
 
 def _folder(job: ShardJob) -> Path:
-    folder = job.places.here / "shards" / job.key.run_id / job.key.set_name / str(job.key.shard)
+    here = job.places.here
+    folder = here / "shards" / job.key.run_id / job.key.set_name / str(job.key.shard)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.utime(folder)  # it is not old: somebody came back for it
+    looked = here / "shards" / _LOOKED
+    with contextlib.suppress(OSError):  # another shard looks just now, or the disk is full
+        if not looked.exists() or time.time() - looked.stat().st_mtime > LOOK_DAYS * 86_400:
+            looked.touch()
+            forget_old_journals(here)
     return folder
+
+
+def _forget_another_runs(journal: Path, job: ShardJob, videos: Sequence[PreparedVideo]) -> None:
+    """Remove a journal that this shard cannot go on with: damaged, or of a run of the same name.
+
+    A run folder that was removed comes back with another seed, and another `--shard-videos` cuts otherwise.
+    """
+    header = header_of(videos=videos, limits=job.terms.limits, order_seed=job.order_seed)
+    try:
+        found, _ = read_journal(journal)
+    except ResultError:
+        found = None
+    if found != header:
+        journal.unlink(missing_ok=True)
 
 
 def _fetched(job: ShardJob, held: ExitStack) -> tuple[Path, tuple[PreparedVideo, ...]]:

@@ -116,6 +116,10 @@ class ShardLedger:
             connection, self.challenge, token=self.token, now=_now(), places=self.places, unseen=self.unseen
         )
 
+    def make_haste(self) -> None:
+        """From now on, do not wait for a database that is away."""
+        self._patience_seconds = 0.0
+
     def leave(self) -> None:
         """End being the driver."""
         self._patiently(lambda connection: drivers.leave(connection, self.challenge, token=self.token))
@@ -284,15 +288,12 @@ class ShardLedger:
         )
 
     def _followed(self) -> FollowedError:
-        return FollowedError(
-            "another driver has taken over",
-            place=self.challenge,
-            remedy="Nothing to do: it goes on from here. `harness contest status` shows it.",
-        )
+        remedy = "Nothing to do: it goes on from here. `harness contest status` shows it."
+        return FollowedError("another driver has taken over", place=self.challenge, remedy=remedy)
 
     def _patiently(self, work: Callable[[sa.Connection], _T]) -> _T:
         return patiently(
-            lambda: self.store.write(work), say=self._say, patience_seconds=self._patience_seconds
+            lambda: self.store.write(work), say=self._say, patience=lambda: self._patience_seconds
         )
 
 

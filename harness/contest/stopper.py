@@ -74,7 +74,8 @@ class Stopper:
         if any(job.state is not JobState.DONE for job in public):
             return ""
         bound = self._bound(self.rule, entry, done, looks=len(private))
-        rivals = self.source.rivals(entry.waiting, self._scores)
+        known = dict(self._scores)  # in one step: the concluder's thread writes into it
+        rivals = self.source.rivals(entry.waiting, known)
         decimals = self.common.challenge.scoring.public_decimals
         if not hopeless(bound, rivals, prizes=self.rule.prizes, decimals=decimals):
             return ""

@@ -6,8 +6,11 @@ Packages run as plain processes: it is the driver that is tried here, and the sa
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +26,7 @@ from harness.contest.sources import FolderSource, Source
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.contest import ContestRules, EarlyStopping, StopRule
 from harness.core.engines.local import LocalEngine
-from harness.core.errors import ConfigError
+from harness.core.errors import ConfigError, InfrastructureError
 from harness.core.types import ImageFacts, SetName, Verdict
 from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
@@ -117,6 +120,23 @@ def challenge(tmp_path: Path) -> Challenge:
     return load_challenge(write_challenge(tmp_path / "challenge", public=6, private=8))
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A disk of as many bytes as were asked for last."""
+    path = tmp_path / "disk"
+
+    def sized(size_bytes: int) -> Path:
+        again = path.is_mount()
+        path.mkdir(exist_ok=True)
+        options = f"{'remount,' if again else ''}size={size_bytes},mode=755"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(path)], check=True)
+        return path
+
+    yield sized
+    if path.is_mount():
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
 def test_teams_take_turns_and_every_kind_of_entry_comes_to_its_result(
     tmp_path: Path, challenge: Challenge
 ) -> None:
@@ -194,6 +214,67 @@ def test_drain_ends_after_what_runs_and_the_next_driver_goes_on(tmp_path: Path, 
     bench.ledger.wish(Wish.RUN)
     assert bench.drive(watcher)
     assert len(watcher.order) == 6
+
+
+def test_a_run_that_began_keeps_its_cut_and_its_folder(tmp_path: Path, challenge: Challenge) -> None:
+    """Its accepted shards count: another `--shard-videos` is for later runs, another `--runs` is refused."""
+    for number in range(2):
+        write_entry(tmp_path / "entries", team=f"team{number}")
+    bench, watcher = Bench(tmp_path, challenge, shard_videos=3), Watcher()
+
+    def one_and_no_more(job: Job) -> None:
+        raise RuntimeError("the driver's end")
+
+    watcher.then = one_and_no_more
+    with pytest.raises(RuntimeError, match="the driver's end"):
+        bench.drive(watcher)
+    before = progress_of(bench.ledger.listed(), places=1)
+    assert sum(run.shards_done for run in before.runs) == 1
+    elsewhere = Bench(tmp_path, challenge, shard_videos=3)
+    elsewhere.common = replace(elsewhere.common, runs=tmp_path / "other")
+    with pytest.raises(ConfigError, match="--runs"):
+        elsewhere.drive(Watcher())
+    assert Bench(tmp_path, challenge, shard_videos=4).drive(Watcher())
+    for run_id, folder in bench.runs().items():
+        assert len(outcomes(folder, SetName.PUBLIC)) == 6, run_id
+        assert read_result(folder.result).sets[SetName.PRIVATE].videos == 8
+    assert {run.shards for run in progress_of(bench.ledger.listed(), places=1).runs} == {5}
+
+
+def test_what_a_removed_run_left_on_its_node_is_not_gone_on_with(
+    tmp_path: Path, challenge: Challenge
+) -> None:
+    write_entry(tmp_path / "entries", team="few")
+    bench = Bench(tmp_path, challenge)
+    assert bench.drive(Watcher())
+    bench.store.close()
+    shutil.rmtree(bench.common.runs)  # with its seed; the name of the run is the same again
+    (tmp_path / "index.db").unlink()
+    journals = list((tmp_path / "scratch").glob("shards/*/*/*/outcomes.jsonl"))
+    journals[0].write_bytes(b"\0" * 50 + b"\n")  # as a file system may leave it after a power cut
+    again, watcher = Bench(tmp_path, challenge), Watcher()
+    assert again.drive(watcher)
+    assert (watcher.warnings, {job.attempt for job in again.ledger.listed()}) == ([], {1})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_full_disk_ends_the_driver_loses_nothing_and_is_no_success(
+    tmp_path: Path, challenge: Challenge, small_disk: Callable[[int], Path]
+) -> None:
+    for number in range(2):
+        write_entry(tmp_path / "entries", team=f"team{number}")
+    bench = Bench(tmp_path, challenge)
+    for size_bytes in (8_192, 32_768, 49_152):  # a folder, a shard, a result that does not fit
+        bench.common = replace(bench.common, runs=small_disk(size_bytes) / "runs")
+        with pytest.raises(InfrastructureError, match="No space left on device") as error:
+            bench.drive(Watcher())
+        assert "Make room on the disk" in str(error.value)
+        assert bench.ledger.listed(JobState.CLAIMED) == ()
+    small_disk(10_000_000)
+    watcher = Watcher()
+    assert bench.drive(watcher)
+    assert len(watcher.finished_runs) == 2
+    assert {run.state for run in progress_of(bench.ledger.listed(), places=1).runs} == {"done"}
 
 
 def test_a_cancelled_run_has_no_result_and_comes_back_by_requeue(

@@ -21,7 +21,7 @@ from harness.core.limits import seconds_in_words
 from harness.core.text import printable
 from harness.core.types import SetName, Verdict
 from harness.results.result import read_result
-from harness.results.store.drivers import DriverRow
+from harness.results.store.drivers import DriverRow, Wish
 from harness.results.store.jobs import Job
 from harness.sandbox.docker.owner import Owner
 
@@ -29,6 +29,16 @@ HEARD_SECONDS = 3 * BEAT_SECONDS  # a driver that was silent for longer has some
 RUNS_SHOWN = 50  # a contest of more lists only those that are not simply done
 NARROW_COLUMNS = 100
 WHY_CHARACTERS = 160  # of a refusal in a line; its result has all of it
+AT_WORK = "a driver is at work"
+_WISHED = {
+    Wish.PAUSE: "paused: what runs is finished, nothing begins until `harness contest resume`",
+    Wish.DRAIN: "drained: what runs is finished, and nothing begins until `harness contest resume`",
+}
+_AS_BEFORE = {
+    Wish.RUN: "nothing has changed: it was neither paused nor drained",
+    Wish.PAUSE: "it was paused before; `harness contest resume` goes on",
+    Wish.DRAIN: "it was drained before; `harness contest resume` takes it back",
+}
 REST_SHARE = 20.0  # summing up a contest takes a twentieth of a thread at most
 
 
@@ -76,7 +86,7 @@ class Lines:
         progress = self._progress()
         total = len(progress.runs) + self._refused + progress.unseen
         self.say(
-            f"{printable(f'{entry.waiting.team}/{entry.waiting.name}')}: {_outcome(entry)} · "
+            f"{printable(f'{entry.waiting.team}/{entry.waiting.name}')}: {self._outcome(entry)} · "
             f"{progress.over + self._refused} of {total} entries · "
             f"{_left(progress)} · {_cost(progress, self._price)}"
         )
@@ -96,6 +106,16 @@ class Lines:
         self.say(", ".join(parts) + (f"; {unfinished} entries still wait" if unfinished else ""))
         took = seconds_in_words(time.monotonic() - self._began)
         self.say(f"{took} since the first shard could begin; {_cost(left, self._price)}")
+
+    def _outcome(self, entry: AdmittedEntry) -> str:
+        if entry.why_not:
+            return f"{Verdict.INVALID_PACKAGE}: {printable(entry.why_not, cap=WHY_CHARACTERS)}"
+        if entry.folder.result.is_file():
+            return _scored(entry)
+        (run,) = progress_of(self._ledger.of_run(entry.run_id), places=self._places).runs
+        return f"no result: {run.state}" + (
+            f" ({printable(run.note, cap=WHY_CHARACTERS)})" if run.note else ""
+        )
 
     def _progress(self) -> ContestProgress:
         """Sum up the contest; of a large one not at every entry, so that nobody waits for it."""
@@ -127,7 +147,11 @@ def status_lines(
     plain = [run for run in progress.runs if run.state == "done" and not run.disturbed]
     hidden = () if every or len(progress.runs) <= RUNS_SHOWN else plain
     if len(hidden) < len(progress.runs):
-        yield _table([run for run in progress.runs if run not in hidden], narrow=width < NARROW_COLUMNS)
+        yield _table(
+            [run for run in progress.runs if run not in hidden],
+            narrow=width < NARROW_COLUMNS,
+            alive=works(driver),
+        )
     if hidden:
         yield f"{len(hidden)} runs that are done are not listed: --all lists them"
     counts = Counter(run.state for run in progress.runs)
@@ -139,7 +163,7 @@ def status_lines(
     yield f"{words}, wish: {wish} · {_left(progress)} · {_cost(progress, price_per_hour)}"
 
 
-def _table(runs: Sequence[RunProgress], *, narrow: bool) -> Table:
+def _table(runs: Sequence[RunProgress], *, narrow: bool, alive: bool) -> Table:
     """Return runs as a table; a narrow one leaves out what `--json` has."""
     table = Table()
     table.add_column("run", overflow="fold")
@@ -152,33 +176,50 @@ def _table(runs: Sequence[RunProgress], *, narrow: bool) -> Table:
     for run in runs:
         note = Text("; ".join(printable(part) for part in (run.note, run.disturbed) if part))
         shards = f"{run.shards_done}/{run.shards}"
+        state = run.state if run.state != "running" or alive else "interrupted"
         if narrow:
-            table.add_row(Text(run.run_id), run.state, shards, note)
+            table.add_row(Text(run.run_id), state, shards, note)
             continue
         names = (Text(printable(run.team)), Text(printable(run.entry)))
         time_ = seconds_in_words(run.seconds)
-        table.add_row(Text(run.run_id), *names, run.state, shards, time_, str(run.attempts), note)
+        table.add_row(Text(run.run_id), *names, state, shards, time_, str(run.attempts), note)
     return table
+
+
+def wish_in_words(before: DriverRow | None, now: DriverRow, *, moment: datetime) -> str:
+    """Say what the organiser's wish comes to, and whether there is a driver to follow it."""
+    was = before.wish if before is not None else Wish.RUN
+    if was is now.wish:
+        said = _AS_BEFORE[was]
+    elif now.wish is Wish.RUN:
+        said = "resumed"
+    else:
+        said = _WISHED[now.wish]
+    driver = driver_in_words(now, now=moment)
+    if driver == AT_WORK:
+        return f"{said}; the driver follows within seconds"
+    return f"{said}; {driver}" + ("" if now.wish is Wish.RUN else ", and the next one holds to it")
+
+
+def works(driver: DriverRow | None) -> bool:
+    """Tell whether a driver may be at work: nobody knows that it is dead."""
+    owner = Owner.parse(driver.driver) if driver is not None and driver.driver else None
+    return driver is not None and driver.driver is not None and (owner is None or not owner.is_dead())
 
 
 def driver_in_words(driver: DriverRow | None, *, now: datetime) -> str:
     """Say whether a driver is at work; one that was killed is still written down."""
     if driver is None or driver.driver is None:
         return "no driver is at work"
-    owner = Owner.parse(driver.driver)
-    if owner is not None and owner.is_dead():
+    if not works(driver):
         return "the driver has died: `contest run` goes on from here"
     silent = (now - datetime.fromisoformat(driver.heartbeat)).total_seconds() if driver.heartbeat else 0.0
     if silent > HEARD_SECONDS:
         return f"the driver was last heard of {seconds_in_words(silent)} ago"
-    return "a driver is at work"
+    return AT_WORK
 
 
-def _outcome(entry: AdmittedEntry) -> str:
-    if entry.why_not:
-        return f"{Verdict.INVALID_PACKAGE}: {printable(entry.why_not, cap=WHY_CHARACTERS)}"
-    if not entry.folder.result.is_file():
-        return "no result: given up or cancelled"
+def _scored(entry: AdmittedEntry) -> str:
     result = read_result(entry.folder.result)
     public = result.sets[SetName.PUBLIC]
     loss = public.score.log_loss
@@ -196,6 +237,8 @@ def _sharding(entry: AdmittedEntry) -> Iterator[str]:
 
 
 def _left(progress: ContestProgress) -> str:
+    if not progress.runs and progress.unseen == 0:
+        return "no run yet"
     if progress.shards_left == 0 and progress.unseen == 0:
         return "nothing left"
     if progress.left_seconds is None:

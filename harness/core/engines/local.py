@@ -15,17 +15,20 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
-from typing import Generic
+from typing import Generic, NoReturn
 
 from harness.core.engines import Job, JobResult, Value, WorkerDiedError
 from harness.core.errors import ConfigError
 
 ASK_AGAIN_SECONDS = 1.0  # for a job, while there is a free place
+LEAVE_SECONDS = 30.0  # for a worker that is told to end to leave what it has begun, its container gone
 
 
 @dataclass(kw_only=True)
@@ -106,11 +109,15 @@ class _Pool(Generic[Job, Value]):
                     yield result
 
     def close(self) -> None:
-        """End the workers: the idle ones by the end of their pipe, the others by a signal."""
+        """End the workers: idle ones by the end of their pipe, others by a signal, kindly and then not."""
         for worker in self._workers:
             worker.connection.close()
             if worker.busy:
                 worker.process.terminate()
+        until = time.monotonic() + LEAVE_SECONDS
+        for worker in self._workers:
+            worker.process.join(max(0.0, until - time.monotonic()))
+            worker.process.kill()
             worker.process.join()
 
     def _hand_out(self, jobs: Iterator[Job]) -> None:
@@ -164,11 +171,28 @@ class _Pool(Generic[Job, Value]):
         return JobResult(job=job, error=died, worker_died=True)
 
 
+def _leave(number: int, frame: object) -> NoReturn:
+    """End by an exception: what a job has begun, a container say, is removed on the way out."""
+    del frame
+    signal.signal(number, signal.SIG_IGN)  # once is enough
+    raise SystemExit(128 + number)
+
+
+def _leave_with_the_parent() -> None:
+    """Leave when the parent has died, however: nobody waits for the job, and its places are wanted anew."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _serve(connection: Connection, function: Callable[[Job], Value], environment: dict[str, str]) -> None:
     """Run a worker: take jobs and send results until the pipe ends."""
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends us
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_leave_with_the_parent, name="parent", daemon=True).start()
     while True:
         try:
             job = connection.recv()

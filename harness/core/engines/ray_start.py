@@ -14,6 +14,11 @@ from typing import Any
 from harness.core.errors import ConfigError
 
 CONNECT_SECONDS = 10.0
+# RFC 9113, 3.4: how a client of HTTP/2, which Ray speaks, begins; a server answers with its settings.
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+_FRAME_HEAD_BYTES = 9
+_SETTINGS = b"\4"  # the fourth byte of such a frame
+_TLS = "RAY_USE_TLS"  # then a greeting without a handshake would be no use
 _HOST_AND_PORT = re.compile(r"\[?([^\[\]/]+?)\]?:(\d{1,5})")
 _RAYS_OWN = ("auto", "local")  # words that Ray itself reads as an address
 _QUIET = {
@@ -25,11 +30,11 @@ _QUIET = {
 
 
 def must_listen(address: str | None) -> None:
-    """Look at once whether anything listens there; Ray itself asks again for minutes.
+    """Look at once whether anything like Ray listens there; Ray itself asks again for minutes.
 
     Raises:
         ConfigError: it is no address.
-        OSError: nothing listens.
+        OSError: nothing listens, or something else does.
     """
     if address is None or address in _RAYS_OWN or "://" in address:
         return
@@ -40,7 +45,26 @@ def must_listen(address: str | None) -> None:
             place=f"--address {address!r}",
             remedy="Write HOST:PORT, as the head said when it was started (`harness contest node`).",
         )
-    socket.create_connection((found[1], int(found[2])), timeout=CONNECT_SECONDS).close()
+    with socket.create_connection((found[1], int(found[2])), timeout=CONNECT_SECONDS) as connection:
+        if os.environ.get(_TLS, "").lower() not in {"1", "true"}:
+            _must_greet(connection)
+
+
+def _must_greet(connection: socket.socket) -> None:
+    """Greet a server as Ray's clients do, and see that it answers in kind.
+
+    Raises:
+        OSError: it says nothing, or something else.
+    """
+    heard = b""
+    try:
+        connection.sendall(_PREFACE)
+        while len(heard) < _FRAME_HEAD_BYTES and (more := connection.recv(_FRAME_HEAD_BYTES - len(heard))):
+            heard += more
+    except TimeoutError as error:
+        raise OSError(f"something listens there, and says nothing for {CONNECT_SECONDS:g} s") from error
+    if heard[3:4] != _SETTINGS:
+        raise OSError("something else than Ray listens there")
 
 
 def loaded_ray() -> Any:

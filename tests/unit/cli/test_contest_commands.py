@@ -10,12 +10,15 @@ import csv
 import json
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import sqlalchemy as sa
 from made_contest import write_contest
 
 from harness.cli.app import run_command
@@ -23,10 +26,13 @@ from harness.cli.contest_blobs import opened_blobs
 from harness.contest.ledger import Accepted, Ledger
 from harness.contest.rules import HARNESS, ORGANISER
 from harness.contest.rules.commands import Start, Submit
+from harness.contest.shard_ledger import ShardLedger
 from harness.core.challenge import load_challenge
 from harness.core.errors import ConfigError
 from harness.core.types import SetName
 from harness.results.store import Store
+from harness.results.store.tables import DRIVERS
+from harness.sandbox.docker.owner import Owner
 from harness.videos.ready_set import ready_set
 from harness.videos.synthetic import ClipSpec, write_clip
 
@@ -293,6 +299,40 @@ def test_a_store_that_cannot_be_or_that_knows_nothing_is_named(harness: Harness,
     assert empty.code == 0
     assert "no driver is at work" in empty.out
     assert "empty.db" in empty.err
+
+
+def test_steering_says_what_it_comes_to_and_who_follows_it(
+    harness: Harness, made: Path, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'steered.db'}"
+
+    def steered(what: str) -> str:
+        said = harness("contest", what, made / "challenge.toml", "--store", url)
+        assert said.code == 0, said.err
+        return said.err
+
+    held = steered("pause")
+    assert "paused" in held
+    assert "no driver is at work, and the next one holds to it" in held
+    assert "it was paused before; `harness contest resume`" in steered("pause")
+    assert "resumed" in steered("resume")
+    assert "neither paused nor drained" in steered("resume")
+    store = Store(url)
+    ledger = ShardLedger(store, "made")
+    ledger.drive()
+    assert "the driver follows within seconds" in steered("drain")
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    dead = replace(Owner.current(), process_id=gone.pid)
+    store.write(lambda one: one.execute(sa.update(DRIVERS).values(driver=str(dead))))
+    assert "the driver has died: `contest run` goes on from here" in steered("pause")
+    assert "the driver has died" in harness("contest", "status", made / "challenge.toml", "--store", url).out
+    steered("drain")
+    began = ("contest", "run", made / "challenge.toml", "--entries", made, "--store", url)
+    drained = harness(*began, "--sandbox", "process")
+    assert (drained.code, "is drained" in drained.err, "contest resume" in drained.err) == (1, True, True)
+    assert "Preparing" not in drained.err
+    store.close()
 
 
 def test_an_option_that_a_kind_of_place_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

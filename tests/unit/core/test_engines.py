@@ -121,6 +121,29 @@ def test_jobs_are_taken_only_as_places_are_free() -> None:
     assert len(taken) <= 6
 
 
+def begun(folder: Path) -> None:
+    """Do what a shard does: begin something that must not outlive it."""
+    (folder / str(os.getpid())).touch()
+    try:
+        time.sleep(600)
+    finally:
+        (folder / str(os.getpid())).unlink()
+
+
+def test_what_is_interrupted_clears_what_it_has_begun(tmp_path: Path) -> None:
+    jobs = iter([tmp_path])
+
+    def following() -> Iterator[Path]:
+        yield from jobs
+        while not list(tmp_path.iterdir()):
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(LocalEngine(2).map(begun, following()))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_workers_are_reused_and_other_than_this_process() -> None:
     processes = {result.value for result in LocalEngine(2).map(process, range(12))}
     assert os.getpid() not in processes
@@ -168,24 +191,29 @@ def test_a_worker_of_those_that_is_killed_is_replaced() -> None:
 
 
 KILLED = """\
-import os, signal, sys, time
+import sys, time
+from pathlib import Path
 from harness.core.engines.local import LocalEngine
 
-def slowly(number):
+def begun(place):
+    place.touch()
     print("at work", flush=True)
-    time.sleep(1)
-    return number
+    try:
+        time.sleep(600)
+    finally:
+        place.unlink()
 
 if __name__ == "__main__":
-    list(LocalEngine(1).map(slowly, range(3)))
+    list(LocalEngine(1).map(begun, [Path(sys.argv[1])] * 3))
 """
 
 
 @pytest.mark.parametrize("how", ["", ", loaded=('json',)"])
 def test_a_worker_whose_parent_was_killed_ends_without_a_word(tmp_path: Path, how: str) -> None:
-    script = tmp_path / "killed.py"
+    """It leaves what it had begun: a container, of a shard that nobody waits for any more."""
+    script, place = tmp_path / "killed.py", tmp_path / "begun"
     script.write_text(KILLED.replace("LocalEngine(1", f"LocalEngine(1{how}"))
-    command = [sys.executable, str(script)]
+    command = [sys.executable, str(script), str(place)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         assert parent.stderr is not None
@@ -194,3 +222,4 @@ def test_a_worker_whose_parent_was_killed_ends_without_a_word(tmp_path: Path, ho
         # Both pipes end only when the worker, which holds them too, has ended.
         assert parent.stderr.read() == ""
         assert parent.stdout.read() == ""
+    assert not place.exists()

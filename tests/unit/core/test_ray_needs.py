@@ -1,11 +1,16 @@
-"""What a job needs of a node, in Ray's words."""
+"""What a job needs of a node, in Ray's words, and what stands at its address."""
 
 from __future__ import annotations
+
+import http.server
+import socket
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.core.engines import ray_start
 from harness.core.engines.ray import Need, speed_class, speed_resources
 
 
@@ -37,3 +42,14 @@ def test_a_job_finds_its_class_exactly_on_nodes_that_are_fast_enough(needed: int
 )
 def test_a_class_is_rounded_up_for_what_is_needed(speed: float, expected: str) -> None:
     assert speed_class(speed) == expected
+
+
+def test_something_else_that_listens_at_the_address_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself asks such a one again for more than three minutes, and says nothing of it."""
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as web:
+        threading.Thread(target=web.handle_request, daemon=True).start()
+        with pytest.raises(OSError, match="something else than Ray listens there"):
+            ray_start.must_listen(f"127.0.0.1:{web.server_port}")
+    monkeypatch.setattr(ray_start, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(OSError, match="says nothing"):
+        ray_start.must_listen(f"127.0.0.1:{silent.getsockname()[1]}")
