@@ -73,7 +73,7 @@ class FolderSource:
     Args:
         folder: `DIR/TEAM/PACKAGE.zip`.
         ledger: Its index.
-        say: Told what in the folder is no entry, and why.
+        say: Told what in the folder is not an entry, and why.
 
     Raises:
         ConfigError: the folder is not there, or contains nothing that could be a package.

@@ -127,7 +127,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _why_none(team: str, path: Path) -> str:
-    """Say why something in the folder is no entry; empty if it is one."""
+    """Say why something in the folder is not an entry; empty if it is one."""
     if path.is_symlink():
         return "is a link, by which one team could hand in what another one did: copy the file there"
     if not _is_package(path):
