@@ -101,7 +101,7 @@ COMMANDS = {
     ),
     "verify": Later(
         target="harness.cli.machine:verify_command",
-        help="Tell whether a result is as the organiser sealed it: exit code 0 only if it is.",
+        help="Tell whether a result is as the organiser sealed it, and the outcomes beside it as it was scored.",
     ),
     "calibrate": Later(
         target="harness.cli.machine:calibrate_command",
