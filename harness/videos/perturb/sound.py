@@ -59,7 +59,7 @@ class Sound:
         if self._graph is None:
             self._graph = self._build(frame)
         if frame.pts is not None and frame.time_base:
-            pts = _nearest(frame.pts, frame.time_base, self._origin, frame.sample_rate) + self._shift
+            pts = nearest_sample(frame.pts, frame.time_base, self._origin, frame.sample_rate) + self._shift
             late = (pts - self._next) / frame.sample_rate
             if late > LONGEST_GAP_SECONDS or (self._graph is not None and late < -CLOCK_SET_BACK_SECONDS):
                 self._shift += self._next - pts  # the clock was set anew: what follows, follows
@@ -119,7 +119,7 @@ class Sound:
         self.coded += self._target.encode(None)
 
 
-def _nearest(moment: int, unit: Fraction, origin: tuple[int, int], rate: int) -> int:
+def nearest_sample(moment: int, unit: Fraction, origin: tuple[int, int], rate: int) -> int:
     """Return the sample at a moment after the origin, seconds as a ratio; halves go to the even one.
 
     As fractions round, but in whole numbers: Python's fractions take as long as a tenth of all of the sound.
