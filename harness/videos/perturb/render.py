@@ -35,6 +35,7 @@ from harness.videos.perturb.sound import Sound
 from harness.videos.perturb.steps import Canvas
 from harness.videos.perturb.streams import (
     LONGEST_GAP_SECONDS,
+    PER_SECOND,
     TIME_BASE,
     Frames,
     filtered,
@@ -44,6 +45,7 @@ from harness.videos.probe import VideoInfo, audio_streams, reason, video_stream
 
 Coming = tuple[list["av.Packet[Any]"], av.VideoFrame | None]  # sound, and the picture after it
 AHEAD = 4  # pictures that are made before they are wanted: twice as many as are looked up together
+TICK = float(TIME_BASE)
 SUPPLEMENTARY_UNIT = 6  # H.264 SEI: x264 writes all its settings there, which would tell the severity
 
 
@@ -170,11 +172,12 @@ class _Reader:
         for frame in self._decoded():
             moment = self._clock.moment(frame.pts, frame.dts)
             base = frame.time_base or self._video.time_base  # PyAV leaves it out of the last pictures
-            time = None if moment is None or base is None else float(moment * base)
-            ticks = last + self._nominal if time is None else round((time - self._origin) / TIME_BASE) + shift
+            # By whole numbers and fractions of the machine: those of Python take a hundredth of all.
+            time = None if moment is None or base is None else moment * base.numerator / base.denominator
+            ticks = last + self._nominal if time is None else round((time - self._origin) / TICK) + shift
             if self.frame_count == 0:
                 ticks = max(0, ticks)
-            elif ticks < last - 2 * self._nominal or (ticks - last) * TIME_BASE > LONGEST_GAP_SECONDS:
+            elif ticks < last - 2 * self._nominal or ticks - last > LONGEST_GAP_SECONDS * PER_SECOND:
                 # The clock was set again, as when two recordings were joined: what follows, follows.
                 shift += last + self._nominal - ticks
                 ticks = last + self._nominal
@@ -183,7 +186,7 @@ class _Reader:
             frame.pts, frame.time_base, frame.duration = ticks, TIME_BASE, self._nominal
             last = ticks
             self.frame_count += 1
-            self.seconds = float((ticks + self._nominal) * TIME_BASE)
+            self.seconds = (ticks + self._nominal) / PER_SECOND
             yield frame
         if not self.frame_count:
             raise VideoError("contains no picture that can be decoded", place=self._container.name)

@@ -21,7 +21,10 @@ from harness.videos.tone import tone_map
 
 Frames = Iterator[av.VideoFrame]
 
-TIME_BASE = Fraction(1, 90_000)  # of every picture on its way and of every output file, whatever the source's
+PER_SECOND = 90_000
+TIME_BASE = Fraction(
+    1, PER_SECOND
+)  # of every picture on its way and of every output file, whatever the source's
 LONGEST_GAP_SECONDS = 120  # a longer one is a broken clock: filling it could take hours and gigabytes
 CLOCKS = ("fps=", "select=", "setpts=")  # filters that choose pictures and their times
 

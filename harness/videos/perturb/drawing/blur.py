@@ -54,22 +54,31 @@ def halved(plane: Plane, shrink: int) -> Plane:
     return averaged_blocks(plane, shrink)
 
 
-def shrunk(plane: Plane, size: tuple[int, int], *, into: Plane | None = None) -> Plane:
+def shrunk(
+    plane: Plane, size: tuple[int, int], *, into: Plane | None = None, sharpening: float = 0.0
+) -> Plane:
     """Shrink to (width, height) by halves, and by straight lines for the rest, which is less than a half.
 
-    A plane that is smaller is enlarged. `into` is a plane of that size to write to.
+    A plane that is smaller is enlarged. `into` is a plane of that size to write to; `sharpening` is how much
+    of what a 3x3 mean takes away is added.
     """
+    from harness.videos.perturb.drawing.sharpening import sharpened_by_mean  # noqa: PLC0415  (compiler)
+    from harness.videos.perturb.drawing.shrinking import shrunk_and_sharpened  # noqa: PLC0415  (compiler)
+    from harness.videos.perturb.drawing.stretching import SMALLEST  # noqa: PLC0415  (compiler)
+
     height, width = plane.shape
     shrink = next(k for k in (8, 4, 2, 1) if k == 1 or (k * size[0] <= width and k * size[1] <= height))
-    small = halved(plane[: height // shrink * shrink, : width // shrink * shrink], shrink)
+    whole = plane[: height // shrink * shrink, : width // shrink * shrink]
     result = np.empty(size[::-1], np.uint8) if into is None else into
-    from harness.videos.perturb.drawing.stretching import SMALLEST, stretched  # noqa: PLC0415  (compiler)
-
-    if min(*small.shape, *size) >= SMALLEST:
+    if min(height // shrink, width // shrink, *size) >= SMALLEST:
         # What is left over at the far ends is no whole sample, but counts in where everything else belongs.
-        stretched(small, result, (height / shrink, width / shrink))
-    else:
-        cv2.resize(small, size, dst=result, interpolation=cv2.INTER_LINEAR)
+        lengths = height / shrink, width / shrink
+        most = halved(whole, max(1, shrink // 2))
+        shrunk_and_sharpened(most, result, lengths, sharpening, halving=shrink > 1)
+        return result
+    cv2.resize(halved(whole, shrink), size, dst=result, interpolation=cv2.INTER_LINEAR)
+    if sharpening:
+        sharpened_by_mean(result.copy(), result, sharpening)
     return result
 
 
@@ -81,13 +90,10 @@ class Scaled:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Plane by plane; libavfilter's scaler takes four times as long."""
-        from harness.videos.perturb.drawing.sharpening import sharpened_by_mean  # noqa: PLC0415  (compiler)
 
         def draw(source: Planes, target: Planes, index: int) -> None:
-            for before, after in zip(source.all, target.all, strict=True):
-                shrunk(before, (after.shape[1], after.shape[0]), into=after)
-            if self.sharpening:
-                sharpened_by_mean(target.y.copy(), target.y, self.sharpening)
+            for before, after, amount in zip(source.all, target.all, (self.sharpening, 0, 0), strict=True):
+                shrunk(before, (after.shape[1], after.shape[0]), into=after, sharpening=amount)
 
         return Redraw(draw)
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from harness.core.errors import InfrastructureError
 from harness.core.locks import exclusive, machine_folder
 from harness.videos.perturb.drawing.planes import Plane
+from harness.videos.perturb.drawing.vectors import Vectors
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Operation = Callable[[Any, Any], Any]
@@ -157,11 +158,7 @@ def _prefetch(_: Any, source: Any, place: Any) -> Any:
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, values[0])
-        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-        hint = builder.module.declare_intrinsic("llvm.prefetch.p0", fnty=kind)
-        # To read, to be kept near, as data.
-        builder.call(hint, [builder.gep(array.data, [values[1]]), number(0), number(3), number(1)])
+        Vectors.of(context, builder).fetch(array, values[1])
         return context.get_dummy_value()
 
     return types.void(source, place), generate

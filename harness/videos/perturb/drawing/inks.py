@@ -52,24 +52,29 @@ def shrunk(drawing: Image) -> Image:
     return picture
 
 
+@inlined
+def _shade(total: Any, alpha: Any) -> Any:
+    return np.uint8(min(F(total) * _SHARE / max(alpha, _SPECK), _ALL))
+
+
 @compiled(GIVEN, IMAGE)
 def _shrink(drawing: Image, picture: Image) -> None:
-    sums = np.zeros(4, np.int64)
     for y in range(U(picture.shape[0])):
         for x in range(U(picture.shape[1])):
-            sums[:] = 0
+            red = green = blue = whole = np.int64(0)
             for down in range(U(OVERSAMPLE)):
                 row = U(OVERSAMPLE) * y + down
                 for across in range(U(OVERSAMPLE)):
                     column = U(OVERSAMPLE) * x + across
                     weight = np.int64(drawing[row, column, U(ALPHA)])
-                    for colour in range(U(ALPHA)):
-                        sums[colour] += weight * np.int64(drawing[row, column, colour])
-                    sums[U(ALPHA)] += weight
-            alpha = F(sums[U(ALPHA)]) * _SHARE
-            for colour in range(U(ALPHA)):
-                shade = F(sums[colour]) * _SHARE / max(alpha, _SPECK)
-                picture[y, x, colour] = np.uint8(min(shade, _ALL))
+                    red += weight * np.int64(drawing[row, column, U(RED)])
+                    green += weight * np.int64(drawing[row, column, U(GREEN)])
+                    blue += weight * np.int64(drawing[row, column, U(BLUE)])
+                    whole += weight
+            alpha = F(whole) * _SHARE
+            picture[y, x, U(RED)] = _shade(red, alpha)
+            picture[y, x, U(GREEN)] = _shade(green, alpha)
+            picture[y, x, U(BLUE)] = _shade(blue, alpha)
             picture[y, x, U(ALPHA)] = np.uint8(np.rint(alpha))
 
 

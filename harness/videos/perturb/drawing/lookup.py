@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.videos.perturb.drawing.compiled import Bytes, Ints, Pair, flat
 from harness.videos.perturb.drawing.compiled import Shorts as Records
-from harness.videos.perturb.drawing.lookup_cut import cut
+from harness.videos.perturb.drawing.lookup_cut import cut, room_for
 from harness.videos.perturb.drawing.lookup_maps import bend, project
 from harness.videos.perturb.drawing.lookup_rows import CHUNK, GROUPS, RIM, ROWS_AHEAD, SPAN, Shorts, move_two
 from harness.videos.perturb.drawing.planes import Plane
@@ -108,6 +108,7 @@ class LookUp:
                 (rim, edge),
                 spans,
                 lengths,
+                room_for(columns),
             )
             made, edges, filled = lengths[:3].tolist()
             self._cut[key] = _Cut(

@@ -41,6 +41,15 @@ from harness.videos.perturb.drawing.lookup_rows import (
 )
 from harness.videos.perturb.drawing.vectors import NUMBERS, SAMPLES, SHORT, Vectors
 
+ROOM: Any = types.Tuple((BYTES, INTS, INTS, SHORTS, SHORTS))  # type: ignore[no-untyped-call]
+
+
+def room_for(columns: int) -> tuple[Bytes, Ints, Ints, Records, Records]:
+    """Return room to sort a row's chunks in, as many as there could be: what is compiled asks for none."""
+    most = columns + CHUNK * CHUNK
+    groups, counts, places = np.empty(most, np.uint8), np.empty(GROUPS, np.int32), np.empty(most, np.int32)
+    return groups, counts, places, np.empty(most, np.uint16), np.empty(CHUNK * most, np.uint16)
+
 
 @inlined
 def _where(column: Any, row: Any, height: Any, width: Any) -> Any:
@@ -149,21 +158,23 @@ def _record(column: Any, row: Any, across: Any, down: Any) -> Any:
 
 
 @called
-def _sort(groups: Bytes, ends: Ints, places: Ints, starts: Records, records: Records, room: Any) -> None:
-    """Sort a row's chunks by their groups, otherwise in their order; say where each group ends."""
-    kept_places, kept_starts, kept_records = room
-    counts = np.zeros(GROUPS, np.int64)
-    for number in range(groups.size):
+def _sort(
+    begin: int, count: int, room: Any, ends: Ints, places: Ints, starts: Records, records: Records
+) -> None:
+    """Sort a row's chunks, from one on, by their groups, otherwise in their order; say where each ends."""
+    groups, counts, kept_places, kept_starts, kept_records = room
+    counts[:] = 0
+    for number in range(count):
         counts[groups[number]] += 1
-        kept_places[number], kept_starts[number] = places[number], starts[number]
-    for number in range(CHUNK * groups.size):
-        kept_records[number] = records[number]
-    end = 0
+        kept_places[number], kept_starts[number] = places[begin + number], starts[begin + number]
+    for number in range(CHUNK * count):
+        kept_records[number] = records[CHUNK * begin + number]
+    end = begin
     for group in range(GROUPS):
-        count, counts[group] = counts[group], end  # from here on, where its next chunk goes
-        end += count
+        size, counts[group] = counts[group], end  # from here on, where its next chunk goes
+        end += size
         ends[group] = end
-    for number in range(groups.size):
+    for number in range(count):
         to = counts[groups[number]]
         counts[groups[number]] += 1
         places[to], starts[to] = kept_places[number], kept_starts[number]
@@ -171,7 +182,7 @@ def _sort(groups: Bytes, ends: Ints, places: Ints, starts: Records, records: Rec
             records[CHUNK * to + lane] = kept_records[CHUNK * number + lane]
 
 
-@compiled(PLACES, PLACES, BYTES, BYTES, PAIR, LONG, TWO, SHORTS, SHORTS, TWO, INTS, INTS)
+@compiled(PLACES, PLACES, BYTES, BYTES, PAIR, LONG, TWO, SHORTS, SHORTS, TWO, INTS, INTS, ROOM)
 def cut(
     columns: Shorts,
     rows: Shorts,
@@ -185,24 +196,20 @@ def cut(
     rims: tuple[Ints, Ints],
     spans: Ints,
     lengths: Ints,
+    room: tuple[Bytes, Ints, Ints, Records, Records],
 ) -> None:
     """Cut a map into chunks, what is outside, and what is at the rim; `lengths` says how many of each.
 
     `shape` is the source's, `stride` the bytes from one of its rows to the next. A row's chunks lie in
     groups, those that need most rows of the source first; in the first group, too, are those that write more
-    than is theirs, over which others write what is right.
+    than is theirs, over which others write what is right. `room` is what a row needs: see `room_for`.
     """
     (height, width), (high, wide), (places, first), (rim, edge) = shape, columns.shape, chunks, rims
     large = min(height, width, wide) >= SMALLEST
     flat_columns, flat_rows = columns.reshape(high * wide), rows.reshape(high * wide)
     across_bounds, down_bounds = lengths[3:5], lengths[5:7]  # room: nothing here may ask for memory
     made = edges = filled = 0
-    groups = np.zeros(wide + CHUNK * CHUNK, np.uint8)  # of a row's chunks, as many as there could be
-    room = (
-        np.zeros(groups.size, np.int32),
-        np.zeros(groups.size, np.uint16),
-        np.zeros(CHUNK * groups.size, np.uint16),
-    )
+    groups = room[0]
     for y in range(high):
         edge[y], begun = edges, made
         x = 0
@@ -250,6 +257,5 @@ def cut(
                 groups[made - begun] = 0
                 made += 1
         ends = first[GROUPS * y + 1 : GROUPS * (y + 1) + 1]
-        _sort(groups[: made - begun], ends, places[begun:], starts[begun:], records[begun * CHUNK :], room)
-        ends += begun
+        _sort(begun, made - begun, room, ends, places, starts, records)
     edge[high], lengths[0], lengths[1], lengths[2] = edges, made, edges, filled

@@ -57,7 +57,7 @@ def enlarged(source: Plane, target: Plane, factor: int) -> None:
 
 
 @called
-def _halve(source: Bytes, rows: Pair, width: int, target: Bytes, there: int) -> None:
+def halve_row(source: Bytes, rows: Pair, width: int, target: Bytes, there: int) -> None:
     """Write the averages over two by two samples of two rows."""
     one, other, row = U(rows[0]), U(rows[1]), U(there)
     many = width // 2 // (2 * LANES)
@@ -80,17 +80,17 @@ def _average(source_plane: Plane, target_plane: Plane, shape: Pair, shrink: int,
         row, many, wide, size, first = y // 2, (height + 1) // 2, (width + 1) // 2, 2, 0
         rows = (step * y, step * min(y + 1, height - 1))  # a last row that is alone counts twice
         if shrink == 2:
-            _halve(source, rows, width, target, stride * row)
+            halve_row(source, rows, width, target, stride * row)
             continue
         # Rows are halved again as soon as there are two: `room` holds two of each size, and stays near.
-        _halve(source, rows, width, room, row % 2 * wide)
+        halve_row(source, rows, width, room, row % 2 * wide)
         while size < shrink and (row % 2 or row == many - 1):
             rows, after = (first, first + row % 2 * wide), first + 2 * wide
             row, many, narrow, size = row // 2, (many + 1) // 2, (wide + 1) // 2, 2 * size
             if size == shrink:
-                _halve(room, rows, wide, target, stride * row)
+                halve_row(room, rows, wide, target, stride * row)
             else:
-                _halve(room, rows, wide, room, after + row % 2 * narrow)
+                halve_row(room, rows, wide, room, after + row % 2 * narrow)
             first, wide = after, narrow
 
 

@@ -55,7 +55,7 @@ class _Side:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Stretch:
+class Stretch:
     """A row in chunks of up to eight samples, and which rows are mixed for each of the target."""
 
     lines: Ints
@@ -87,7 +87,7 @@ def stretched(
             f"{source.shape} cannot be scaled to {target.shape}: below {SMALLEST} samples a side"
         )
     height, width = source.shape
-    how = _stretch((height, width), (target.shape[0], target.shape[1]), lengths or (height, width))
+    how = stretch_of((height, width), (target.shape[0], target.shape[1]), lengths or (height, width))
     first, last = rows or (0, target.shape[0])
     _stretch_rows(
         source,
@@ -102,7 +102,8 @@ def stretched(
 
 
 @lru_cache(maxsize=16)
-def _stretch(source: tuple[int, int], target: tuple[int, int], lengths: tuple[float, float]) -> _Stretch:
+def stretch_of(source: tuple[int, int], target: tuple[int, int], lengths: tuple[float, float]) -> Stretch:
+    """Work out how planes of one shape (h, w) become planes of another: see `stretched`."""
     down, across = (_Side.of(*each) for each in zip(source, target, lengths, strict=True))
     places, starts, tables = [], [], []
     first = 0
@@ -122,7 +123,7 @@ def _stretch(source: tuple[int, int], target: tuple[int, int], lengths: tuple[fl
         tables.append(np.stack((off, off + 1), 1))
         tables.append(np.stack((WHOLE - weight, weight), 1))
         first += int(fits.sum())  # they never lie further left than the ones before
-    return _Stretch(
+    return Stretch(
         lines=down.places.astype(np.int32),
         below=(down.steps * (32768 // WHOLE)).clip(0, 32767).astype(np.uint16),
         places=np.array(places, np.int32),
@@ -153,7 +154,7 @@ def _mix(
     return types.void(target, at, source, place, step, tables, number, down), generate
 
 
-_mix_chunk: Any = intrinsic(_mix)
+mix_chunk: Any = intrinsic(_mix)
 
 
 @compiled(PLANE, PLANE, TWO, TWO_SHORTS, BYTES, BYTES, PAIR, LONG)
@@ -176,9 +177,9 @@ def _stretch_rows(
         line, row, down = U(lines[y]) * U(step), U(pitch) * y, np.int64(below[y])
         for number in range(U(inner)):
             place, at = line + U(places[number]), row + U(starts[number])
-            _mix_chunk(target, at, source, place, U(step), tables, number, down)
+            mix_chunk(target, at, source, place, U(step), tables, number, down)
         for number in range(U(inner), U(places.size)):
             start = U(starts[number])
-            _mix_chunk(room, U(0), source, line + U(places[number]), U(step), tables, number, down)
+            mix_chunk(room, U(0), source, line + U(places[number]), U(step), tables, number, down)
             for sample in range(start, min(U(width), start + U(LANES))):
                 target[row + sample] = room[sample - start]

@@ -85,13 +85,20 @@ summed: Any = intrinsic(_summed)
 
 
 def _halved(_: Any, source: Any, one: Any, other: Any, target: Any, there: Any, count: Any) -> Any:
-    """Write the means of two times two samples, of two rows: 16 of them so many times."""
+    """Write the means of two times two samples, of two rows: 16 of them so many times.
+
+    Of the two rows after them, the memory is asked for what lies below.
+    """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
         row = Row(context, builder, signature, values)
         vectors, ones, two = row.vectors, ir.Constant(PAIRS, [1] * 2 * LANES), row.vectors.numbers(2)
+        apart = builder.sub(values[2], values[1])
         with cgutils.for_range(builder, values[5]) as loop:
             halves = []
+            later = row.moved(builder.add(values[2], apart), loop.index, 4 * LANES)
+            for place in (later, builder.add(later, apart)):
+                vectors.fetch(row.arrays[0], place)
             for off in (0, 2 * LANES):
                 places = (row.after(row.moved(place, loop.index, 4 * LANES), off) for place in values[1:3])
                 above, below = (vectors.weighted(row.read(0, place, PAIRS), ones) for place in places)

@@ -63,6 +63,14 @@ class Vectors:
         """Write a vector to where any byte may be."""
         self.builder.store(vector, self.pointer(array, index, vector.type), align=1)
 
+    def fetch(self, array: Any, index: Any) -> None:
+        """Ask the memory for a byte that is going to be read; it need not be there."""
+        pointer, number = BYTE.as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        hint = self.builder.module.declare_intrinsic("llvm.prefetch.p0", fnty=kind)
+        # To read, to be kept near, as data.
+        self.builder.call(hint, [self.builder.gep(array.data, [index]), number(0), number(3), number(1)])
+
     def widened(self, samples: Any) -> Any:
         """Return eight bytes as eight numbers."""
         return self.builder.zext(samples, NUMBERS)

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from harness.videos.perturb.clock import Clock
+from harness.videos.perturb.sound import nearest_sample
 
 
 def moments(*frames: tuple[int | None, int | None], order_alone: bool = False) -> list[int | None]:
@@ -22,3 +28,17 @@ def test_each_stands_in_if_the_other_is_missing() -> None:
 
 def test_an_avi_has_an_order_and_no_times() -> None:
     assert moments((1, 2), (3, 3), (2, 4), (3, None), order_alone=True) == [2, 3, 4, None]
+
+
+@given(
+    st.integers(-(10**9), 10**12),
+    st.sampled_from([1, 2, 8, 1000, 44_100, 90_000]),
+    st.floats(-100, 100),
+    st.sampled_from([1, 3, 8000, 44_100, 48_000]),
+)
+def test_a_moment_of_sound_is_the_sample_that_fractions_round_to(
+    moment: int, per_second: int, origin: float, rate: int
+) -> None:
+    unit = Fraction(1, per_second)
+    expected = round((moment * unit - Fraction(origin)) * rate)
+    assert nearest_sample(moment, unit, origin.as_integer_ratio(), rate) == expected

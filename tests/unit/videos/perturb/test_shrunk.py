@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 from harness.videos.perturb.drawing.blur import shrunk
+from harness.videos.perturb.drawing.scaling import averaged_blocks
+from harness.videos.perturb.drawing.sharpening import sharpened_by_mean
+from harness.videos.perturb.drawing.shrinking import shrunk_and_sharpened
+from harness.videos.perturb.drawing.stretching import stretched
 
 
 @pytest.mark.parametrize("side", [640, 641, 646, 647])
@@ -28,3 +32,27 @@ def test_it_writes_where_it_is_told_to() -> None:
         target = np.zeros((9, 11), np.uint8)
         shrunk(np.full((height, 88), 7, np.uint8), (11, 9), into=target)
         assert (target == 7).all()
+
+
+@pytest.mark.parametrize("halving", [False, True])
+@pytest.mark.parametrize("amount", [0.0, 0.6, 5.0])
+@pytest.mark.parametrize(
+    ("height", "width", "target"), [(40, 64, (17, 16)), (70, 98, (31, 45)), (33, 131, (19, 70))]
+)
+def test_one_pass_gives_what_one_step_after_another_does(
+    height: int, width: int, target: tuple[int, int], amount: float, halving: bool
+) -> None:
+    half = 2 if halving else 1
+    rng = np.random.default_rng(height)
+    source = rng.integers(0, 256, (half * height + 2, half * width + 5), np.uint8)[1:-1, 2:-3]
+    small = averaged_blocks(source, half)
+    lengths = (height + 0.5, width + 0.25)
+    expected = np.empty(target, np.uint8)
+    stretched(small, expected, lengths)
+    if amount:
+        sharpened_by_mean(expected.copy(), expected, amount)
+    room = np.full((target[0] + 2, target[1] + 9), 7, np.uint8)
+    shrunk_and_sharpened(source, room[1:-1, 4:-5], lengths, amount, halving=halving)
+    assert np.array_equal(room[1:-1, 4:-5], expected)
+    room[1:-1, 4:-5] = 7
+    assert (room == 7).all(), "a sample beside the plane was written to"
