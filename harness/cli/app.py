@@ -101,7 +101,7 @@ COMMANDS = {
     ),
     "verify": Later(
         target="harness.cli.machine:verify_command",
-        help="Tell whether a result is as the organiser sealed it, and the outcomes beside it as it was scored.",
+        help="Tell whether a result is as the organiser sealed it, and its outcomes as they were scored.",
     ),
     "calibrate": Later(
         target="harness.cli.machine:calibrate_command",

@@ -145,7 +145,7 @@ def verify_command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell whether a result is as the organiser sealed it, and the outcomes beside it as it was scored.
+    """Tell whether a result is as the organiser sealed it, and its outcomes as they were scored.
 
     Exit code 0 only if all of it is.
     """
