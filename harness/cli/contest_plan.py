@@ -128,13 +128,20 @@ def measured_speed() -> float:
 def in_words(found: CostPlan) -> str:
     """Say a plan in a few lines."""
     unknown = f" ({found.unknown} never ran: {STAND_IN[found.stand_in]})" if found.unknown else ""
+    days = f" ({found.hours / 24:.3g} days)" if found.hours >= 24 else ""
     return (
         f"{found.entries} entries{unknown}, {found.shards} shards\n"
-        f"{found.place_hours:.4g} hours of a place; {found.machine_hours:.4g} machine-hours,"
+        f"{_hours(found.place_hours)} of a place; {_hours(found.machine_hours)} of machines,"
         f" {found.idle_share:.0%} of them idle at the end\n"
-        f"done in {seconds_in_words(found.hours * 3600)} ({found.hours / 24:.3g} days),"
+        f"done in {seconds_in_words(found.hours * 3600)}{days},"
         f" for {found.money:,.2f} {found.currency}"
     )
+
+
+def _hours(hours: float) -> str:
+    if hours < 1:
+        return seconds_in_words(hours * 3600)
+    return f"{hours:.4g} hours" if hours < 10_000 else f"{hours:,.0f} hours"
 
 
 def _speed(own: Calibration) -> float:

@@ -133,7 +133,10 @@ def run(
                     engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
                 )
             )
-            with opened_engine(engine, address=address, workers=workers) as preparing:
+            # With a store, nodes need not have this machine's folders: then sets are rendered here.
+            shared = engine if blobs is None else EngineKind.LOCAL
+            there = address if shared is EngineKind.RAY else None
+            with opened_engine(shared, address=there, workers=workers) as preparing:
                 sets = _prepared(loaded, folders, preparing, observer)
         common = Prepared(
             challenge=loaded,

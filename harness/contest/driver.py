@@ -83,7 +83,7 @@ class Driver:
         self._concluder = Concluder(self._concluded)
         self._over: set[str] = set()  # runs with a result, or given up
         self._unconcluded: set[str] = set()  # runs that have all but their result
-        self._stopper = Stopper.of(contest.common, contest.source)
+        self._stopper = Stopper(common=contest.common, source=contest.source)
 
     def run(self) -> bool:
         """Work until every entry has its result, or the organiser wishes otherwise.
@@ -96,9 +96,8 @@ class Driver:
             InfrastructureError: the engine or the database stays away. What was done is kept.
         """
         self._hand.open()
-        if self._stopper.rule is not None:
-            for run_id, score in self._ledger.private_scores(self._contest.common.challenge.sha256):
-                self._stopper.scored(run_id, score)
+        for run_id, score in self._ledger.private_scores(self._contest.common.challenge.sha256):
+            self._stopper.scored(run_id, score)
         self._concluder.start()
         try:
             self._look()

@@ -21,6 +21,7 @@ from harness.contest.shard_ledger import ShardLedger
 from harness.contest.state import UNFINISHED, Entry, EntryStatus, State
 from harness.contest.waiting_entries import Waiting, find_entries
 from harness.core.challenge import Challenge
+from harness.core.contest import ContestRules
 from harness.core.errors import ConfigError
 from harness.core.text import printable
 from harness.results.run_folder import RunFolder
@@ -55,6 +56,10 @@ class Source(Protocol):
 
     def given_up(self, waiting: Waiting, why: str) -> None:
         """Hear that an entry gets no result, by no fault of its own."""
+        ...
+
+    def rules(self) -> ContestRules | None:
+        """Return the rules that were announced to teams; None if that is for challenge.toml to say."""
         ...
 
     def rivals(self, waiting: Waiting, scores: Mapping[str, PrivateScore]) -> tuple[float, ...]:
@@ -124,6 +129,10 @@ class FolderSource:
 
     def given_up(self, waiting: Waiting, why: str) -> None:
         """See `Source`: `contest status` says it."""
+
+    def rules(self) -> ContestRules | None:
+        """See `Source`."""
+        return None
 
     def rivals(self, waiting: Waiting, scores: Mapping[str, PrivateScore]) -> tuple[float, ...]:
         """See `Source`: each other team's best."""
@@ -208,6 +217,10 @@ class StoreSource:
     def given_up(self, waiting: Waiting, why: str) -> None:
         """See `Source`. It is voided: what it cost is refunded, and `contest requeue` lets it wait again."""
         self._ask(VoidAttempt(entry=waiting.entry, attempt=waiting.attempt, reason=why))
+
+    def rules(self) -> ContestRules | None:
+        """See `Source`: as they are amended."""
+        return self._state.rules
 
     def rivals(self, waiting: Waiting, scores: Mapping[str, PrivateScore]) -> tuple[float, ...]:
         """See `Source`."""

@@ -31,22 +31,20 @@ class Stopper:
 
     Attributes:
         common: What all entries have in common: labels, scoring rules.
-        rule: As announced; if None, nothing is ever stopped.
-        source: Says what other teams are judged by.
+        source: Says what was announced, and what other teams are judged by.
         saved_seconds: Of a place, by what was stopped so far.
     """
 
     common: Prepared
-    rule: EarlyStopping | None
     source: Source
     saved_seconds: float = 0.0
     _scores: dict[str, PrivateScore] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, common: Prepared, source: Source) -> Stopper:
-        """Return one that goes by the rule which the contest announced, if any."""
-        rules = common.challenge.contest
-        return cls(common=common, rule=rules.early_stopping if rules else None, source=source)
+    @property
+    def rule(self) -> EarlyStopping | None:
+        """As announced by the contest's log, or without one by challenge.toml; None: nothing is stopped."""
+        rules = self.source.rules() or self.common.challenge.contest
+        return rules.early_stopping if rules else None
 
     def finished(self, entry: AdmittedEntry, result: Result) -> None:
         """Take note of a finished entry's private score, if both of its scores count."""
@@ -61,7 +59,8 @@ class Stopper:
 
     def reason_to_stop(self, entry: AdmittedEntry, jobs: Sequence[Job]) -> str:
         """Say why an entry is to be stopped; empty if it is not. Looks only once its public set is done."""
-        if self.rule is None:
+        rule = self.rule
+        if rule is None:
             return ""
         count = len(shards(self.common, entry).get(SetName.PRIVATE, ()))  # behind them may be the whole set
         private = [job for job in jobs if job.set_name == SetName.PRIVATE.value and job.shard < count]
@@ -69,28 +68,28 @@ class Stopper:
         done = [job for job in private if job.state is JobState.DONE]
         if not done or len(done) == len(private):
             return ""
-        if self.rule.rule is StopRule.SEQUENTIAL:
+        if rule.rule is StopRule.SEQUENTIAL:
             done = first_ones(private)
         if any(job.state is not JobState.DONE for job in public):
             return ""
-        bound = self._bound(self.rule, entry, done, looks=len(private))
+        bound = self._bound(rule, entry, done, looks=len(private))
         known = dict(self._scores)  # in one step: the concluder's thread writes into it
         rivals = self.source.rivals(entry.waiting, known)
         decimals = self.common.challenge.scoring.public_decimals
-        if not hopeless(bound, rivals, prizes=self.rule.prizes, decimals=decimals):
+        if not hopeless(bound, rivals, prizes=rule.prizes, decimals=decimals):
             return ""
         accepted = [found for job in done if (found := AcceptedShard.of(job)) is not None]
         pace = sum(one.seconds for one in accepted) / max(1, sum(one.videos for one in accepted))
         saved = seconds_saved(bound, video_seconds=pace)
         self.saved_seconds += saved
-        last = sorted(rivals)[self.rule.prizes - 1]
+        last = sorted(rivals)[rule.prizes - 1]
         why = (
-            f"{STOPPED} by the {self.rule.rule} rule: after {bound.seen} of {bound.videos} private videos"
+            f"{STOPPED} by the {rule.rule} rule: after {bound.seen} of {bound.videos} private videos"
             f" its log loss is at least {bound.at_least:.4f}, and the last prize place has {last:.4f};"
             f" {saved / 3600:.3g} hours of a place saved"
         )
-        told = f"after {bound.seen} of {bound.videos} private videos, by the {self.rule.rule} rule"
-        document = asdict(bound) | {"rule": self.rule.model_dump(mode="json"), "why": why, "told": told}
+        told = f"after {bound.seen} of {bound.videos} private videos, by the {rule.rule} rule"
+        document = asdict(bound) | {"rule": rule.model_dump(mode="json"), "why": why, "told": told}
         write_text(_place(entry), json.dumps(document, indent=1) + "\n")
         return why
 

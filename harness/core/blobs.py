@@ -13,18 +13,19 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
+from harness.core.blob_places import file_system, lost, our_errors, renames
 from harness.core.errors import ConfigError, InfrastructureError
 
 CHUNK_BYTES = 1 << 20
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _IN_WORK = ".part-"
+_T = TypeVar("_T")
 
 
 class NoRoomError(InfrastructureError):
@@ -59,16 +60,23 @@ class BlobStore:
                 place=url.replace(parts.password, "…"),
                 remedy="Use a key file, or give it in the options (HARNESS_BLOBS_OPTIONS).",
             )
+        if parts.query:
+            raise ConfigError(
+                "contains a query, which may hold a key",
+                place=f"{url.partition('?')[0]}?…",
+                remedy="Give keys in the options (HARNESS_BLOBS_OPTIONS).",
+            )
         self.url = url
+        self._scheme = parts.scheme
         self._options = dict(options or {})
+        self._silent = False  # whether the connection fell silent, and is not to be used again
         local = parts.scheme in {"", "file"}
         self.folder: Path | None = Path(parts.path if parts.scheme else url).resolve() if local else None
         if self.folder is not None:
             with written_here(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             return
-        with _our_errors(url):
-            self._files, self._root = _file_system(parts.scheme, url, self._options)
+        self._connect()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as the arguments it was made from; the worker opens its own connection."""
@@ -82,12 +90,15 @@ class BlobStore:
         """
         blob = blob_of(path)
         if not self.has(blob):
-            self._write(blob, path)
+            self._again(lambda: self._write(blob, path))
         return blob
 
     def has(self, blob: Blob) -> bool:
         """Tell whether a content is there and complete."""
-        with _our_errors(self.url):
+        return self._again(lambda: self._has(blob))
+
+    def _has(self, blob: Blob) -> bool:
+        with our_errors(self.url):
             if self.folder is not None:
                 place = self.folder / name_of(blob)
                 return place.is_file() and place.stat().st_size == blob.size_bytes
@@ -103,10 +114,31 @@ class BlobStore:
             NoRoomError: the disk of the target is full.
             InfrastructureError: it is missing, or its content does not fit its name.
         """
+        self._again(lambda: self._fetch(blob, target))
+
+    def _connect(self) -> None:
+        with our_errors(self.url, opening=True):
+            self._files, self._root = file_system(self._scheme, self.url, self._options)
+        self._silent = False
+
+    def _again(self, work: Callable[[], _T]) -> _T:
+        """Do something there; once more on a new connection where an old one was lost meanwhile."""
+        if self._silent:
+            self._connect()
+        try:
+            return work()
+        except InfrastructureError as error:
+            self._silent = self.folder is None and isinstance(error.__cause__, TimeoutError)
+            if self.folder is not None or not lost(error.__cause__):
+                raise
+        self._connect()
+        return work()
+
+    def _fetch(self, blob: Blob, target: Path) -> None:
         beside = target.with_name(f".{target.name}{_IN_WORK}{secrets.token_hex(4)}")
         digest = hashlib.sha256()
         try:
-            with _our_errors(self.url), self._opened(blob) as source, _sink(beside) as sink:
+            with our_errors(self.url), self._opened(blob) as source, _sink(beside) as sink:
                 while chunk := source.read(CHUNK_BYTES):
                     digest.update(chunk)
                     with written_here(target.parent):
@@ -114,7 +146,7 @@ class BlobStore:
             if digest.hexdigest() != blob.sha256:
                 raise InfrastructureError(
                     f"its content does not fit its name: sha256 {digest.hexdigest()}",
-                    place=f"{self.url}: {blob.sha256}",
+                    place=f"{self.url}/{name_of(blob)}",
                     remedy="Remove it there and upload it again. Find out who changed it.",
                 )
             beside.replace(target)
@@ -131,7 +163,7 @@ class BlobStore:
 
     def _write(self, blob: Blob, path: Path) -> None:
         """Write beside and rename, where a rename is one step; an object store shows only whole objects."""
-        with _our_errors(self.url):
+        with our_errors(self.url):
             if self.folder is not None:
                 place = self.folder / name_of(blob)
                 with written_here(self.folder):
@@ -139,7 +171,7 @@ class BlobStore:
                     _copy_local(path, place)
                 return
             place_there = self._place(blob)
-            if _renames(self._files):
+            if renames(self._files):
                 self._files.makedirs(place_there.rpartition("/")[0], exist_ok=True)
                 beside = f"{place_there}{_IN_WORK}{secrets.token_hex(4)}"
                 self._files.put_file(str(path), beside)
@@ -160,7 +192,7 @@ def blob_of(path: Path) -> Blob:
         InfrastructureError: it cannot be read.
     """
     digest, size = hashlib.sha256(), 0
-    with _our_errors(path), path.open("rb") as stream:
+    with our_errors(path), path.open("rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
@@ -189,58 +221,6 @@ def _copy_local(path: Path, place: Path) -> None:
         beside.replace(place)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _file_system(scheme: str, url: str, options: dict[str, Any]) -> tuple[Any, str]:
-    try:
-        fsspec = import_module("fsspec")
-        if scheme == "sftp":
-            parts = urlsplit(url)
-            named = {"port": parts.port, "username": parts.username}
-            files = _checked_sftp()(
-                parts.hostname, **{key: value for key, value in named.items() if value}, **options
-            )
-            return files, parts.path.rstrip("/")
-        files, root = fsspec.core.url_to_fs(url, **options)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(
-            f"cannot be opened: {error}",
-            place=url,
-            remedy="Use a folder, sftp:// or s3://; all but a folder need the extra `cluster`.",
-        ) from error
-    except TypeError as error:  # how Python says that there is no argument of this name
-        raise ConfigError(
-            f"an option does not fit {scheme}://: {str(error).rpartition(': ')[2]}",
-            place="HARNESS_BLOBS_OPTIONS",
-            remedy=f"Look up what fsspec's {scheme!r} takes.",
-        ) from error
-    return files, str(root).rstrip("/")
-
-
-def _checked_sftp() -> Any:
-    """Return fsspec's SFTP, made to refuse a server whose key is not known, as `ssh` does."""
-    paramiko = import_module("paramiko")
-    base: Any = import_module("fsspec.implementations.sftp").SFTPFileSystem
-
-    class CheckedSFTP(base):  # type: ignore[misc]  # fsspec has no types
-        def _connect(self) -> None:
-            options = dict(self.ssh_kwargs)
-            known_hosts = options.pop("known_hosts", None)
-            self.client = paramiko.SSHClient()
-            self.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-            if known_hosts is None:
-                self.client.load_system_host_keys()
-            else:
-                self.client.load_host_keys(str(known_hosts))
-            self.client.connect(self.host, **options)
-            self.ftp = self.client.open_sftp()
-
-    return CheckedSFTP
-
-
-def _renames(files: Any) -> bool:
-    protocols = {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
-    return not protocols & {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
 
 
 @contextlib.contextmanager
@@ -283,23 +263,3 @@ def _sink(path: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):  # what a full disk did not take was said already
             sink.close()
-
-
-@contextlib.contextmanager
-def _our_errors(place: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except (InfrastructureError, ConfigError):
-        raise
-    except FileNotFoundError as error:
-        raise InfrastructureError(
-            f"is not there: {error}",
-            place=place,
-            remedy="Put it there again: `harness contest run` does at its start.",
-        ) from error
-    except Exception as error:  # each kind of store has errors of its own
-        raise InfrastructureError(
-            f"cannot be used: {type(error).__name__}: {error}",
-            place=place,
-            remedy="Check the address, the keys and that it is up; nothing was half written.",
-        ) from error

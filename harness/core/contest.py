@@ -57,6 +57,16 @@ class EarlyStopping(BaseModel):
         default=0.001, description="of the sequential rule, for each entry over all looks"
     )
 
+    def in_words(self) -> str:
+        """Announce it."""
+        places = "the prize place" if self.prizes == 1 else f"one of the {self.prizes} prize places"
+        certain = self.rule is StopRule.CERTAIN
+        how = "for certain" if certain else f"but for an error of at most {self.error:.2%} for each entry"
+        return (
+            f"Once the contest has closed, an entry that can no longer reach {places}, {how}, is not run to "
+            "its end on the private set. It keeps its public score, and its team is told."
+        )
+
 
 class ContestRules(BaseModel):
     """The rules of one contest. All times are in UTC after reading."""

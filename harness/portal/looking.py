@@ -86,6 +86,7 @@ def challenge_answer(site: Site, contest: Contest) -> ChallengeAnswer:
             external_data_declaration=rules.external_data_declaration,
             finals_until=moment(rules.finals_until),
             merge_until=moment(rules.merge_until),
+            early_stopping=rules.early_stopping.in_words() if rules.early_stopping else None,
         ),
         modes=[mode.value for mode in contest.challenge.contract.modes],
         failure_rule=contest.challenge.scoring.failure_rule.value,

@@ -92,6 +92,7 @@ class RulesAnswer(Answer):
     external_data_declaration: bool
     finals_until: str | None
     merge_until: str | None
+    early_stopping: str | None  # in words; None: every entry is run to its end
 
 
 class LimitLine(Answer):
@@ -245,6 +246,7 @@ class EntryAnswer(Answer):
     verdict: str | None = Field(description="of the public set")
     words: str
     private_valid: bool | None
+    stopped_early: bool  # by the announced rule: it has no private score, and its public one stands
     score: ScoreAnswer | None
     private_score: float | None = Field(description="after release")
     hidden: str | None = Field(description="why no score is shown, though there is one")

@@ -67,6 +67,9 @@ def entry_answer(seen: Seen, one: Entry, *, closely: bool = False) -> EntryAnswe
     row = seen.rows.get(one.run_id or "")
     over = one.status in OVER
     public = None if row is None or not over else row.public_verdict
+    rules = seen.state.rules
+    stops = rules is not None and rules.early_stopping is not None
+    stopped = stops and one.status is EntryStatus.SCORED and row is not None and row.private_verdict is None
     return EntryAnswer(
         entry=one.entry,
         number=1 + seen.state.teams[one.team].entries.index(one.entry),
@@ -79,7 +82,10 @@ def entry_answer(seen: Seen, one: Entry, *, closely: bool = False) -> EntryAnswe
         progress=_progress(seen, one),
         verdict=public,
         words=_words(one, public),
-        private_valid=(one.status is EntryStatus.SCORED) if over and public == Verdict.OK else None,
+        private_valid=None
+        if stopped or not over or public != Verdict.OK
+        else one.status is EntryStatus.SCORED,
+        stopped_early=stopped,
         score=_score(seen, one, closely=closely),
         private_score=_private(seen, row),
         hidden=_hidden(one),

@@ -108,7 +108,13 @@ def prepare_set(
     ahead = isinstance(chosen, LocalEngine) and 2 * len(sources) * len(cells) <= chosen.workers
     jobs = [
         RenderJob(
-            source=source, recipe=recipe, set_seed=set_seed, cell=cell, destination=destination, ahead=ahead
+            source=source,
+            recipe=recipe,
+            set_seed=set_seed,
+            cell=cell,
+            destination=destination,
+            ahead=ahead,
+            found=source.path.exists(),
         )
         for source in sources
         for cell in cells

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import av
 import cv2
 import numpy as np
 
-from harness.core.errors import VideoError
+from harness.core.errors import InfrastructureError, VideoError
 from harness.core.files import beside
 from harness.videos.perturb.plans import Plan
 from harness.videos.perturb.recipes import Recipe, plan
@@ -45,6 +46,7 @@ class RenderJob:
     cell: int
     destination: Path
     ahead: bool = False  # whether there is a second core for it; changes no byte
+    found: bool = False  # whether the source is there on the machine that asks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +65,18 @@ def neutral_name(set_seed: int, source_id: str, cell: int = 0) -> str:
 
 
 def prepare_one(job: RenderJob) -> RenderDone:
-    """Render one video, or find it finished. Runs in a worker."""
+    """Render one video, or find it finished. Runs in a worker.
+
+    Raises:
+        InfrastructureError: the source is not on this machine, and was on the one that asked.
+    """
     source, destination = job.source, job.destination
+    if job.found and not source.path.exists():
+        raise InfrastructureError(
+            f"is not there on {socket.gethostname()}",
+            place=source.path,
+            remedy="Every machine that renders must have the folders at the same path.",
+        )
     try:
         info = probe(source.path)
         source_sha256 = file_sha256(source.path)

@@ -15,11 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -206,6 +208,104 @@ def test_a_server_with_another_key_is_refused(sftp: Place, tmp_path: Path) -> No
     strange.write_text("")
     with pytest.raises(InfrastructureError, match="not found in known_hosts"):
         BlobStore(sftp.url, options=sftp.options | {"known_hosts": str(strange)})
+
+
+def test_a_connection_that_was_lost_is_opened_again(sftp: Place, tmp_path: Path) -> None:
+    store = BlobStore(sftp.url, options=sftp.options)
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(1000))
+    store._files.client.close()  # as a server does with one that is idle
+    blob = store.put(source)
+    store._files.client.close()
+    assert store.has(blob)
+    store._files.client.close()
+    store.fetch(blob, source)
+    assert source.stat().st_size == 1000
+
+
+def test_a_host_that_falls_silent_in_the_middle_is_given_up_and_used_again_later(
+    sftp: Place, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(os.urandom(3_000_000))
+    blob = BlobStore(sftp.url, options=sftp.options).put(source)
+    address = urlsplit(sftp.url)
+    with silent_after(int(address.port or 0), some_bytes=500_000) as (port, speak):
+        known = tmp_path / "known_hosts"
+        host_key = Path(sftp.options["known_hosts"]).read_text().split(" ", 1)[1]
+        known.write_text(f"[127.0.0.1]:{port} {host_key}")
+        options = sftp.options | {"known_hosts": str(known), "timeout": 1.0}
+        store = BlobStore(sftp.url.replace(str(address.port), str(port)), options=options)
+        with pytest.raises(InfrastructureError, match=r"127\.0\.0\.1.*TimeoutError(.|\n)*fell silent"):
+            store.fetch(blob, target)
+        assert list(tmp_path.glob("*part*")) == []
+        speak()
+        store.fetch(blob, target)
+    assert target.read_bytes() == source.read_bytes()
+
+
+@contextmanager
+def silent_after(port: int, *, some_bytes: int) -> Iterator[tuple[int, Callable[[], None]]]:
+    """Listen before a server, and pass on only some bytes of what it says; yields the port, and an end."""
+    left = [some_bytes]
+    listener = socket.create_server(("127.0.0.1", 0))
+    ends: list[socket.socket] = []
+
+    def copy(source: socket.socket, sink: socket.socket, *, counted: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                if counted and left[0] <= 0:
+                    continue
+                left[0] -= len(data) if counted else 0
+                sink.sendall(data)
+
+    def take() -> None:
+        with suppress(OSError):
+            while True:
+                client, server = listener.accept()[0], socket.create_connection(("127.0.0.1", port))
+                ends.extend((client, server))
+                Thread(target=copy, args=(client, server), kwargs={"counted": False}, daemon=True).start()
+                Thread(target=copy, args=(server, client), kwargs={"counted": True}, daemon=True).start()
+
+    Thread(target=take, daemon=True).start()
+    try:
+        yield listener.getsockname()[1], lambda: left.__setitem__(0, 1 << 40)
+    finally:
+        listener.close()
+        for one in ends:
+            one.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "said"),
+    [
+        ("key_filename", None, r"/option: is not there(.|\n)*HARNESS_BLOBS_OPTIONS"),
+        ("key_filename", "hidden words", r"blobs: cannot be used(.|\n)*key file in HARNESS_BLOBS_OPTIONS"),
+        ("known_hosts", None, r"/option: is not there(.|\n)*HARNESS_BLOBS_OPTIONS"),
+        ("known_hosts", "other", r"BadHostKeyException(.|\n)*Another machine may answer"),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_said_with_its_remedy_and_no_secret(
+    sftp: Place, tmp_path: Path, option: str, content: str | None, said: str
+) -> None:
+    place = tmp_path / "option"
+    if content == "other":
+        key = (Path(sftp.options["key_filename"]).with_suffix(".pub")).read_text()
+        content = f"[127.0.0.1]:{urlsplit(sftp.url).port} {key}"
+    if content is not None:
+        place.write_text(content)
+    with pytest.raises(InfrastructureError, match=said) as error:
+        BlobStore(sftp.url, options=sftp.options | {option: str(place)})
+    assert "hidden words" not in str(error.value)
+
+
+def test_a_wrong_secret_for_s3_is_said_and_not_shown(s3: Place, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"content")
+    store = BlobStore(s3.url, options=s3.options | {"secret": "a wrong secret"})
+    with pytest.raises(InfrastructureError, match=r"s3://hidden-.*(.|\n)*Check the keys") as error:
+        store.put(source)
+    assert "a wrong secret" not in str(error.value) + repr(store)
 
 
 def test_a_content_that_was_changed_on_the_server_is_refused(sftp: Place, tmp_path: Path) -> None:

@@ -17,13 +17,16 @@ import pytest
 from harness.cli.open_store import open_store_patiently
 from harness.contest.admission import AdmittedEntry, Prepared
 from harness.contest.driver import Contest, Driver
+from harness.contest.events import ContestPhase
 from harness.contest.intake import hand_in, package_path
 from harness.contest.ledger import Accepted, Ledger
 from harness.contest.rules import Refusal
 from harness.contest.rules.commands import (
+    AmendRules,
     CancelEntry,
     Command,
     CreateContest,
+    EnterPhase,
     MergeTeams,
     RegisterTeam,
     RequeueEntry,
@@ -33,10 +36,13 @@ from harness.contest.shard_ledger import ShardLedger
 from harness.contest.sources import StoreSource
 from harness.contest.state import Entry, EntryStatus
 from harness.core.challenge import Challenge, load_challenge
+from harness.core.contest import EarlyStopping, StopRule
 from harness.core.engines.local import LocalEngine
 from harness.core.errors import ConfigError, StoreError
 from harness.core.types import ImageFacts
-from harness.results.store import Store
+from harness.portal.schemas import EntryAnswer
+from harness.portal.visible import Seen, entry_answer
+from harness.results.store import Store, runs
 from harness.results.store.drivers import Wish
 from harness.results.store.jobs import Job
 from harness.sandbox import Backend
@@ -53,6 +59,15 @@ timezone = "UTC"
 opens = 2020-01-01T00:00:00
 closes = 2099-01-01T00:00:00
 valid_per_day = 50
+"""
+
+
+SURELY_WRONG = """
+class Predictor:
+    def __init__(self, package):
+        pass
+    def predict(self, video):  # a clip's last byte is the last of its number, and odd ones are fake
+        return 0.000001 if video.read_bytes()[-1] % 2 else 0.999999
 """
 
 
@@ -138,7 +153,23 @@ class Bench:
             say=self.listener.say,
         )
 
-    def work(self, *, watch: bool = False) -> bool:
+    def seen(self, entry: str) -> EntryAnswer:
+        """Return an entry as its team sees it."""
+        with self.store.read() as connection:
+            rows = {row.run_id: row for row in runs.all_runs(connection)}
+        seen = Seen(
+            state=self.log.state(),
+            now=datetime.now(UTC),
+            queue={},
+            jobs={},
+            rows=rows,
+            board=None,
+            finals=frozenset(),
+            runs=self.folder / "runs",
+        )
+        return entry_answer(seen, self.entry(entry))
+
+    def work(self, *, watch: bool = False, shard_videos: int | None = None) -> bool:
         common = Prepared(
             challenge=self.challenge,
             sets=tuple(
@@ -150,6 +181,7 @@ class Bench:
             runs=self.folder / "runs",
             scratch=self.folder / "scratch",
             store=None,
+            shard_videos=shard_videos,
             reports=False,
         )
         contest = Contest(
@@ -246,6 +278,24 @@ def test_an_entry_whose_team_is_merged_while_it_runs_goes_on(bench: Bench) -> No
     assert {bench.entry(one).status for one in (entry, other)} == {EntryStatus.SCORED}
     assert bench.entry(entry).team == "eagles"
     assert len({job.run_id for job in bench.jobs.listed()}) == 2
+
+
+def test_nobody_is_stopped_early_before_it_has_closed_and_then_as_announced(bench: Bench) -> None:
+    assert bench.challenge.contest is not None
+    stops = bench.challenge.contest.model_copy(
+        update={"early_stopping": EarlyStopping(rule=StopRule.CERTAIN, prizes=1)}
+    )
+    bench.ask(AmendRules(rules=stops, reason="announced"))
+    bench.submit("eagles", "good")
+    while_open = bench.submit("owls", "bad", module=SURELY_WRONG)
+    assert bench.work(shard_videos=1)
+    again = bench.submit("owls", "as bad", module=SURELY_WRONG + "# another\n")
+    bench.ask(EnterPhase(phase=ContestPhase.CLOSED, reason="over"))
+    assert bench.work(shard_videos=1)
+    assert [bench.seen(one).stopped_early for one in (while_open, again)] == [False, True]
+    assert [bench.seen(one).private_valid for one in (while_open, again)] == [True, None]
+    assert bench.entry(again).status is EntryStatus.SCORED
+    assert any("stopped early by the certain rule" in text for text in bench.listener.said)
 
 
 def test_a_result_that_a_killed_worker_left_is_recorded_by_the_next(

@@ -66,7 +66,7 @@ class Lines:
         self._console.print(Text.assemble(("warning:", "yellow"), f" {text}"))
 
     def accepted(self, job: Job, done: ShardDone) -> None:
-        """Count a shard, and say once what disturbed its run; `contest status` has the worst of each."""
+        """Say once of a run what disturbed it; the worst of each set is in its folder's disturbance.json."""
         words = done.disturbance.in_words()
         if words and job.run_id not in self._disturbed:
             self._disturbed.add(job.run_id)

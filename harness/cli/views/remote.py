@@ -58,7 +58,9 @@ def entry_lines(entry: Document) -> Iterable[Text]:
         yield Text(f"  public score {score['shown']}{_interval(score)}{place}{group}")
     if entry.get("hidden"):
         yield Text(f"  {printable(str(entry['hidden']))}")
-    if entry.get("private_valid") is not None:
+    if entry.get("stopped_early"):
+        yield Text("  private set: stopped early, as the rules announce; the public score stands")
+    elif entry.get("private_valid") is not None:
         yield Text(f"  private set: {'valid' if entry['private_valid'] else 'not valid'}")
     if entry.get("disqualified"):
         yield Text(f"  disqualified: {printable(str(entry['disqualified']))}", "red")

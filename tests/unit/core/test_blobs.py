@@ -76,6 +76,12 @@ def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_query_in_the_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match="query") as error:
+        BlobStore("https://host/folder?token=hidden")
+    assert "hidden" not in str(error.value)
+
+
 def test_an_unknown_kind_of_url_is_refused() -> None:
     with pytest.raises(ConfigError, match="extra `cluster`"):
         BlobStore("gopher2://host/folder")

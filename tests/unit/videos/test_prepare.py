@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import ConfigError
+from harness.core.errors import ConfigError, InfrastructureError
 from harness.core.locks import try_lock
 from harness.videos.perturb.recipes import load_recipe
 from harness.videos.prepare import PrepareProgress, SourceVideo, file_sha256, neutral_name, prepare_set
+from harness.videos.prepare_one import RenderJob, prepare_one
 from harness.videos.synthetic import ClipSpec, write_clip
 
 pytestmark = pytest.mark.slow
@@ -138,6 +139,23 @@ def test_unreadable_sources_are_named_and_the_rest_goes_on(
     assert [name for name, _ in prepared.unreadable] == ["bad.mp4", "gone.mp4"]
     assert "No such file" in dict(prepared.unreadable)["gone.mp4"]
     assert len(prepared.videos) == 2
+
+
+def test_a_source_that_only_another_machine_has_is_our_fault_and_not_left_out(
+    sources: list[SourceVideo], recipe_path: Path, tmp_path: Path
+) -> None:
+    gone = replace(sources[0], path=tmp_path / "gone.mp4")
+    job = RenderJob(
+        source=gone,
+        recipe=load_recipe(recipe_path),
+        set_seed=1,
+        cell=0,
+        destination=tmp_path,
+        ahead=False,
+        found=True,
+    )
+    with pytest.raises(InfrastructureError, match=r"gone\.mp4: is not there on"):
+        prepare_one(job)
 
 
 def test_names_and_files_reveal_nothing_and_the_manifest_says_all(
