@@ -19,6 +19,7 @@ from harness.results.run_row import RunRow
 from harness.results.store import drivers, jobs, runs
 from harness.results.store.chain import Record
 from harness.results.store.jobs import Job, JobState
+from harness.sandbox.docker.owner import Owner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +150,7 @@ def work_of(site: Site, contest: Contest) -> Work:
     silent = None
     if row is not None and row.heartbeat is not None:
         silent = (site.now() - datetime.fromisoformat(row.heartbeat)).total_seconds()
+    owner = Owner.parse(row.driver) if row is not None and row.driver else None
     places = sum(job.state is JobState.CLAIMED for job in listed)
     progress = progress_of(listed, places=max(1, places), now=site.now())
     price = site.config.price_per_hour
@@ -156,7 +158,7 @@ def work_of(site: Site, contest: Contest) -> Work:
     return Work(
         driver=(row.driver or "") if row else "",
         silent_seconds=silent,
-        alive=silent is not None and silent < SILENT_SECONDS,
+        alive=silent is not None and silent < SILENT_SECONDS and not (owner is not None and owner.is_dead()),
         wish=row.wish.value if row else "run",
         waiting=sum(one.status is EntryStatus.WAITING for one in contest.state.entries.values()),
         running=progress.count("running"),
@@ -168,7 +170,7 @@ def work_of(site: Site, contest: Contest) -> Work:
         left_seconds=left,
         left_cost=None if left is None else progress.left_work_seconds / 3600.0 * price,
         nodes=_nodes(listed),
-        faults=tuple(job for job in listed if job.note)[-10:],
+        faults=tuple(job for job in listed if job.note and job.state is not JobState.CANCELLED)[-10:],
     )
 
 
