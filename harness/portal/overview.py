@@ -8,7 +8,7 @@ from datetime import datetime
 
 from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.events import ContestPhase, Regraded, from_json
-from harness.contest.progress import progress_of
+from harness.contest.progress import has_died, progress_of
 from harness.contest.rules.finals import final_entries
 from harness.contest.rules.quotas import Allowance, allowance
 from harness.contest.shard_ledger import SILENT_SECONDS
@@ -19,7 +19,6 @@ from harness.results.run_row import RunRow
 from harness.results.store import drivers, jobs, runs
 from harness.results.store.chain import Record
 from harness.results.store.jobs import Job, JobState
-from harness.sandbox.docker.owner import Owner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +149,6 @@ def work_of(site: Site, contest: Contest) -> Work:
     silent = None
     if row is not None and row.heartbeat is not None:
         silent = (site.now() - datetime.fromisoformat(row.heartbeat)).total_seconds()
-    owner = Owner.parse(row.driver) if row is not None and row.driver else None
     places = sum(job.state is JobState.CLAIMED for job in listed)
     progress = progress_of(listed, places=max(1, places), now=site.now())
     price = site.config.price_per_hour
@@ -158,7 +156,7 @@ def work_of(site: Site, contest: Contest) -> Work:
     return Work(
         driver=(row.driver or "") if row else "",
         silent_seconds=silent,
-        alive=silent is not None and silent < SILENT_SECONDS and not (owner is not None and owner.is_dead()),
+        alive=silent is not None and silent < SILENT_SECONDS and row is not None and not has_died(row),
         wish=row.wish.value if row else "run",
         waiting=sum(one.status is EntryStatus.WAITING for one in contest.state.entries.values()),
         running=progress.count("running"),

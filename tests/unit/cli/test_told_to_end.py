@@ -18,9 +18,9 @@ from harness.cli.told_to_end import clears_up_when_told_to_end
 
 place = Path(sys.argv[1])
 with clears_up_when_told_to_end():
-    place.touch()
-    print("begun", flush=True)
     try:
+        place.touch()
+        print("begun", flush=True)
         time.sleep(600)
     finally:
         place.unlink()
