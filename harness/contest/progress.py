@@ -11,7 +11,9 @@ from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.paces import pace_of
 from harness.contest.plan import VIDEO_SECONDS, Pace
 from harness.contest.shard_ledger import STOPPED
+from harness.results.store.drivers import DriverRow
 from harness.results.store.jobs import Job, JobState
+from harness.sandbox.docker.owner import Owner
 
 HOUR_SECONDS = 3600.0
 OVER = frozenset({"done", "stopped", "failed", "cancelled"})
@@ -171,3 +173,9 @@ def _note(jobs: Sequence[Job]) -> str:
 
 def _was_stopped(job: Job) -> bool:
     return job.state is JobState.CANCELLED and (job.note or "").startswith(STOPPED)
+
+
+def has_died(driver: DriverRow) -> bool:
+    """Tell whether the driver that is written down is known to be gone: it was of this machine, say."""
+    owner = Owner.parse(driver.driver or "")
+    return owner is not None and owner.is_dead()

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from harness.contest.accepted_shard import AcceptedShard
 from harness.contest.events import ContestPhase, Regraded, from_json
-from harness.contest.progress import progress_of
+from harness.contest.progress import has_died, progress_of
 from harness.contest.rules.finals import final_entries
 from harness.contest.rules.quotas import Allowance, allowance
 from harness.contest.shard_ledger import SILENT_SECONDS
@@ -156,7 +156,7 @@ def work_of(site: Site, contest: Contest) -> Work:
     return Work(
         driver=(row.driver or "") if row else "",
         silent_seconds=silent,
-        alive=silent is not None and silent < SILENT_SECONDS,
+        alive=silent is not None and silent < SILENT_SECONDS and row is not None and not has_died(row),
         wish=row.wish.value if row else "run",
         waiting=sum(one.status is EntryStatus.WAITING for one in contest.state.entries.values()),
         running=progress.count("running"),
@@ -168,7 +168,7 @@ def work_of(site: Site, contest: Contest) -> Work:
         left_seconds=left,
         left_cost=None if left is None else progress.left_work_seconds / 3600.0 * price,
         nodes=_nodes(listed),
-        faults=tuple(job for job in listed if job.note)[-10:],
+        faults=tuple(job for job in listed if job.note and job.state is not JobState.CANCELLED)[-10:],
     )
 
 
