@@ -74,7 +74,7 @@ def _stretch_row(
     places: Ints,
     starts: Shorts,
     tables: Bytes,
-    down: int,
+    down: Any,
     to: Bytes,
     at: Any,
 ) -> None:
