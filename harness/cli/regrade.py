@@ -108,35 +108,51 @@ def regrade(
         found = _scored_again(runs, plan, workers, observer)
         seconds = time.monotonic() - began
     moved = ranks(found.runs, by=by, decimals=loaded.scoring.public_decimals)
-    changed = sum(one.changed for one in frames.values())
     if output is not None:
         _write_csv(moved, output)
     if not as_json:
         _show(moved, by, loaded.scoring.public_decimals)
-        _say(found, frames_changed=changed, seconds=seconds)
+        _say(found, frames_changed=plan.labels_changed, seconds=seconds)
     refused = "" if dry_run else _registered(store, loaded, runs, found, reason=reason)
     if as_json:
-        from harness.cli.documents.results import RegradeDocument
+        _print_json(plan, found, moved, by=by, refused=refused, seconds=seconds)
+    else:
+        _say_whether_it_holds(plan, refused)
+    raise typer.Exit(NOT_WELL if refused else OK)
 
-        document = RegradeDocument(
-            ok=not refused,
-            regrade=found.regrade,
-            dry_run=dry_run,
-            refused=refused,
-            by=by,
-            runs=len(found.runs),
-            labels_changed=changed,
-            seconds=round(seconds, 3),
-            moved=moved,
-            left_out=found.left_out,
-        )
-        print_document(document)
-    elif refused:
+
+def _print_json(
+    plan: RegradePlan,
+    found: RegradedRun,
+    moved: tuple[Moved, ...],
+    *,
+    by: SetName,
+    refused: str,
+    seconds: float,
+) -> None:
+    from harness.cli.documents.results import RegradeDocument
+
+    document = RegradeDocument(
+        ok=not refused,
+        regrade=found.regrade,
+        dry_run=not plan.write,
+        refused=refused,
+        by=by,
+        runs=len(found.runs),
+        labels_changed=plan.labels_changed,
+        seconds=round(seconds, 3),
+        moved=moved,
+        left_out=found.left_out,
+    )
+    print_document(document)
+
+
+def _say_whether_it_holds(plan: RegradePlan, refused: str) -> None:
+    if refused:
         _err.print(Text(f"the results hold, but the contest's log does not say so: {refused}", "red"))
     else:
-        said = "nothing was changed: --dry-run" if dry_run else f"regrade {found.regrade} holds"
+        said = f"regrade {plan.regrade} holds" if plan.write else "nothing was changed: --dry-run"
         _out.print(said, soft_wrap=True, highlight=False)
-    raise typer.Exit(NOT_WELL if refused else OK)
 
 
 def _frames(

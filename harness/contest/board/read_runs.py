@@ -13,7 +13,7 @@ from harness.contest.board.answers import Absent, BoardEntry, BoardInput, VideoF
 from harness.contest.regrade.corrections import UNCORRECTED, Correction, corrected_labels, frame_of
 from harness.core.challenge import Challenge
 from harness.core.errors import ConfigError, InfrastructureError, ResultError
-from harness.core.types import SetName
+from harness.core.types import PreparedVideo, SetName
 from harness.gateway.journal import read_journal
 from harness.results.columns import read_columns
 from harness.results.leaderboard import Choice, ranked
@@ -21,7 +21,7 @@ from harness.results.result import read_result
 from harness.results.run_folder import RunFolder
 from harness.results.run_row import RunRow, entry_path, read_row
 from harness.scoring.clusters import Bootstrap, Floats, Sampling, sampling_of
-from harness.videos.labels import Labels, read_labels
+from harness.videos.labels import Label, Labels, read_labels
 from harness.videos.ready_set import ReadySet
 
 
@@ -139,10 +139,9 @@ def board_input(
         ConfigError: not one entry has answers to these videos, or none of them counts.
     """
     ids = tuple(video.video_id for video in ready.videos)
-    frame = frame_of(ready, correction)
-    constant = challenge.scoring.failed_probability
-    if correction.failed_probability is not None:
-        constant = correction.failed_probability
+    counted = frame_of(ready, correction).kept
+    scoring = challenge.scoring
+    constant = _or(correction.failed_probability, scoring.failed_probability)
     kept: list[tuple[BoardEntry, Floats, int]] = []
     absent = list(entered.absent)
     for number, row in enumerate(entered.standing, start=1):
@@ -150,7 +149,7 @@ def board_input(
         if isinstance(found, str):
             absent.append(Absent(entry=_entry(row), reason=found))
         else:
-            answers = found.probability[frame.kept]
+            answers = found.probability[counted]
             failed = np.isnan(answers)  # a video whose turn never came failed as well
             kept.append((_entry(row), np.where(failed, constant, answers), int(failed.sum())))
         told(number, len(entered.standing))
@@ -161,7 +160,7 @@ def board_input(
             remedy="Enter finished runs: `harness submit RUN --team NAME`.",
         )
     corrected = corrected_labels(ready, correction)
-    videos = [video for video, counts in zip(ready.videos, frame.kept, strict=True) if counts]
+    videos = [video for video, counts in zip(ready.videos, counted, strict=True) if counts]
     labels = [corrected.of(video.source_id) for video in videos]
     private = None
     if forecast and ready.name is SetName.PUBLIC:
@@ -173,24 +172,13 @@ def board_input(
         probability=np.column_stack([answers for _, answers, _ in kept]),
         failed=np.array([failed for _, _, failed in kept], dtype=np.int64),
         fake=np.array([label.fake for label in labels], dtype=np.bool_),
-        sampling=sampling_of(
-            fake=[label.fake for label in labels],
-            identities=[label.identity for label in labels],
-            sources=[label.source for label in labels],
-            videos=[video.source_id for video in videos],
-        ),
-        epsilon=challenge.scoring.epsilon if correction.epsilon is None else correction.epsilon,
-        facts=VideoFacts(
-            perturbations=tuple({one.name: one.severity for one in video.perturbations} for video in videos),
-            cells=tuple({"method": label.method, **dict(label.columns)} for label in labels),
-            people=len({label.identity for label in labels} - {""}),
-        ),
+        sampling=_sampling(labels, [video.source_id for video in videos]),
+        epsilon=_or(correction.epsilon, scoring.epsilon),
+        facts=_facts(labels, videos),
         absent=tuple(absent),
-        bootstrap=Bootstrap(
-            samples=challenge.scoring.bootstrap_samples, seed=bootstrap_seed(challenge, ready.name)
-        ),
-        decimals=challenge.scoring.public_decimals,
-        private_clusters=None if private is None else _clusters_of(private).clusters,
+        bootstrap=Bootstrap(samples=scoring.bootstrap_samples, seed=bootstrap_seed(challenge, ready.name)),
+        decimals=scoring.public_decimals,
+        private_clusters=None if private is None else _of_all(private).clusters,
     )
 
 
@@ -200,13 +188,29 @@ def bootstrap_seed(challenge: Challenge, name: SetName) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def _clusters_of(labels: Labels) -> Sampling:
-    known = [labels.of(name) for name in labels]
+def _of_all(labels: Labels) -> Sampling:
+    return _sampling([labels.of(name) for name in labels], None)
+
+
+def _sampling(labels: Sequence[Label], videos: Sequence[str] | None) -> Sampling:
     return sampling_of(
-        fake=[label.fake for label in known],
-        identities=[label.identity for label in known],
-        sources=[label.source for label in known],
+        fake=[label.fake for label in labels],
+        identities=[label.identity for label in labels],
+        sources=[label.source for label in labels],
+        videos=videos,
     )
+
+
+def _facts(labels: Sequence[Label], videos: Sequence[PreparedVideo]) -> VideoFacts:
+    return VideoFacts(
+        perturbations=tuple({one.name: one.severity for one in video.perturbations} for video in videos),
+        cells=tuple({"method": label.method, **dict(label.columns)} for label in labels),
+        people=len({label.identity for label in labels} - {""}),
+    )
+
+
+def _or(corrected: float | None, plain: float) -> float:
+    return plain if corrected is None else corrected
 
 
 def _from_journal(folder: RunFolder, name: SetName, video_ids: Sequence[str]) -> Answers | str:

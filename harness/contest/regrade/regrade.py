@@ -46,6 +46,11 @@ class RegradePlan:
     key: Key | None = None
     anew: bool = False  # read journals, and not their columns
 
+    @property
+    def labels_changed(self) -> int:
+        """How many labels change, over all sets."""
+        return sum(frame.changed for frame in self.frames.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Graded:

@@ -28,7 +28,7 @@ from harness.core.types import AppliedPerturbation, PreparedVideo, SetName
 from harness.diagnose.audit import AuditProgress, audit_challenge
 from harness.diagnose.audit.report import AuditReport, Subject, rules_markdown
 from harness.diagnose.audit.sets import Fed, audit_set, judged
-from harness.diagnose.audit.traits import Traits
+from harness.diagnose.audit.traits import Traits, TraitsJob, read_traits
 from harness.package.findings import Severity
 from harness.videos.labels import Label
 from harness.videos.prepared_set import PreparedSet
@@ -510,3 +510,16 @@ def test_every_finding_is_documented() -> None:
     text = (Path(__file__).parents[3] / "docs" / "audit.md").read_text(encoding="utf-8")
     table = text.partition("<!-- findings -->\n")[2].partition("\n<!-- /findings -->")[0]
     assert table == rules_markdown(), f"paste this between the marks:\n{rules_markdown()}"
+
+
+@pytest.mark.parametrize("size", [2**63 + 8, 2**64 - 1, 2**40], ids=hex)
+def test_a_box_that_says_it_is_larger_than_its_file_is_read_past(size: int, tmp_path: Path) -> None:
+    """Decoders play such a file; one of them must not end the audit of a whole challenge."""
+    path = tmp_path / "clip.mp4"
+    make(law(1), path)
+    plain = read_traits(TraitsJob(path=path, fingerprint=False))
+    with path.open("ab") as stream:
+        stream.write((1).to_bytes(4, "big") + b"free" + size.to_bytes(8, "big"))
+    found = read_traits(TraitsJob(path=path, fingerprint=False))
+    assert found.words["box layout"] == f"{plain.words['box layout']},free"
+    assert found.numbers["frames"] == plain.numbers["frames"]
