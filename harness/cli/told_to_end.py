@@ -18,7 +18,7 @@ def clears_up_when_told_to_end() -> Iterator[None]:
     try:
         yield
     except SystemExit as end:
-        if end.code not in {_CODE, signal.SIGTERM}:  # Ray's own handler, once it is loaded, has the bare number
+        if end.code not in {_CODE, signal.SIGTERM}:  # Ray's own handler has the bare number
             raise
         sys.stderr.write("told to end; what was done is kept, and the same command goes on from there\n")
         raise SystemExit(_CODE) from end
