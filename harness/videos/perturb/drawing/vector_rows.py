@@ -146,7 +146,7 @@ enlarged_row: Any = intrinsic(_enlarged)
 
 
 def _between(vectors: Vectors, one: Any, other: Any, factor: int) -> list[Any]:
-    """Return what lies in straight lines between 16 times eight samples and 16 times eight more."""
+    """Return what is in straight lines between 16 times eight samples and 16 times eight more."""
     builder = vectors.builder
     step = builder.shl(builder.sub(other, one), vectors.numbers((8 // factor).bit_length() - 1))
     base = builder.add(builder.shl(one, vectors.numbers(4)), vectors.numbers(128))
