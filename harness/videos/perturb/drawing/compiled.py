@@ -43,6 +43,7 @@ Flat = tuple[Bytes, int]
 Pair = tuple[int, int]
 LOOK_AGAIN_SECONDS = 0.05  # whether another process has compiled what is wanted
 APART = "a plane's samples must follow each other in memory"
+_NJIT: Any = njit  # its types do not know `_nrt`
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 U = np.uintp  # an index that is not looked at twice: numba counts others from the end if they are negative
 
@@ -83,11 +84,11 @@ def _edition() -> str:
 def _compile(function: Function, signature: Any) -> Function:
     function.__qualname__ += f"-{_edition()}"  # the name in the cache
     try:
-        made = njit(signature, cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+        made = _NJIT(signature, cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
     except RuntimeError as error:
         if "no locator" not in str(error):
             raise
-        made = njit(signature, nogil=True, error_model="numpy", _nrt=False)(function)
+        made = _NJIT(signature, nogil=True, error_model="numpy", _nrt=False)(function)
     return cast("Function", made)
 
 
@@ -103,12 +104,12 @@ def _alone(name: str) -> Iterator[None]:
 
 def inlined(function: Function) -> Function:
     """Let compiled functions call this one."""
-    return cast("Function", njit(inline="always", error_model="numpy", _nrt=False)(function))
+    return cast("Function", _NJIT(inline="always", error_model="numpy", _nrt=False)(function))
 
 
 def called(function: Function) -> Function:
     """Let compiled functions call this one as a whole: among many others its loops may become no vectors."""
-    return cast("Function", njit(error_model="numpy", _nrt=False)(function))
+    return cast("Function", _NJIT(error_model="numpy", _nrt=False)(function))
 
 
 def narrow(name: str, result: types.Integer) -> Operation:

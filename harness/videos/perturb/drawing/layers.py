@@ -26,12 +26,12 @@ from harness.videos.perturb.drawing.compiled import (
 )
 from harness.videos.perturb.drawing.planes import Plane
 from harness.videos.perturb.drawing.scaling import (
-    FACTORS,
     Triple,
     row_places,
     stretched,
     stretched_freely,
 )
+from harness.videos.perturb.drawing.vector_rows import FACTORS
 
 Two = tuple[Plane, Plane]
 Runs = tuple[Bytes, Ints]

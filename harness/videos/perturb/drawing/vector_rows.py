@@ -103,7 +103,7 @@ def _halved(_: Any, source: Any, one: Any, other: Any, target: Any, there: Any, 
                 places = (row.after(row.moved(place, loop.index, 4 * LANES), off) for place in values[1:3])
                 above, below = (vectors.weighted(row.read(0, place, PAIRS), ones) for place in places)
                 halves.append(builder.lshr(builder.add(builder.add(above, below), two), two))
-            means = builder.trunc(vectors.shuffled(*halves, list(range(2 * LANES))), PAIRS)
+            means = builder.trunc(vectors.shuffled(halves[0], halves[1], list(range(2 * LANES))), PAIRS)
             row.write(means, 3, row.moved(values[4], loop.index, 2 * LANES))
         return context.get_dummy_value()
 
@@ -128,14 +128,14 @@ def _enlarged(
         for times in FACTORS:
             wanted = builder.icmp_unsigned("==", values[7], ir.Constant(values[7].type, times))
             with builder.if_then(wanted), cgutils.for_range(builder, values[6]) as loop:
-                ends = (
+                left, right = (
                     row.mixed(
                         [row.moved(row.after(place, off), loop.index) for place in values[1:3]], weights
                     )
                     for off in (0, 1)
                 )
                 there = row.moved(values[5], loop.index, times * LANES)
-                for number, vector in enumerate(_between(row.vectors, *ends, times)):
+                for number, vector in enumerate(_between(row.vectors, left, right, times)):
                     row.write(vector, 4, row.after(there, number * 2 * LANES))
         return context.get_dummy_value()
 
