@@ -162,8 +162,7 @@ class _Reader:
         start = self._video.start_time
         origin = 0.0 if start is None or not self._video.time_base else float(start * self._video.time_base)
         self._origin = origin
-        # Of the last frame: broadcasts change between 4:3 and 16:9 on the way.
-        self._first_aspect = self.pixel_aspect = info.pixel_aspect
+        self._first_aspect = self.pixel_aspect = info.pixel_aspect  # of the last frame: broadcasts change it
         self._changed_aspects: dict[int, float] = {}  # by time of showing
         self._coded_aspect = self._video.codec_context.sample_aspect_ratio
         self._timeline = Timeline(picture=self._video.index, container=container.format.name)
