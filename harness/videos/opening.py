@@ -18,7 +18,7 @@ from av.container import InputContainer
 
 from harness.core.errors import VideoError
 
-HEAD_BYTES = 4096  # enough to tell what a file is that is no video
+HEAD_BYTES = 4096  # enough to tell what a file is instead of a video
 # Formats that hold pictures and sound themselves, as libav calls them. Not here: playlists, sequences of
 # numbered files, devices, single pictures, and text drawn as pictures.
 PICTURES = (

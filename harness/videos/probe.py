@@ -227,8 +227,9 @@ def _times(packets: Iterator[av.Packet[Any]]) -> list[float]:
 
 def _time(packet: av.Packet[Any]) -> list[float]:
     """Return when a packet's picture is shown, in seconds; nothing if it is not said."""
-    known = packet.pts is not None and packet.time_base and packet.size
-    return [float(packet.pts * packet.time_base)] if known else []
+    if packet.pts is None or packet.time_base is None or not packet.size:
+        return []
+    return [float(packet.pts * packet.time_base)]
 
 
 def square_or(aspect: Fraction | None) -> float:

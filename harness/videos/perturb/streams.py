@@ -237,7 +237,7 @@ def _to_canvas(
     *,
     interlaced: bool,
 ) -> tuple[str, ...]:
-    """Return the filters that a frame of this kind needs, `around` its colours; none: it passes untouched."""
+    """Return the filters that a frame of this kind needs, `around` its colours; () if it passes."""
     source, target = colours
     plain = frame.format.name == "yuv420p" and (source.tags, source.full_range) == (target.tags, False)
     whole = ("bwdif=mode=send_frame:deint=interlaced",) if interlaced else ()
