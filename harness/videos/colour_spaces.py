@@ -7,6 +7,7 @@ which libav uses.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 UNSPECIFIED = 2
@@ -49,6 +50,7 @@ class Colour:
     primaries: int
     transfer: int
     full_range: bool = False
+    grey_bits: int = 0  # of a picture without colour samples in limited range; 0: it is none
 
     @property
     def tags(self) -> tuple[int, int, int]:
@@ -67,6 +69,8 @@ def read_colour(
     Raises:
         ValueError: A matrix, a transfer or primaries that cannot be converted; says which.
     """
+    if pixel_format.startswith("xyz"):
+        raise ValueError("its samples are CIE XYZ, which cannot be converted")
     if matrix in OTHER_MATRICES:
         raise ValueError(f"its colours are coded as {OTHER_MATRICES[matrix]}, which cannot be converted")
     if transfer in UNKNOWN_TRANSFERS:
@@ -82,7 +86,8 @@ def read_colour(
     if primaries not in NEAR_PRIMARIES | WIDE_PRIMARIES:
         if primaries == 10:
             raise ValueError("its primaries are CIE XYZ, which cannot be converted")
-        primaries = {RGB: 1, BT709: 1, 4: 4, BT601_525: 6, 7: 6, BT2020: BT2020}.get(known, 5)
+        # FCC's matrix was made for the primaries of 1953, but whoever writes it means those in use.
+        primaries = {RGB: 1, BT709: 1, 4: 6, BT601_525: 6, 7: 6, BT2020: BT2020}.get(known, 5)
     if transfer in SAME_AS_BT709 or transfer not in {*OTHER_SDR_TRANSFERS, PQ, HLG}:
         transfer = 6 if known in {BT601_625, BT601_525, UNSPECIFIED} else 1
     # Grey without a tag is full range, as ffmpeg writes and reads it.
@@ -93,7 +98,14 @@ def read_colour(
         primaries=primaries,
         transfer=transfer,
         full_range=full,
+        grey_bits=0 if full else _grey_bits(pixel_format),
     )
+
+
+def _grey_bits(pixel_format: str) -> int:
+    """Return the depth in the name of a grey format, 0 for any other: "gray" has 8, "gray10le" 10."""
+    found = re.fullmatch(r"gray(\d*)(le|be)?", pixel_format)
+    return int(found[1] or 8) if found else 0
 
 
 def written(source: Colour) -> Colour:
@@ -121,10 +133,15 @@ def conversion(source: Colour, target: Colour) -> tuple[str, ...]:
     """Return the filters that turn a picture into 8-bit 4:2:0 as `target` says; both sides are named."""
     read = "" if source.matrix == RGB else f"in_color_matrix={MATRICES[source.matrix]}:"
     levels = f"in_range={'full' if source.full_range else 'limited'}"
+    # swscale takes grey for full range whatever it is told: full to full leaves the numbers as they are.
+    depth = "" if source.grey_bits == 8 else str(source.grey_bits)
+    grey = (f"scale=in_range=full:out_range=full:{EXACT}", f"format=yuv420p{depth}")
+    before = grey if source.grey_bits else ()
     end = f"out_color_matrix={MATRICES[target.matrix]}:out_range=limited:{EXACT}"
     if not needs_tone_map(source):
-        return (f"scale={read}{levels}:{end}", "format=yuv420p")
+        return (*before, f"scale={read}{levels}:{end}", "format=yuv420p")
     return (
+        *before,
         f"scale={read}{levels}:out_range=full:{EXACT}",
         "format=gbrp12",
         TONE_MAP,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import av
 import av.error
+import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
@@ -18,10 +21,15 @@ from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
 from harness.videos.colour_spaces import FULL, LIMITED, Colour, read_colour, written
+from harness.videos.opening import open_video
 from harness.videos.orientation import Orientation, read_display_matrix
+from harness.videos.track_notes import WHOLE, Crop, read_track_notes
 
 FALLBACK_FRAMES_PER_SECOND = 25.0  # if a file says nothing usable about its rate
 PLAUSIBLE_FRAMES_PER_SECOND = (0.5, 480.0)  # outside: a broken header, not a camera
+COUNTED_FRAMES_PER_SECOND = (0.01, 2000.0)  # of what is in the file: from time lapse to high-speed cameras
+COUNTED_PACKETS_MAX = 2000
+CONTRADICTED = 1.5  # times as many, or as few, frames as stated: the header is wrong
 STILL = Disposition.attached_pic | Disposition.timed_thumbnails  # pictures about a file, not of it
 
 
@@ -55,6 +63,7 @@ class VideoInfo:
     full_range: bool = False
     mirrored: bool = False  # left to right, before the turn
     interlaced: bool = False
+    crop: Crop = WHOLE  # of the coded picture, before the turn
 
     @property
     def orientation(self) -> Orientation:
@@ -78,25 +87,31 @@ class VideoInfo:
     @property
     def upright_width(self) -> int:
         """Width in square pixels after the rotation flag."""
-        square = round(self.width * self.pixel_aspect)
-        return self.height if self.rotation_degrees in {90, 270} else square
+        square, height = self._square
+        return height if self.rotation_degrees in {90, 270} else square
 
     @property
     def upright_height(self) -> int:
         """Height in square pixels after the rotation flag."""
-        square = round(self.width * self.pixel_aspect)
-        return square if self.rotation_degrees in {90, 270} else self.height
+        square, height = self._square
+        return square if self.rotation_degrees in {90, 270} else height
+
+    @property
+    def _square(self) -> tuple[int, int]:
+        """Width and height of what is shown, as coded but in square pixels."""
+        width = self.width - self.crop.left - self.crop.right
+        return round(width * self.pixel_aspect), self.height - self.crop.top - self.crop.bottom
 
 
 def probe(path: Path) -> VideoInfo:
-    """Read what a video is; decodes no more than its first picture.
+    """Read what a video is; decodes no more than its first picture, and reads on where a rate is in doubt.
 
     Raises:
         VideoError: The file is missing, no video, or its first picture cannot be decoded.
     """
     try:
         file_bytes = path.stat().st_size
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_video(path) as container:
             return _describe(container, path, file_bytes)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, VideoError):
@@ -134,30 +149,51 @@ def audio_streams(container: InputContainer) -> list[AudioStream]:
     return [stream for stream in container.streams.audio if stream.codec_context is not None]
 
 
+def sound_stream(container: InputContainer, video: VideoStream) -> AudioStream | None:
+    """Return the sound track that a player would play to this picture; None if none can be decoded."""
+    known = audio_streams(container)
+    best = container.streams.best("audio", related=video)
+    return best if isinstance(best, AudioStream) and best in known else next(iter(known), None)
+
+
 def _describe(container: InputContainer, path: Path, file_bytes: int) -> VideoInfo:
     stream = video_stream(container, path)
     stream.codec_context.thread_count = 1
-    first = None
-    for packet in container.demux(stream):
+    first, packets, times = None, container.demux(stream), list[float]()
+    for packet in packets:
+        times += _time(packet)
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
             continue  # a damaged packet: a later one may do
+        except av.error.PermissionError as error:  # how libav refuses a codec's own headers
+            raise VideoError("has a video stream whose codec's headers are damaged", place=path) from error
         if frames:
             first = frames[0]
             break
     if first is None:
         raise VideoError("contains no picture that can be decoded", place=path)
     lying, colour = orientation(first, path), frame_colour(first, path)
-    aspect = stream.sample_aspect_ratio or Fraction(1)
-    audio = audio_streams(container)
+    notes = read_track_notes(path, container.format.name, number=stream.id, index=stream.index)
+    if notes.dolby_alone is not None:
+        raise VideoError(
+            f"has colours that cannot be read: Dolby Vision of profile {notes.dolby_alone}, which cannot be"
+            " converted",
+            place=path,
+            remedy="convert it to BT.709 first",
+        )
+    crop = notes.crop
+    fits = crop.left + crop.right < first.width and crop.top + crop.bottom < first.height
+    sound = sound_stream(container, stream)
     rate = _rate(stream)
+    if stream.average_rate != rate or not container.format.name.startswith("mov"):  # MP4 counts by itself
+        rate = _counted_rate(rate, times + _times(packets))
     return VideoInfo(
         width=first.width,
         height=first.height,
         rotation_degrees=lying.degrees,
         mirrored=lying.mirrored,
-        pixel_aspect=float(aspect) if 0.1 <= aspect <= 10 else 1.0,
+        pixel_aspect=square_or(stream.sample_aspect_ratio),
         frames_per_second=rate,
         duration_seconds=_duration(container, stream, rate),
         frame_count=stream.frames or None,
@@ -168,14 +204,37 @@ def _describe(container: InputContainer, path: Path, file_bytes: int) -> VideoIn
         color_transfer=first.color_trc,
         full_range=colour.full_range,
         interlaced=first.interlaced_frame,
-        has_audio=bool(audio),
-        audio_streams=len(audio),
-        audio_codec=audio[0].codec_context.name if audio else None,
-        audio_rate=audio[0].codec_context.sample_rate if audio else None,
-        audio_channels=audio[0].codec_context.channels if audio else None,
+        crop=crop if fits else WHOLE,
+        has_audio=sound is not None,
+        audio_streams=len(audio_streams(container)),
+        audio_codec=sound.codec_context.name if sound else None,
+        audio_rate=sound.codec_context.sample_rate if sound else None,
+        audio_channels=sound.codec_context.channels if sound else None,
         container=container.format.name,
         file_bytes=file_bytes,
     )
+
+
+def _times(packets: Iterator[av.Packet[Any]]) -> list[float]:
+    times: list[float] = []
+    try:
+        for packet in islice(packets, COUNTED_PACKETS_MAX):
+            times += _time(packet)
+    except av.error.FFmpegError:
+        pass  # a damaged tail: what came before it is enough
+    return times
+
+
+def _time(packet: av.Packet[Any]) -> list[float]:
+    """Return when a packet's picture is shown, in seconds; nothing if it is not said."""
+    if packet.pts is None or packet.time_base is None or not packet.size:
+        return []
+    return [float(packet.pts * packet.time_base)]
+
+
+def square_or(aspect: Fraction | None) -> float:
+    """Return a pixel's width over its height, as stated; 1 if it is not, or not plausible."""
+    return float(aspect) if aspect and 0.1 <= aspect <= 10 else 1.0
 
 
 def _rate(stream: VideoStream) -> float:
@@ -184,6 +243,20 @@ def _rate(stream: VideoStream) -> float:
         if rate is not None and low <= rate <= high:
             return float(rate)
     return FALLBACK_FRAMES_PER_SECOND
+
+
+def _counted_rate(stated: float, times: list[float]) -> float:
+    """Return what the times of packets say, in seconds and any order, if it contradicts what is stated.
+
+    A pause, or a burst, among frames that come as stated is no contradiction.
+    """
+    steps = np.diff(np.sort(times))
+    steps = steps[(steps > 0) & (steps < 1 / COUNTED_FRAMES_PER_SECOND[0])]
+    if not steps.size:
+        return stated
+    mean, usual = 1 / float(steps.mean()), 1 / float(np.median(steps))
+    contradicted = all(max(rate / stated, stated / rate) > CONTRADICTED for rate in (mean, usual))
+    return mean if contradicted and mean <= COUNTED_FRAMES_PER_SECOND[1] else stated
 
 
 def _duration(container: InputContainer, stream: VideoStream, rate: float) -> float:

@@ -226,7 +226,7 @@ def sizes() -> Iterator[Clip]:
             pixel_format="yuv444p",
         )
     for ext, codec, video in (("h264", "h264", H264), ("ts", "h264", H264), ("m2v", "mpeg2", MPEG2)):
-        for other in ((96, 64), (320, 256)):
+        for other in ((80, 64), (320, 256)):  # of the same shape: another one stands between bars
             yield Clip(
                 name=f"changing-{ext}-{codec}-to-{other[0]}x{other[1]}",
                 group=group,
@@ -397,10 +397,12 @@ def interlaced() -> Iterator[Clip]:
 
 def variants() -> list[Clip]:
     """Every case."""
+    from cases_odd import beginnings, joined, notes, tricks
     from cases_time import attachments, audio, damaged, rates
 
-    makers = (containers, formats, sizes, orientations, aspects, colours, interlaced)
-    found = [clip for maker in (*makers, rates, audio, attachments, damaged) for clip in maker()]
+    makers = (containers, formats, sizes, orientations, aspects, colours, interlaced, rates, audio)
+    makers += (attachments, damaged, joined, beginnings, notes, tricks)
+    found = [clip for maker in makers for clip in maker()]
     named = [replace(clip, name=f"{clip.group.split()[0]}-{clip.name}") for clip in found]
     names = [clip.name for clip in named]
     twice = {name for name in names if names.count(name) > 1}

@@ -44,26 +44,39 @@ def _uneven(group: str) -> Iterator[Clip]:
             sound_seconds=0.8,
             mux=passthrough,
         )
-    for seconds in (2, 11, 90):
+    for seconds in (2, 11, 90, 200):
         for ext in ("mp4", "mkv"):
+            numbers, times = standing(seconds)
             yield Clip(
                 name=f"gap-{seconds}s-{ext}",
                 group=group,
                 ext=ext,
                 filters=(f"settb=1/1000,setpts='(N/25+gte(N,10)*{seconds})/TB'",),
-                times=tuple(index / 25 + (index >= 10) * seconds for index in range(20)),
+                numbers=numbers,
+                times=times,
                 sound_seconds=seconds + 0.8,
                 beeps=(0.2, seconds + 0.6),
                 mux=passthrough,
             )
-    yield Clip(
-        name="gap-90s-silent",
-        group=group,
-        filters=("settb=1/1000,setpts='(N/25+gte(N,10)*90)/TB'",),
-        times=tuple(index / 25 + (index >= 10) * 90 for index in range(20)),
-        tracks=0,
-        mux=passthrough,
-    )
+    for seconds in (90, 200):
+        numbers, times = standing(seconds)
+        yield Clip(
+            name=f"gap-{seconds}s-silent",
+            group=group,
+            filters=(f"settb=1/1000,setpts='(N/25+gte(N,10)*{seconds})/TB'",),
+            numbers=numbers,
+            times=times,
+            tracks=0,
+            mux=passthrough,
+        )
+
+
+def standing(seconds: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Numbers and times of 20 frames, the tenth of which stands: it is to be written again twice a minute."""
+    stands = [(9, 0.36 + 30 * again) for again in range(1, int((seconds + 0.03) / 30) + 1)]
+    shown = [(index, index / 25 + (index >= 10) * seconds) for index in range(20)]
+    pictures = sorted([*shown, *stands], key=lambda picture: picture[1])
+    return tuple(number for number, _ in pictures), tuple(time for _, time in pictures)
 
 
 def _broken(group: str) -> Iterator[Clip]:

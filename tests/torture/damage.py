@@ -94,6 +94,41 @@ class Appended:
             return content + make(half, Path(folder)).read_bytes()
 
 
+@dataclass(frozen=True)
+class Joined:
+    """Another recording right behind the first, as `cat` joins them."""
+
+    half: dict[str, object]  # of a clip
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Make the other, and append it."""
+        from clip import Clip, make
+
+        with tempfile.TemporaryDirectory() as folder:
+            return content + make(Clip(**self.half), Path(folder)).read_bytes()  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class WithBox:
+    """A further box in the sample entry of an MP4's picture, behind the one of this name."""
+
+    behind: bytes
+    box: bytes
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Insert it, and let the boxes around it grow; the samples lie before them."""
+        damaged = bytearray(content)
+        start = damaged.index(self.behind) - 4
+        place = start + int.from_bytes(damaged[start : start + 4], "big")
+        damaged[place:place] = self.box
+        for name in (b"avc1", b"hev1", b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+            found = damaged.rfind(name, 0, place)
+            if found >= 0:
+                size = int.from_bytes(damaged[found - 4 : found], "big") + len(self.box)
+                damaged[found - 4 : found] = size.to_bytes(4, "big")
+        return bytes(damaged)
+
+
 def without_index(content: bytes, rng: np.random.Generator) -> bytes:
     """An AVI whose recorder was switched off before it wrote the index."""
     return content[: content.rindex(b"idx1")]

@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
 from harness.diagnose.audit.fingerprint import Fingerprint, FrameSampler
+from harness.videos.opening import open_video
 from harness.videos.probe import probe, reason
 
 AUDIO_SECONDS_MAX = 60.0  # loudness of the first minute
@@ -64,7 +65,7 @@ def read_traits(job: TraitsJob) -> Traits:
     try:
         with job.path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        with av.open(str(job.path), metadata_errors="replace") as container:
+        with open_video(job.path) as container:
             passage = _Passage(sampler=FrameSampler() if job.fingerprint else None)
             passage.read(container)
             words = _words(container, job.path, passage.signature)

@@ -21,6 +21,7 @@ from harness.core.engines import Engine
 from harness.core.engines.local import LocalEngine
 from harness.core.errors import VideoError
 from harness.core.types import AppliedPerturbation
+from harness.videos.opening import open_video
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.plans import build_plan
 from harness.videos.perturb.recoding import recoded
@@ -106,7 +107,7 @@ def _cut(video: Path, path: Path, side: int) -> Path:
     whole = Canvas.of(info)
     width, height = even(whole.width * scale), even(whole.height * scale)
     try:
-        with av.open(str(video)) as reading, av.open(str(path), "w") as writing:
+        with open_video(video) as reading, av.open(str(path), "w") as writing:
             stream = writing.add_stream("libx264", rate=25, options={"qp": "0", "preset": "ultrafast"})
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             context = stream.codec_context

@@ -28,22 +28,18 @@ from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
 from harness.videos.colour_spaces import LIMITED
+from harness.videos.opening import open_video
 from harness.videos.perturb.clock import WITHOUT_TIMES, Clock
 from harness.videos.perturb.plans import Encoding, Plan
 from harness.videos.perturb.recoding import apply_step
 from harness.videos.perturb.sound import Sound
 from harness.videos.perturb.steps import Canvas
-from harness.videos.perturb.streams import (
-    LONGEST_GAP_SECONDS,
-    PER_SECOND,
-    TIME_BASE,
-    Frames,
-    filtered,
-    upright,
-)
-from harness.videos.probe import VideoInfo, audio_streams, reason, video_stream
+from harness.videos.perturb.streams import PER_SECOND, TIME_BASE, Frames, filtered, standing, upright
+from harness.videos.perturb.timeline import Timeline
+from harness.videos.probe import VideoInfo, reason, sound_stream, square_or, video_stream
 
 Coming = tuple[list["av.Packet[Any]"], av.VideoFrame | None]  # sound, and the picture after it
+CAP_FRAMES_PER_SECOND_MIN = 5  # a slower mean is that of a picture that stands, and then moves as ever
 AHEAD = 4  # pictures that are made before they are wanted: twice as many as are looked up together
 TICK = float(TIME_BASE)
 SUPPLEMENTARY_UNIT = 6  # H.264 SEI: x264 writes all its settings there, which would tell the severity
@@ -59,6 +55,7 @@ class Rendered:
     damaged_packets: int  # of the source, skipped
     has_audio: bool
     packets_sha256: str  # over the coded video packets, in order
+    repeated_frames: int = 0  # of the source's, written again as they stand for long; see `standing`
 
 
 def render(source: Path, info: VideoInfo, plan: Plan, destination: Path, *, ahead: bool = False) -> Rendered:
@@ -73,11 +70,11 @@ def render(source: Path, info: VideoInfo, plan: Plan, destination: Path, *, ahea
     cv2.setNumThreads(1)  # one job per core: OpenCV's own threads would fight the other workers
     try:
         with (
-            av.open(str(source), metadata_errors="replace") as reading,
+            open_video(source) as reading,
             av.open(str(destination), "w", format="mp4", container_options=_MUXER) as writing,
         ):
             writer = _Writer(writing, info, plan)
-            reader = _Reader(reading, writing, info, plan)
+            reader = _Reader(source, reading, writing, info, plan)
             writer.start()
             with ThreadPoolExecutor(1) if ahead else nullcontext() as thread:
                 coming = _what_comes(reader, plan, info)
@@ -112,7 +109,8 @@ def _early(coming: Iterator[Coming], thread: Executor) -> Iterator[Coming]:
 
 
 def _pictures(reader: _Reader, plan: Plan, info: VideoInfo) -> Frames:
-    return changed(upright(reader.frames(), plan.canvas, info, reader.place), plan)
+    frames = upright(reader.frames(), plan.canvas, info, reader.place, lambda: reader.pixel_aspect)
+    return changed(reader.counted(standing(frames)), plan)
 
 
 def changed(frames: Frames, plan: Plan) -> Frames:
@@ -131,7 +129,8 @@ def changed(frames: Frames, plan: Plan) -> Frames:
 
 def encoder_options(encoding: Encoding, canvas: Canvas) -> dict[str, str]:
     """x264's options for a picture of this size and rate: constant quality under a rate cap, one thread."""
-    cap = int(encoding.bits_per_pixel * canvas.width * canvas.height * canvas.frames_per_second)
+    rate = max(canvas.frames_per_second, CAP_FRAMES_PER_SECOND_MIN)
+    cap = int(encoding.bits_per_pixel * canvas.width * canvas.height * rate)
     cap = min(cap, 1_000_000_000)  # twice that is as much as x264's buffer can be
     return {
         "preset": encoding.preset,
@@ -149,27 +148,32 @@ class _Reader:
     """Decodes the picture on demand, and codes sound as it is met."""
 
     def __init__(
-        self, container: InputContainer, output: OutputContainer, info: VideoInfo, plan: Plan
+        self, place: Path, container: InputContainer, output: OutputContainer, info: VideoInfo, plan: Plan
     ) -> None:
-        self._container = container
-        self.place = Path(container.name)
+        self._container, self.place = container, place
         self._video = video_stream(container, self.place)
         self._video.codec_context.thread_count = 1
         self._nominal = round(1 / info.frames_per_second / TIME_BASE)
         self._clock = Clock(order_alone=container.format.name in WITHOUT_TIMES)
         self.damaged_packets = 0
-        self.frame_count = 0
+        self.frame_count = 0  # decoded
+        self.given = 0
         self.seconds = 0.0
         start = self._video.start_time
         origin = 0.0 if start is None or not self._video.time_base else float(start * self._video.time_base)
         self._origin = origin
-        audio = audio_streams(container)
-        self._audio = Sound(audio[0], output, plan, origin) if audio and plan.expected.has_audio else None
+        self._first_aspect = self.pixel_aspect = info.pixel_aspect  # of the last frame: broadcasts change it
+        self._changed_aspects: dict[int, float] = {}  # by time of showing
+        self._coded_aspect = self._video.codec_context.sample_aspect_ratio
+        self._timeline = Timeline(picture=self._video.index, container=container.format.name)
+        audio = sound_stream(container, self._video)
+        self._audio = Sound(audio, output, plan, origin) if audio and plan.expected.has_audio else None
 
     def frames(self) -> Frames:
         """Yield decoded pictures with rising times from 0 in `TIME_BASE`; damaged packets are skipped."""
         last, shift = -1, 0
         for frame in self._decoded():
+            self.pixel_aspect = self._changed_aspects.pop(frame.pts or 0, self._first_aspect)
             moment = self._clock.moment(frame.pts, frame.dts)
             base = frame.time_base or self._video.time_base  # PyAV leaves it out of the last pictures
             # By whole numbers and fractions of the machine: those of Python take a hundredth of all.
@@ -177,8 +181,8 @@ class _Reader:
             ticks = last + self._nominal if time is None else round((time - self._origin) / TICK) + shift
             if self.frame_count == 0:
                 ticks = max(0, ticks)
-            elif ticks < last - 2 * self._nominal or ticks - last > LONGEST_GAP_SECONDS * PER_SECOND:
-                # The clock was set again, as when two recordings were joined: what follows, follows.
+            elif ticks < last - 2 * self._nominal or (time is not None and self._timeline.is_beyond(time)):
+                # The clock was set again, which its packets did not tell: what follows, follows.
                 shift += last + self._nominal - ticks
                 ticks = last + self._nominal
             elif ticks <= last:  # repeated or falling times
@@ -189,18 +193,34 @@ class _Reader:
             self.seconds = (ticks + self._nominal) / PER_SECOND
             yield frame
         if not self.frame_count:
-            raise VideoError("contains no picture that can be decoded", place=self._container.name)
+            raise VideoError("contains no picture that can be decoded", place=self.place)
+
+    def _note_aspect(self, packet: av.Packet[Any]) -> None:
+        """Keep what a packet changed until its picture comes out, which may be some packets later."""
+        stated = self._video.codec_context.sample_aspect_ratio
+        if stated and stated != self._coded_aspect and packet.pts is not None:
+            self._changed_aspects[packet.pts] = square_or(stated)
+
+    def counted(self, frames: Frames) -> Frames:
+        """Pass pictures on as they are given to the first step: some of the source's are given again."""
+        for frame in frames:
+            self.given += 1
+            yield frame
 
     def _decoded(self) -> Frames:
         streams: list[VideoStream | AudioStream] = [self._video]
         if self._audio is not None:
             streams.append(self._audio.stream)
         for packet in self._packets(streams):
+            self._timeline.mend(packet)
             if packet.stream_index == self._video.index:
                 try:
-                    yield from self._video.codec_context.decode(packet)
+                    pictures = self._video.codec_context.decode(packet)
                 except av.error.FFmpegError:
                     self.damaged_packets += 1
+                    continue
+                self._note_aspect(packet)
+                yield from pictures
             elif self._audio is not None:
                 self.damaged_packets += self._audio.take(packet)
         try:
@@ -291,6 +311,7 @@ class _Writer:
         self._mux(self._stream.encode(None))
         return Rendered(
             source_frames=reader.frame_count,
+            repeated_frames=reader.given - reader.frame_count,
             source_seconds=reader.seconds,
             frames=self._frames,
             damaged_packets=reader.damaged_packets,

@@ -12,13 +12,13 @@ from av.container import OutputContainer
 from av.filter import Graph
 
 from harness.videos.perturb.plans import Plan
-from harness.videos.perturb.streams import LONGEST_GAP_SECONDS, add_filter
+from harness.videos.perturb.streams import add_filter
 
 AAC_FRAME = 1024
 # A third of the cost of libavcodec's default coder, which took more time than most perturbations; measured on
 # tones over noise at 128 kb/s it is also 2 dB nearer to the source.
 AAC_OPTIONS = {"flags": "+bitexact", "aac_coder": "fast"}
-CLOCK_SET_BACK_SECONDS = 0.15  # less is an overlap, which the resampler trims
+SILENCE_SECONDS = 1  # filled in at once where a track pauses: the resampler would hold the whole of it
 
 
 class Sound:
@@ -30,9 +30,10 @@ class Sound:
     def __init__(self, stream: AudioStream, output: OutputContainer, plan: Plan, origin: float) -> None:
         self.stream = stream
         self.wrote = self._ended = False
-        self._shift = 0  # samples by which the clock was set anew on the way
         self._given = 0  # samples given to the encoder
         self._next = 0  # where the next samples should lie, in samples of the source
+        self._shape: av.AudioFrame | None = None  # the first samples, whose format all others are brought to
+        self._resampler: tuple[object, av.AudioResampler] | None = None  # for samples of another format
         self.coded: list[av.Packet[Any]] = []
         self._origin = origin.as_integer_ratio()
         encoding = plan.encoding
@@ -56,16 +57,40 @@ class Sound:
         return 0
 
     def _push(self, frame: av.AudioFrame) -> None:
+        """Take decoded samples; where their format changes on the way, they are brought to the first one."""
+        if self._shape is None:
+            self._shape = frame
+        kind, wanted = _kind(frame), _kind(self._shape)
+        if self._resampler is not None and self._resampler[0] != kind:
+            for rest in self._resampler[1].resample(None):
+                self._place(rest)
+            self._resampler = None
+        if kind == wanted:
+            self._place(frame)
+            return
+        if self._resampler is None:
+            self._resampler = kind, av.AudioResampler(*wanted)
+        for alike in self._resampler[1].resample(frame):
+            self._place(alike)
+
+    def _place(self, frame: av.AudioFrame) -> None:
+        """Put samples of the first format where they belong; what lies before the picture is trimmed."""
+        if frame.pts is not None and frame.time_base:
+            pts = nearest_sample(frame.pts, frame.time_base, self._origin, frame.sample_rate)
+            step = SILENCE_SECONDS * frame.sample_rate
+            while pts - self._next > 2 * step:
+                self._filter(_silence(frame, step))
+            frame.pts, frame.time_base = pts, Fraction(1, frame.sample_rate)
+        else:
+            frame.pts, frame.time_base = self._next, Fraction(1, frame.sample_rate)
+        self._filter(frame)
+
+    def _filter(self, frame: av.AudioFrame) -> None:
         if self._graph is None:
             self._graph = self._build(frame)
-        if frame.pts is not None and frame.time_base:
-            pts = nearest_sample(frame.pts, frame.time_base, self._origin, frame.sample_rate) + self._shift
-            late = (pts - self._next) / frame.sample_rate
-            if late > LONGEST_GAP_SECONDS or (self._graph is not None and late < -CLOCK_SET_BACK_SECONDS):
-                self._shift += self._next - pts  # the clock was set anew: what follows, follows
-                pts = self._next
-            frame.pts, frame.time_base = pts, Fraction(1, frame.sample_rate)
-            self._next = pts + frame.samples
+        if frame.pts is None:  # silence
+            frame.pts, frame.time_base = self._next, Fraction(1, frame.sample_rate)
+        self._next = frame.pts + frame.samples
         if self._ended:
             return
         try:
@@ -113,6 +138,9 @@ class Sound:
                 self._push(frame)
         except av.error.FFmpegError:
             pass  # nothing more can be had of a damaged track
+        if self._resampler is not None:
+            for rest in self._resampler[1].resample(None):
+                self._place(rest)
         if self._graph is not None and not self._ended:
             self._graph.push(None)
         self._drain()
@@ -129,3 +157,17 @@ def nearest_sample(moment: int, unit: Fraction, origin: tuple[int, int], rate: i
     over, under = (ticks * below - above * scale) * rate, scale * below
     sample, rest = divmod(over, under)
     return sample + (2 * rest > under or (2 * rest == under and sample % 2))
+
+
+def _kind(frame: av.AudioFrame) -> tuple[str, str, int]:
+    """Return format, layout and rate."""
+    return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def _silence(like: av.AudioFrame, samples: int) -> av.AudioFrame:
+    """Return so many samples of nothing, without a time."""
+    silence = av.AudioFrame(like.format.name, like.layout.name, samples)
+    silence.sample_rate = like.sample_rate
+    for plane in silence.planes:
+        plane.update((b"\x80" if like.format.name.startswith("u8") else b"\0") * plane.buffer_size)
+    return silence

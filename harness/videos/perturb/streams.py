@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import groupby, islice
 from pathlib import Path
@@ -15,17 +15,18 @@ from harness.videos.colour_spaces import LIMITED, TONE_MAP, Colour, conversion
 from harness.videos.orientation import Orientation
 from harness.videos.perturb.colour_table import drawer, is_table
 from harness.videos.perturb.drawing.planes import Planes
-from harness.videos.perturb.steps import Canvas, FrameOperation, Redraw, RedrawTogether
+from harness.videos.perturb.steps import Canvas, FrameOperation, Redraw, RedrawTogether, even
 from harness.videos.probe import VideoInfo, frame_colour
 from harness.videos.tone import tone_map
+from harness.videos.track_notes import WHOLE
 
 Frames = Iterator[av.VideoFrame]
 
 PER_SECOND = 90_000
-TIME_BASE = Fraction(
-    1, PER_SECOND
-)  # of every picture on its way and of every output file, whatever the source's
-LONGEST_GAP_SECONDS = 120  # a longer one is a broken clock: filling it could take hours and gigabytes
+TIME_BASE = Fraction(1, PER_SECOND)  # of every picture on its way and of every output, whatever the source's
+# A picture that stands for longer is written again: OpenCV gives up after 4,096 packets of sound, 87 s.
+STANDING_SECONDS = 30
+ROUNDED_PIXELS = 4  # by which sizes differ that are rounded to even ones: not another shape
 CLOCKS = ("fps=", "select=", "setpts=")  # filters that choose pictures and their times
 
 
@@ -141,22 +142,52 @@ def _like(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
     return new
 
 
-def upright(frames: Frames, canvas: Canvas, info: VideoInfo, place: Path) -> Frames:
+def standing(frames: Frames) -> Frames:
+    """Repeat a picture that stands for long, twice a minute: it shows the same, and all decoders find it."""
+    last: av.VideoFrame | None = None
+    shown, step = 0, STANDING_SECONDS * PER_SECOND
+    for frame in frames:
+        if frame.pts is None:
+            raise RuntimeError("every picture has a time by now")
+        while last is not None and frame.pts - shown > step:
+            again, shown = _redrawn(last, COPY, 0), shown + step
+            again.pts, again.time_base = shown, TIME_BASE  # later steps may have set the picture's own anew
+            yield again
+        last, shown = frame, frame.pts
+        yield frame
+
+
+def upright(
+    frames: Frames,
+    canvas: Canvas,
+    info: VideoInfo,
+    place: Path,
+    pixel_aspect: Callable[[], float] | None = None,
+) -> Frames:
     """Bring decoded frames, whatever they are, to the canvas: turned, square pixels, even, limited 4:2:0.
 
     A frame that is there already passes untouched. If a stream changes its format on the way, a new graph
-    is made for the new format.
+    is made for the new format; a picture of another shape stands between black bars. `pixel_aspect` says it
+    of the last frame, if not all are alike.
     """
-    lying, target = info.orientation, info.written_colour
+    lying, target, interlaced = info.orientation, info.written_colour, info.interlaced
     way: _Way | None = None
     current: tuple[object, ...] | None = None
     for frame in frames:
         colour = frame_colour(frame, place)
-        kind = (frame.width, frame.height, frame.format.name, colour)
+        aspect = info.pixel_aspect if pixel_aspect is None else pixel_aspect()
+        interlaced = interlaced or frame.interlaced_frame  # from then on: fields and frames may alternate
+        kind = (frame.width, frame.height, frame.format.name, colour, aspect, interlaced)
         if kind != current:
             if way is not None:
                 yield from _tagged(way.through(None), target)
-            filters = _to_canvas(frame, canvas, lying, (colour, target), interlaced=info.interlaced)
+            # What is cut is said of the coded size: not of another that the stream changes to.
+            crop = info.crop if (frame.width, frame.height) == (info.width, info.height) else WHOLE
+            width = frame.width - crop.left - crop.right
+            height = frame.height - crop.top - crop.bottom
+            cut = (f"crop={width}:{height}:{crop.left}:{crop.top}:exact=1",) if crop else ()
+            after = (*lying.filters, *_fit((width, height), canvas, lying, aspect))
+            filters = _to_canvas(frame, (colour, target), (cut, after), interlaced=interlaced)
             current, way = kind, _Way(frame, filters, colour) if filters else None
         if way is None:
             yield frame
@@ -201,23 +232,32 @@ def _tagged(frames: Frames, target: Colour) -> Frames:
 
 def _to_canvas(
     frame: av.VideoFrame,
-    canvas: Canvas,
-    lying: Orientation,
     colours: tuple[Colour, Colour],
+    around: tuple[tuple[str, ...], tuple[str, ...]],
     *,
     interlaced: bool,
 ) -> tuple[str, ...]:
-    """Return the filters that a frame of this kind needs; None if it passes untouched."""
+    """Return the filters that a frame of this kind needs, `around` its colours; () if it passes."""
     source, target = colours
     plain = frame.format.name == "yuv420p" and (source.tags, source.full_range) == (target.tags, False)
-    width, height = (frame.height, frame.width) if lying.swaps_sides else (frame.width, frame.height)
-    fits = (width, height) == (canvas.width, canvas.height)
-    if plain and fits and lying.is_upright and not interlaced:
-        return ()
-    # One odd row or column is cut, not squeezed: squeezing would blur the whole picture.
-    odd = 0 <= width - canvas.width <= 1 and 0 <= height - canvas.height <= 1
-    size = f"{canvas.width}:{canvas.height}"
-    fit = (f"crop={size}:0:0:exact=1",) if odd else (f"scale={size}:flags=bicubic", "setsar=1")
     whole = ("bwdif=mode=send_frame:deint=interlaced",) if interlaced else ()
     convert = () if plain else conversion(source, target)
-    return (*whole, *convert, *lying.filters, *fit)
+    return (*whole, *around[0], *convert, *around[1])
+
+
+def _fit(coded: tuple[int, int], canvas: Canvas, lying: Orientation, pixel_aspect: float) -> tuple[str, ...]:
+    """Return the filters that bring a frame, once it is upright, to the canvas's size in its own shape."""
+    width, height = reversed(coded) if lying.swaps_sides else coded
+    if (width, height) == (canvas.width, canvas.height) and pixel_aspect == 1:
+        return ()
+    # One odd row or column is cut, not squeezed: squeezing would blur the whole picture.
+    if pixel_aspect == 1 and 0 <= width - canvas.width <= 1 and 0 <= height - canvas.height <= 1:
+        return (f"crop={canvas.width}:{canvas.height}:0:0:exact=1",)
+    square = coded[0] * pixel_aspect
+    shape = (coded[1], square) if lying.swaps_sides else (square, coded[1])
+    scale = min(canvas.width / shape[0], canvas.height / shape[1])
+    inner = even(shape[0] * scale + 1), even(shape[1] * scale + 1)
+    if canvas.width - inner[0] <= ROUNDED_PIXELS and canvas.height - inner[1] <= ROUNDED_PIXELS:
+        return (f"scale={canvas.width}:{canvas.height}:flags=bicubic", "setsar=1")
+    bars = f"pad={canvas.width}:{canvas.height}:(ow-iw)/2:(oh-ih)/2"
+    return (f"scale={inner[0]}:{inner[1]}:flags=bicubic", bars, "setsar=1")

@@ -92,17 +92,22 @@ def _differences(found: Verified, plan: Plan, rendered: Rendered) -> list[str]:
     allowance = DURATION_TOLERANCE_SECONDS + 2 / min(before.frames_per_second, after.frames_per_second)
     if abs(found.duration_seconds - seconds) > allowance:
         differences.append(f"{found.duration_seconds:.3f} s instead of {seconds:.3f} s")
-    wanted = _expected_frames(plan, rendered, slowed)
-    if abs(found.frames - wanted) > 2 + RATE_TOLERANCE * wanted:
-        differences.append(f"{found.frames} frames, but the planned rate gives {wanted:.0f}")
+    fewest, most = _expected_frames(plan, rendered, slowed)
+    if not fewest - 2 - RATE_TOLERANCE * fewest <= found.frames <= most + 2 + RATE_TOLERANCE * most:
+        differences.append(f"{found.frames} frames, but the planned rate gives {most:.0f}")
     # A source may announce a sound track of which nothing can be decoded.
     if found.has_audio != (after.has_audio and rendered.has_audio):
         differences.append(f"{'sound' if found.has_audio else 'no sound'} against the plan")
     return differences
 
 
-def _expected_frames(plan: Plan, rendered: Rendered, slowed: float) -> float:
-    """By the planned rate if a step sets it; else as many as the source had, whatever its clock."""
-    if plan.expected.frames_per_second != plan.canvas.frames_per_second:
-        return rendered.source_seconds * slowed * plan.expected.frames_per_second
-    return rendered.source_frames * slowed
+def _expected_frames(plan: Plan, rendered: Rendered, slowed: float) -> tuple[float, float]:
+    """Return between which numbers: by the planned rate, or as many as the source had, whatever its clock.
+
+    The two differ only if the source has other times between its frames than its rate says.
+    """
+    change = plan.expected.frames_per_second / plan.canvas.frames_per_second
+    counted = (rendered.source_frames + rendered.repeated_frames) * slowed * change
+    by_rate = rendered.source_seconds * slowed * plan.expected.frames_per_second
+    kept = change == 1 and not any("fps=" in text for item in plan.steps for text in item.step.video)
+    return (counted, counted) if kept else (min(counted, by_rate), max(counted, by_rate))
