@@ -17,7 +17,10 @@ from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.planes import Plane, Planes
 from harness.videos.perturb.steps import Canvas
 
-DETECT_EVERY = 15  # frames: a detection costs a third of an encode, following a face a twentieth
+# Frames from one detection to the next, which costs a third of an encode, and from one look at the known
+# face to the next, a twentieth: for drawings that sit on the face, and for soft ones without a border there.
+# Where the face is not followed, it is looked for as often for both.
+ON_THE_FACE, SOFTLY = (15, 1), (60, 4)
 SEARCH_SIDE = 480  # pixels of the longer side that the detector sees while it looks for a face
 FIRST_SIDE = 224  # likewise, when it looks for a large one at first, in a fifth of the time
 LARGE = 40  # pixels of a face that is as large as that: where one is seen so large, none is overlooked
@@ -71,11 +74,19 @@ def face_box(
 class FaceTracker:
     """Follows the largest face of a video.
 
-    Before the first face is found, and from one second after the last was, the answer is `resting_place`, so
-    that a filter is never without effect. The same pictures give the same places.
+    Before the first face is found, and once none was for more than a second, the answer is `resting_place`,
+    so that a filter is never without effect. The same pictures give the same places.
     """
 
-    def __init__(self, width: int, height: int, frames_per_second: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        frames_per_second: float,
+        *,
+        often: tuple[int, int] = ON_THE_FACE,
+    ) -> None:
+        self._detect_every, self._look_every = often
         self.first_size, self.search_size = (
             _seen_size(width, height, min(1.0, side / max(width, height)))
             for side in (FIRST_SIDE, SEARCH_SIDE)
@@ -86,19 +97,22 @@ class FaceTracker:
         self._place: FacePlace | None = None
         self._goal: FacePlace | None = None
         self._patch: Plane | None = None
+        self._follows = False
         self._seen = 0
 
     def at(self, planes: Planes, index: int) -> FacePlace:
         """Return the place in this picture; call it for every frame in turn."""
-        if index % DETECT_EVERY == 0:
+        if index % (self._detect_every if self._follows else ON_THE_FACE[0]) == 0:
             found = self._detect(planes)
             if found is not None:
                 self._goal, self._seen = found, index
                 self._patch = _sampled(planes.y, found)
             elif index - self._seen > self._patience:
                 self._goal = self._place = self._patch = None
-        elif self._goal is not None and self._patch is not None:
+            self._follows = found is not None and self._patch is not None
+        elif index % self._look_every == 0 and self._goal is not None and self._patch is not None:
             moved = _moved(planes.y, self._goal, self._patch)
+            self._follows = moved is not None
             if moved is not None:  # seen anew at once: a head also turns
                 self._goal, self._patch = moved
         if self._goal is None:

@@ -31,10 +31,13 @@ from harness.videos.perturb.drawing.scaling import (
     stretched,
     stretched_freely,
 )
-from harness.videos.perturb.drawing.vector_rows import FACTORS
+from harness.videos.perturb.drawing.vector_rows import FACTORS, laid_row
+from harness.videos.perturb.drawing.vectors import LANES
 
 Two = tuple[Plane, Plane]
 Runs = tuple[Bytes, Ints]
+Memories = tuple[Bytes, Bytes, Bytes, Bytes]  # behind, its weights, the front, the target
+Seven = tuple[int, int, int, int, int, int, int]  # where rows are in them, and `lower` of `row_places`
 TWO: Any = types.UniTuple(PLANE, 2)  # type: ignore[no-untyped-call]
 SIZE: Any = types.UniTuple(LONG, 3)  # type: ignore[no-untyped-call]  # of the target, and the factor
 IN_FRONT, BEHIND, MIXED = 0, 1, 2
@@ -79,12 +82,18 @@ def _find_kinds(weight: Bytes, above: int, below: int, kinds: Bytes) -> None:
 
 @called
 def _find_runs(kinds: Bytes, runs: Ints) -> int:
-    """Write where each run of one kind ends, in samples, and which it is; return how many there are."""
+    """Write where each run of one kind ends, in samples, and which it is; return how many there are.
+
+    What is mixed is whole vectors, and what would be less than one is mixed, too: with all or nothing of the
+    front that gives the same.
+    """
     few, count, x = kinds.size, 0, 0
     while x < few:
-        kind = kinds[U(x)]
+        kind, begin = kinds[U(x)], x
         while x < few and kinds[U(x)] == kind:
             x += 1
+        if kind == MIXED or (kind == BEHIND and x - begin < LANES):
+            kind, x = MIXED, min(few, begin + (x - begin + LANES - 1) // LANES * LANES)
         runs[2 * count], runs[2 * count + 1] = x, kind
         count += 1
     return count
@@ -108,12 +117,52 @@ def _mix(lines: Bytes, front: Bytes, target: Bytes, places: Pair, span: Pair) ->
         target[there + x] = np.uint8(over_255(whole))
 
 
+@called
+def _mix_some(memories: Memories, lines: Bytes, rows: Seven, span: Pair, size: Triple, pixels: Pair) -> None:
+    """Mix a few samples of a run, and of what they are enlarged to only some."""
+    behind, weight, front, target = memories
+    one, other, above, below, lower, here, there = rows
+    stretched_freely(behind, lines, (one, other, lower, 0), span, size)
+    stretched_freely(weight, lines, (above, below, lower, size[1]), span, size)
+    _mix(lines, front, target, (here, there), pixels)
+
+
+@called
+def _mix_run(memories: Memories, lines: Bytes, rows: Seven, span: Pair, size: Triple) -> None:
+    """Mix a part of a row: vectors of samples at once, and what is before, between and after them."""
+    behind, weight, front, target = memories
+    one, other, above, below, lower, here, there = rows
+    (begin, end), (few, width, factor) = span, size
+    many = max(0, min(end, few - 2) - begin) // LANES
+    done, half = begin + many * LANES, factor // 2
+    laid_row(
+        behind,
+        one + begin,
+        other + begin,
+        weight,
+        above + begin,
+        below + begin,
+        lower,
+        front,
+        here + factor * begin + half,
+        target,
+        there + factor * begin + half,
+        many,
+        factor,
+    )
+    if begin == 0:  # what lies before the middle of the first sample is as it is there
+        _mix_some(memories, lines, rows, (0, 1), size, (0, min(half, width)))
+    if done < end:
+        last = min(width, factor * end + half) if end < few else width
+        _mix_some(memories, lines, rows, (done, end), size, (factor * done + half, last))
+
+
 @compiled(TWO, TWO, SIZE, BYTES, RUNS)
 def _lay(small: Two, large: Two, size: Triple, lines: Bytes, found: Runs) -> None:
     (behind, step), (weight, every) = memory(small[0]), memory(small[1])
     (front, own), (target, stride) = memory(large[0]), memory(large[1])
     (height, width, factor), (kinds, runs) = size, found
-    few, y = kinds.size, 0
+    few, y, memories = kinds.size, 0, (behind, weight, front, target)
     while y < height:
         # Rows between the same two rows of weights have the same runs.
         above, below, _ = row_places(weight, every, y, factor, few)
@@ -124,13 +173,11 @@ def _lay(small: Two, large: Two, size: Triple, lines: Bytes, found: Runs) -> Non
         begin = 0
         for run in range(_find_runs(kinds, runs)):
             end, kind = runs[2 * run], runs[2 * run + 1]
-            # What lies before the middle of the first sample is as it is there.
-            span = (
-                factor * begin + factor // 2 if begin else 0,
-                min(width, factor * end + factor // 2) if end < few else width,
-            )
             if kind == IN_FRONT:
-                _copy(front, target, (y, after), span, (own, stride))
+                # What lies before the middle of the first sample is as it is there.
+                first = factor * begin + factor // 2 if begin else 0
+                last = min(width, factor * end + factor // 2) if end < few else width
+                _copy(front, target, (y, after), (first, last), (own, stride))
             for row in range(y, after if kind != IN_FRONT else y):
                 one, other, lower = row_places(behind, step, row, factor, few)
                 if kind == BEHIND:
@@ -138,12 +185,7 @@ def _lay(small: Two, large: Two, size: Triple, lines: Bytes, found: Runs) -> Non
                         behind, target, (one, other, lower, stride * row), (begin, end), (few, width, factor)
                     )
                 else:
-                    stretched_freely(
-                        behind, lines, (one, other, lower, 0), (begin, end), (few, width, factor)
-                    )
-                    stretched_freely(
-                        weight, lines, (above, below, lower, width), (begin, end), (few, width, factor)
-                    )
-                    _mix(lines, front, target, (own * row, stride * row), span)
+                    rows = (one, other, above, below, lower, own * row, stride * row)
+                    _mix_run(memories, lines, rows, (begin, end), (few, width, factor))
             begin = end
         y = after

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from harness.videos.perturb.drawing.blur import coarsely_blurred
-from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker
+from harness.videos.perturb.drawing.face_tracker import SOFTLY, FacePlace, FaceTracker, close
 from harness.videos.perturb.drawing.planes import Plane, Planes
 from harness.videos.perturb.steps import Canvas, Redraw
 
@@ -30,21 +30,22 @@ class BlurredRoom:
         from harness.videos.perturb.drawing.blending import cut_out  # noqa: PLC0415  (compiler)
         from harness.videos.perturb.drawing.layers import laid_behind  # noqa: PLC0415  (compiler)
 
-        tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
+        tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second, often=SOFTLY)
+        persons: dict[int, tuple[FacePlace, Plane]] = {}  # by how much smaller they are drawn
 
         def draw(source: Planes, target: Planes, index: int) -> None:
             place = tracker.at(source, index)
-            persons: dict[int, Plane] = {}
             for before, after, step in zip(source.all, target.all, (1, 2, 2), strict=True):
                 soft, shrink = coarsely_blurred(before, self.sigma / step)
                 pixels = shrink * step
-                if pixels not in persons:
-                    persons[pixels] = _person(place, pixels, soft.shape)
+                if pixels not in persons or not close(persons[pixels][0], place):
+                    persons[pixels] = place, _person(place, pixels, soft.shape)
+                person = persons[pixels][1]
                 if shrink > 1:
-                    laid_behind(soft, persons[pixels], before, after, shrink)
+                    laid_behind(soft, person, before, after, shrink)
                 else:
                     after[:] = soft
-                    cut_out(after, before, persons[pixels])
+                    cut_out(after, before, person)
 
         return Redraw(draw)
 

@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 from harness.videos.perturb.drawing.vectors import LANES, NUMBERS, PAIRS, SAMPLES, SHORT, Vectors, kept
 
 FACTORS = (2, 4, 8)
+DOUBLE = ir.VectorType(SHORT, 2 * LANES)
 WORDS = ir.VectorType(ir.IntType(32), 4)
 
 
@@ -37,10 +38,10 @@ class Row:
         """Write a vector to an argument that is an array."""
         self.vectors.store(vector, self.arrays[number], index)
 
-    def mixed(self, places: list[Any], weights: tuple[Any, Any]) -> Any:
-        """Return samples at two places of the first argument, times their weights, added."""
+    def mixed(self, places: list[Any], weights: tuple[Any, Any], number: int = 0) -> Any:
+        """Return samples at two places of an argument, times their weights, added."""
         one, other = (
-            self.builder.mul(self.vectors.widened(self.read(0, place, SAMPLES)), weight)
+            self.builder.mul(self.vectors.widened(self.read(number, place, SAMPLES)), weight)
             for place, weight in zip(places, weights, strict=True)
         )
         return self.builder.add(one, other)
@@ -143,6 +144,75 @@ def _enlarged(
 
 
 enlarged_row: Any = intrinsic(_enlarged)
+
+
+def _laid(
+    _: Any,
+    behind: Any,
+    one: Any,
+    other: Any,
+    weight: Any,
+    above: Any,
+    below: Any,
+    lower: Any,
+    front: Any,
+    here: Any,
+    target: Any,
+    there: Any,
+    count: Any,
+    factor: Any,
+) -> Any:
+    """Write samples of the front, mixed with what is behind by weights; both are enlarged as by `_enlarged`.
+
+    Of 255 the weight is what is kept of the front. The target may be the front.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        row = Row(context, builder, signature, values)
+        share = row.vectors.spread(builder.trunc(values[6], SHORT))
+        weights = (builder.sub(row.vectors.numbers(16), share), share)
+        for times in FACTORS:
+            wanted = builder.icmp_unsigned("==", values[12], ir.Constant(values[12].type, times))
+            with builder.if_then(wanted), cgutils.for_range(builder, values[11]) as loop:
+                soft, kept_ = (
+                    _between(
+                        row.vectors,
+                        *(
+                            row.mixed(
+                                [row.moved(row.after(place, off), loop.index) for place in places],
+                                weights,
+                                number,
+                            )
+                            for off in (0, 1)
+                        ),
+                        times,
+                    )
+                    for number, places in ((0, values[1:3]), (3, values[4:6]))
+                )
+                read, write = (row.moved(place, loop.index, times * LANES) for place in values[8:11:2])
+                for number, (sample, keep) in enumerate(zip(soft, kept_, strict=True)):
+                    off = number * 2 * LANES
+                    before = row.read(7, row.after(read, off), PAIRS)
+                    row.write(_over(builder, before, sample, keep), 9, row.after(write, off))
+        return context.get_dummy_value()
+
+    arguments = (behind, one, other, weight, above, below, lower, front, here, target, there, count, factor)
+    return types.void(*arguments), generate
+
+
+laid_row: Any = intrinsic(_laid)
+
+
+def _over(builder: ir.IRBuilder, front: Any, behind: Any, weight: Any) -> Any:
+    """Return `weight` of 255 of 16 samples and the rest of 16 others, rounded as by `blending.over_255`."""
+    above, below, kept_ = (
+        builder.zext(builder.bitcast(samples, PAIRS), DOUBLE) for samples in (front, behind, weight)
+    )
+    rest = builder.sub(ir.Constant(DOUBLE, [255] * 2 * LANES), kept_)
+    whole = builder.add(builder.mul(above, kept_), builder.mul(below, rest))
+    whole = builder.add(whole, ir.Constant(DOUBLE, [128] * 2 * LANES))
+    eight = ir.Constant(DOUBLE, [8] * 2 * LANES)
+    return builder.trunc(builder.lshr(builder.add(whole, builder.lshr(whole, eight)), eight), PAIRS)
 
 
 def _between(vectors: Vectors, one: Any, other: Any, factor: int) -> list[Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing import pictures as drawing
 from harness.videos.perturb.drawing.blur import shrunk
-from harness.videos.perturb.drawing.face_tracker import FaceTracker, face_box
+from harness.videos.perturb.drawing.face_tracker import SOFTLY, FaceTracker, face_box
 from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
 from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite, scalar
 from harness.videos.perturb.drawing.room import BlurredRoom
@@ -21,6 +21,8 @@ from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
 
 SINCE = 2
 STEP = 16  # pixels: sides of the box that is smoothed
+ENOUGH = 1.15  # samples of the smoothed skin for each that it is enlarged from
+LOOK_EVERY = 4  # pictures: where skin is in the box about the face changes slowly
 SKIN = (110, 150)  # Cb and Cr of skin of every shade lie on one line; its middle (Chai and Ngan 1999)
 SKIN_REACH = (22, 26)  # levels about it that count as skin
 
@@ -33,6 +35,10 @@ def _likeness(middle: int, reach: int) -> NDArray[np.uint8]:
 
 
 SKIN_TABLES = tuple(_likeness(middle, reach) for middle, reach in zip(SKIN, SKIN_REACH, strict=True))
+
+
+def _resized(small: Plane, size: tuple[int, int]) -> Plane:
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _copy_around(source: Planes, target: Planes, box: tuple[slice, slice]) -> None:
@@ -61,7 +67,10 @@ class SmoothSkin:
         from harness.videos.perturb.drawing.blending import cut_out  # noqa: PLC0415  (compiler)
         from harness.videos.perturb.drawing.layers import laid_behind  # noqa: PLC0415  (compiler)
 
-        tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
+        tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second, often=SOFTLY)
+        kept = np.zeros(
+            (0, 0), np.uint8
+        )  # of 255 of what was there before, in a few pictures after each other
 
         def draw(source: Planes, target: Planes, index: int) -> None:
             place = tracker.at(source, index)
@@ -69,19 +78,20 @@ class SmoothSkin:
             # In whole steps of what it is made small and enlarged by.
             height, width = (max(2, side // STEP * STEP) for side in (bottom - top, right - left))
             scale = min(1.0, self.seen / max(height, width))
-            shrink = next(k for k in (8, 4, 2, 1) if k * scale <= 1 and not (height % k or width % k))
+            # A little smaller still, if half as many samples are then enough.
+            shrink = next(k for k in (8, 4, 2, 1) if k * scale <= ENOUGH and not (height % k or width % k))
             box = np.s_[top : top + height, left : left + width]
             half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
             luma = source.y[box]
             size = (max(2, round(width * scale)), max(2, round(height * scale)))
             grown = (width // shrink, height // shrink)
-            # Colour has half as many samples, and what is made of it is soft.
-            coarse = (max(min(size[0], STEP), size[0] // 2), max(min(size[1], STEP), size[1] // 2))
-            weight = self._weight(source.u[half], source.v[half], coarse)
-            skin, kept = (
-                np.asarray(cv2.resize(small, grown, interpolation=cv2.INTER_LINEAR), np.uint8)
-                for small in (self._smooth(luma, size), cv2.bitwise_not(weight))
-            )
+            nonlocal kept
+            if index % LOOK_EVERY == 0 or kept.shape != grown[::-1]:
+                # Colour has half as many samples, and what is made of it is soft.
+                coarse = (max(min(size[0], STEP), size[0] // 2), max(min(size[1], STEP), size[1] // 2))
+                weight = self._weight(source.u[half], source.v[half], coarse)
+                kept = _resized(cv2.bitwise_not(weight), grown)
+            skin = _resized(self._smooth(luma, size), grown)
             _copy_around(source, target, box)
             if shrink > 1:
                 laid_behind(skin, kept, luma, target.y[box], shrink)
