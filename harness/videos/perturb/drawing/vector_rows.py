@@ -129,14 +129,9 @@ def _enlarged(
         for times in FACTORS:
             wanted = builder.icmp_unsigned("==", values[7], ir.Constant(values[7].type, times))
             with builder.if_then(wanted), cgutils.for_range(builder, values[6]) as loop:
-                left, right = (
-                    row.mixed(
-                        [row.moved(row.after(place, off), loop.index) for place in values[1:3]], weights
-                    )
-                    for off in (0, 1)
-                )
                 there = row.moved(values[5], loop.index, times * LANES)
-                for number, vector in enumerate(_between(row.vectors, left, right, times)):
+                vectors = _enlarged_here(row, 0, values[1:3], weights, loop.index, times)
+                for number, vector in enumerate(vectors):
                     row.write(vector, 4, row.after(there, number * 2 * LANES))
         return context.get_dummy_value()
 
@@ -175,18 +170,7 @@ def _laid(
             wanted = builder.icmp_unsigned("==", values[12], ir.Constant(values[12].type, times))
             with builder.if_then(wanted), cgutils.for_range(builder, values[11]) as loop:
                 soft, kept_ = (
-                    _between(
-                        row.vectors,
-                        *(
-                            row.mixed(
-                                [row.moved(row.after(place, off), loop.index) for place in places],
-                                weights,
-                                number,
-                            )
-                            for off in (0, 1)
-                        ),
-                        times,
-                    )
+                    _enlarged_here(row, number, places, weights, loop.index, times)
                     for number, places in ((0, values[1:3]), (3, values[4:6]))
                 )
                 read, write = (row.moved(place, loop.index, times * LANES) for place in values[8:11:2])
@@ -201,6 +185,17 @@ def _laid(
 
 
 laid_row: Any = intrinsic(_laid)
+
+
+def _enlarged_here(
+    row: Row, number: int, places: Any, weights: tuple[Any, Any], index: Any, times: int
+) -> list[Any]:
+    """Return vectors of what lies from eight samples to the next ones, in a plane that is an argument."""
+    left, right = (
+        row.mixed([row.moved(row.after(place, off), index) for place in places], weights, number)
+        for off in (0, 1)
+    )
+    return _between(row.vectors, left, right, times)
 
 
 def _over(builder: ir.IRBuilder, front: Any, behind: Any, weight: Any) -> Any:

@@ -90,7 +90,7 @@ class SmoothSkin:
                 # Colour has half as many samples, and what is made of it is soft.
                 coarse = (max(min(size[0], STEP), size[0] // 2), max(min(size[1], STEP), size[1] // 2))
                 weight = self._weight(source.u[half], source.v[half], coarse)
-                kept = _resized(cv2.bitwise_not(weight), grown)
+                kept = _resized(255 - weight, grown)
             skin = _resized(self._smooth(luma, size), grown)
             _copy_around(source, target, box)
             if shrink > 1:
