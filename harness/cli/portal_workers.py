@@ -21,7 +21,9 @@ WORKER_SECONDS = 20.0  # for a worker to end by itself
 def workers_beside(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
     """Run workers beside the portal, each a process of its own: a page never runs a package."""
     started = []
-    with clears_up_when_told_to_end():  # uvicorn raises the signal again once it has ended by itself
+    with clears_up_when_told_to_end(
+        aloud=False
+    ):  # uvicorn raises the signal again once it has ended by itself
         try:
             for challenge in challenges:
                 command = [

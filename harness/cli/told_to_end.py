@@ -12,15 +12,20 @@ _CODE = 128 + signal.SIGTERM
 
 
 @contextmanager
-def clears_up_when_told_to_end() -> Iterator[None]:
-    """Turn SIGTERM into an exception meanwhile: Python would end at once, and leave its workers."""
+def clears_up_when_told_to_end(*, aloud: bool = True) -> Iterator[None]:
+    """Turn SIGTERM into an exception meanwhile: Python would end at once, and leave its workers.
+
+    Args:
+        aloud: Whether a line says so, as it does unless the command's own log says it.
+    """
     before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
     except SystemExit as end:
         if end.code not in {_CODE, signal.SIGTERM}:  # Ray's own handler has the bare number
             raise
-        sys.stderr.write("told to end; what was done is kept, and the same command goes on from there\n")
+        if aloud:
+            sys.stderr.write("told to end; what was done is kept, and the same command goes on from there\n")
         raise SystemExit(_CODE) from end
     finally:
         signal.signal(signal.SIGTERM, before)
