@@ -23,7 +23,7 @@ def workers_beside(config: PortalConfig, challenges: list[Path]) -> Iterator[Non
     started = []
     with clears_up_when_told_to_end(
         aloud=False
-    ):  # uvicorn raises the signal again once it has ended by itself
+    ):  # uvicorn raises it again once it has ended
         try:
             for challenge in challenges:
                 command = [
