@@ -21,9 +21,7 @@ WORKER_SECONDS = 20.0  # for a worker to end by itself
 def workers_beside(config: PortalConfig, challenges: list[Path]) -> Iterator[None]:
     """Run workers beside the portal, each a process of its own: a page never runs a package."""
     started = []
-    with clears_up_when_told_to_end(
-        aloud=False
-    ):  # uvicorn raises it again once it has ended
+    with clears_up_when_told_to_end(aloud=False):  # uvicorn raises it again once it has ended
         try:
             for challenge in challenges:
                 command = [
