@@ -9,6 +9,7 @@ that cannot start and one that is no package. All in real containers. Ends with 
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -58,8 +59,10 @@ def run_and_kill(command: list[str], nodes: RayNodes, runs: Path) -> int:
 
 
 def main() -> int:
-    given = sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="contest-demo-")
-    folder = Path(given).resolve()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="where everything is kept; a new one by default")
+    given: Path | None = parser.parse_args().folder
+    folder = (given or Path(tempfile.mkdtemp(prefix="contest-demo-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     challenge = write_contest(folder)
     prices = folder / "prices.toml"
