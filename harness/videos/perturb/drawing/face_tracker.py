@@ -74,8 +74,9 @@ def face_box(
 class FaceTracker:
     """Follows the largest face of a video.
 
-    Before the first face is found, and once none was for more than a second, the answer is `resting_place`,
-    so that a filter is never without effect. The same pictures give the same places.
+    Before the first face is found, and once none was for more than a second, or between two detections if
+    that is longer, the answer is `resting_place`, so that a filter is never without effect. The same pictures
+    give the same places.
     """
 
     def __init__(
@@ -92,7 +93,8 @@ class FaceTracker:
             for side in (FIRST_SIDE, SEARCH_SIDE)
         )
         self.detector = _detector()
-        self._patience = max(1, round(LOST_AFTER_SECONDS * frames_per_second))
+        # One failure to find a face that was followed until then is not the end of it.
+        self._patience = max(1, round(LOST_AFTER_SECONDS * frames_per_second), self._detect_every)
         self._rest = resting_place(width, height)
         self._place: FacePlace | None = None
         self._goal: FacePlace | None = None

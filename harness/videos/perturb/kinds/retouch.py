@@ -68,9 +68,7 @@ class SmoothSkin:
         from harness.videos.perturb.drawing.layers import laid_behind  # noqa: PLC0415  (compiler)
 
         tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second, often=SOFTLY)
-        kept = np.zeros(
-            (0, 0), np.uint8
-        )  # of 255 of what was there before, in a few pictures after each other
+        kept = np.zeros((0, 0), np.uint8)  # of 255 of what was there: the same in a few pictures
 
         def draw(source: Planes, target: Planes, index: int) -> None:
             place = tracker.at(source, index)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing import face_tracker
-from harness.videos.perturb.drawing.face_tracker import FacePlace, FaceTracker, resting_place
+from harness.videos.perturb.drawing.face_tracker import SOFTLY, FacePlace, FaceTracker, resting_place
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.drawing.sticker import Sticker, boxes
 from harness.videos.perturb.kinds.faces import draw_dog_mask, draw_flower_crown
@@ -76,6 +76,41 @@ def test_it_follows_a_quick_turning_head_between_detections() -> None:
     for index in range(25):
         place = follower.at(planes(cartoon(150 + index * 14, 240, 160, (index - 12) * 2)), index)
         assert abs(place.x - (150 + index * 14)) < 32, index
+
+
+def soft() -> FaceTracker:
+    return FaceTracker(WIDTH, HEIGHT, 30.0, often=SOFTLY)
+
+
+def test_a_soft_drawing_stays_near_a_face_that_moves() -> None:
+    follower = soft()
+    for index in range(80):
+        x = 180 + index * 3
+        place = follower.at(planes(cartoon(x, 240, 160)), index)
+        assert abs(place.x - x) < 32, index
+
+
+def test_a_soft_drawing_outlasts_one_failure_to_find_its_face() -> None:
+    follower, nobody = soft(), np.full((HEIGHT, WIDTH, 3), (90, 110, 130), np.uint8)
+    for index in range(90):
+        place = follower.at(planes(nobody if index == 60 else cartoon(180, 300, 160)), index)
+        assert abs(place.x - 180) < 20, index
+
+
+def test_a_soft_drawing_finds_a_new_face_as_soon_as_one_that_sits_on_it() -> None:
+    """A face that is lost is looked for in every 15th picture, however seldom a known one is."""
+    follower = soft()
+    for index in range(125):
+        place = follower.at(planes(cartoon(180 if index < 62 else 480, 240, 160)), index)
+        if index > 75 + 6:
+            assert abs(place.x - 480) < 20, index
+
+
+def test_a_soft_drawing_rests_when_its_face_is_gone() -> None:
+    follower, nobody = soft(), np.full((HEIGHT, WIDTH, 3), (90, 110, 130), np.uint8)
+    for index in range(100):
+        place = follower.at(planes(cartoon(180, 240, 160) if index < 50 else nobody), index)
+    assert place == resting_place(WIDTH, HEIGHT)
 
 
 def test_a_drawing_is_cut_into_boxes_that_hold_all_of_it_once() -> None:
