@@ -46,6 +46,11 @@ class Row:
         )
         return self.builder.add(one, other)
 
+    def sixteenths(self, lower: Any) -> tuple[Any, Any]:
+        """Return the weights of two rows, between which something lies so many 16ths from the first."""
+        share = self.vectors.spread(self.builder.trunc(lower, SHORT))
+        return self.builder.sub(self.vectors.numbers(16), share), share
+
     def moved(self, index: Any, number: Any, times: int = LANES) -> Any:
         """Return a place that lies so many times a number further on."""
         return self.builder.add(index, self.builder.mul(number, ir.Constant(number.type, times)))
@@ -124,8 +129,7 @@ def _enlarged(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
         row = Row(context, builder, signature, values)
-        share = row.vectors.spread(builder.trunc(values[3], SHORT))
-        weights = (builder.sub(row.vectors.numbers(16), share), share)
+        weights = row.sixteenths(values[3])
         for times in FACTORS:
             wanted = builder.icmp_unsigned("==", values[7], ir.Constant(values[7].type, times))
             with builder.if_then(wanted), cgutils.for_range(builder, values[6]) as loop:
@@ -164,8 +168,7 @@ def _laid(
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
         row = Row(context, builder, signature, values)
-        share = row.vectors.spread(builder.trunc(values[6], SHORT))
-        weights = (builder.sub(row.vectors.numbers(16), share), share)
+        weights = row.sixteenths(values[6])
         for times in FACTORS:
             wanted = builder.icmp_unsigned("==", values[12], ir.Constant(values[12].type, times))
             with builder.if_then(wanted), cgutils.for_range(builder, values[11]) as loop:
