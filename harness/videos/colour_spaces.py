@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 UNSPECIFIED = 2
 RGB, BT709, BT601_625, BT601_525, BT2020 = 0, 1, 5, 6, 9
@@ -61,6 +62,7 @@ class Colour:
 SDR = Colour(matrix=BT709, primaries=1, transfer=1)
 
 
+@lru_cache(maxsize=64)  # asked of every picture, and nearly always the same
 def read_colour(
     *, matrix: int, primaries: int, transfer: int, color_range: int, pixel_format: str, is_rgb: bool
 ) -> Colour:

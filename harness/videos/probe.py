@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -303,6 +304,7 @@ def frame_colour(frame: VideoFrame, path: Path) -> Colour:
         ) from error
 
 
+@lru_cache(maxsize=64)
 def is_rgb(pixel_format: str) -> bool:
     """Whether libav's format of this name holds red, green and blue, by themselves or in a palette."""
     found = VideoFormat(pixel_format)

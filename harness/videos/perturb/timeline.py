@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 
@@ -31,8 +31,7 @@ class _Track:
         return self.shown + self.step
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Times:
+class _Times(NamedTuple):
     """Of one packet, in seconds as read."""
 
     decoded: float  # minus infinity, if it is not said
@@ -56,24 +55,30 @@ class Timeline:
         self._offsets = [0.0]
         self._places = [0]  # of the packets that each joint was found at
         self._tracks: dict[int, _Track] = {}
+        self._units: dict[int, float] = {}  # seconds of a tick: Python's fractions take longer than the rest
 
     def mend(self, packet: av.Packet[Any]) -> None:
         """Put a packet's times, in the order of the file, where they belong."""
-        stamp = packet.pts if packet.dts is None else packet.dts
-        if stamp is None or not packet.time_base:
+        shown, decoded = packet.pts, packet.dts
+        if shown is None and decoded is None:
             return
-        base = float(packet.time_base)
+        index = packet.stream_index
+        base = self._units.get(index)
+        if base is None:
+            base = self._units[index] = float(packet.time_base or 0)
+        if not base:
+            return
         times = _Times(
-            decoded=-math.inf if packet.dts is None else packet.dts * base,
-            shown=(stamp if packet.pts is None else packet.pts) * base,
-            duration=float((packet.duration or 0) * packet.time_base),
+            decoded=-math.inf if decoded is None else decoded * base,
+            shown=((decoded or 0) if shown is None else shown) * base,
+            duration=(packet.duration or 0) * base,
             place=packet.pos or 0,
         )
-        offset = self._offset(packet.stream_index, times)
+        offset = self._offset(index, times)
         if offset:
             moved = round(offset / base)
-            packet.pts = None if packet.pts is None else packet.pts + moved
-            packet.dts = None if packet.dts is None else packet.dts + moved
+            packet.pts = None if shown is None else shown + moved
+            packet.dts = None if decoded is None else decoded + moved
 
     def is_beyond(self, seconds: float) -> bool:
         """Whether a time is so long after everything in any track that it is a broken clock's."""
@@ -129,4 +134,4 @@ class Timeline:
 
     @property
     def _end(self) -> float:
-        return max(track.end for track in self._tracks.values())
+        return max([track.end for track in self._tracks.values()])
