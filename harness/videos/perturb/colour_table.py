@@ -37,7 +37,7 @@ def drawer(texts: Sequence[str]) -> Redraw:
         for before, after, apply in zip(source.all, target.all, parts, strict=True):
             apply(before, after)
 
-    return Redraw(draw)
+    return Redraw(draw, by_sample=True)
 
 
 def applied(table: Table) -> Apply:

@@ -24,9 +24,9 @@ from harness.core.types import AppliedPerturbation
 from harness.videos.opening import open_video
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.plans import build_plan
-from harness.videos.perturb.recoding import recoded
+from harness.videos.perturb.recoding import changed, recoded
 from harness.videos.perturb.registry import SEVERITIES
-from harness.videos.perturb.render import changed, encoder_options
+from harness.videos.perturb.render import encoder_options
 from harness.videos.perturb.steps import Canvas, Generation, even
 from harness.videos.perturb.streams import TIME_BASE, Frames, upright
 from harness.videos.probe import VideoInfo, probe, reason, video_stream

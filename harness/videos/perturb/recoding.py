@@ -1,4 +1,4 @@
-"""One step of a plan over a stream of pictures, and coding on the way in memory."""
+"""The steps of a plan over a stream of pictures, and coding on the way in memory."""
 
 from __future__ import annotations
 
@@ -14,41 +14,61 @@ from av.video.codeccontext import VideoCodecContext
 
 from harness.videos.colour_spaces import FULL, LIMITED
 from harness.videos.perturb.drawing.blur import Scaled
+from harness.videos.perturb.plans import Plan
 from harness.videos.perturb.registry import frame_generator
 from harness.videos.perturb.steps import Canvas, FrameOperation, Generation, Step
-from harness.videos.perturb.streams import TIME_BASE, Frames, filtered, operated
+from harness.videos.perturb.streams import TIME_BASE, Frames, Pictures, filtered, operated
 
 START_CODE = b"\0\0\1"
 X265_WIDTH_MIN = 64  # between 34 and 48 pixels of width, x265 (in PyAV 18.1) writes past its buffers
 SLICE_UNITS = {1, 5}  # H.264 NAL unit types that carry picture data
 
 
-def apply_step(frames: Frames, step: Step, before: Canvas) -> Frames:
-    """Return what one step does to the picture, except for its filters: see `filtered`."""
+def changed(frames: Frames, plan: Plan, *, lent: bool = False) -> Frames:
+    """Chain the steps of a plan over pictures on its canvas, lazily; filters in a row share one graph.
+
+    With `lent`, pictures are taken as `operated` says there.
+    """
+    pictures = Pictures(frames)
+    waiting: tuple[str, ...] = ()
+    canvas = plan.canvas
+    for planned in plan.steps:
+        step = planned.step
+        waiting = (*waiting, *step.video)
+        if waiting and (step.operation or step.generations):
+            pictures, waiting = filtered(pictures, waiting), ()
+        pictures = _stepped(pictures, step, canvas, lent=lent and planned is plan.steps[-1])
+        canvas = step.after(canvas)
+    return (filtered(pictures, waiting) if waiting else pictures).frames
+
+
+def _stepped(pictures: Pictures, step: Step, before: Canvas, *, lent: bool = False) -> Pictures:
+    """Return what one step does to the picture, except for its filters: see `filtered`, and `operated`."""
     after = step.after(before)
     if step.operation is not None:
-        frames = operated(frames, step.operation, after)
+        pictures = operated(pictures, step.operation, after, lent=lent and not step.generations)
     for generation in step.generations:
-        frames = recoded(frames, generation, after)
-    return frames
+        pictures = Pictures(recoded(pictures.frames, generation, after))
+    return pictures
 
 
 def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
     """Encode and decode again in memory, single-threaded; timestamps and number of pictures are kept."""
     if generation.codec == "libx265" and canvas.width < X265_WIDTH_MIN:
         wide = replace(canvas, width=X265_WIDTH_MIN)
-        padded = filtered(frames, (f"pad={wide.width}:{wide.height}",))
-        cropped = (f"crop={canvas.width}:{canvas.height}:0:0",)
-        yield from filtered(recoded(padded, generation, wide), cropped)
+        padded = filtered(Pictures(frames), (f"pad={wide.width}:{wide.height}",))
+        coded = Pictures(recoded(padded.frames, generation, wide))
+        yield from filtered(coded, (f"crop={canvas.width}:{canvas.height}:0:0",)).frames
         return
     if generation.size is not None:
         width, height = generation.size
         small = replace(canvas, width=width, height=height)
-        coded = recoded(operated(frames, Scaled(), small), replace(generation, size=None), small)
-        yield from operated(coded, Scaled(), canvas)
+        scaled = operated(Pictures(frames), Scaled(), small)
+        coded = Pictures(recoded(scaled.frames, replace(generation, size=None), small))
+        yield from operated(coded, Scaled(), canvas).frames
         return
     if generation.codec == "mjpeg":
-        yield from operated(frames, _jpegs(generation), canvas)
+        yield from operated(Pictures(frames), _jpegs(generation), canvas).frames
     else:
         yield from _coded(frames, generation, canvas)
 

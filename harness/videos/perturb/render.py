@@ -31,10 +31,10 @@ from harness.videos.colour_spaces import LIMITED
 from harness.videos.opening import open_video
 from harness.videos.perturb.clock import WITHOUT_TIMES, Clock
 from harness.videos.perturb.plans import Encoding, Plan
-from harness.videos.perturb.recoding import apply_step
+from harness.videos.perturb.recoding import changed
 from harness.videos.perturb.sound import Sound
 from harness.videos.perturb.steps import Canvas
-from harness.videos.perturb.streams import PER_SECOND, TIME_BASE, Frames, filtered, standing, upright
+from harness.videos.perturb.streams import PER_SECOND, TIME_BASE, Frames, standing, upright
 from harness.videos.perturb.timeline import Timeline
 from harness.videos.probe import VideoInfo, reason, sound_stream, square_or, video_stream
 
@@ -77,7 +77,8 @@ def render(source: Path, info: VideoInfo, plan: Plan, destination: Path, *, ahea
             reader = _Reader(source, reading, writing, info, plan)
             writer.start()
             with ThreadPoolExecutor(1) if ahead else nullcontext() as thread:
-                coming = _what_comes(reader, plan, info)
+                # x264 copies what it is given; what is made ahead, it gets only later.
+                coming = _what_comes(reader, plan, info, lent=thread is None)
                 for sound, frame in coming if thread is None else _early(coming, thread):
                     writing.mux(sound)
                     if frame is not None:
@@ -92,9 +93,9 @@ def render(source: Path, info: VideoInfo, plan: Plan, destination: Path, *, ahea
 _MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
 
 
-def _what_comes(reader: _Reader, plan: Plan, info: VideoInfo) -> Iterator[Coming]:
+def _what_comes(reader: _Reader, plan: Plan, info: VideoInfo, *, lent: bool) -> Iterator[Coming]:
     """Yield each picture after the sound that was met on the way to it; at the end, the rest of the sound."""
-    for frame in _pictures(reader, plan, info):
+    for frame in _pictures(reader, plan, info, lent=lent):
         yield reader.sound(), frame
     reader.finish()
     yield reader.sound(), None
@@ -108,23 +109,9 @@ def _early(coming: Iterator[Coming], thread: Executor) -> Iterator[Coming]:
         yield made
 
 
-def _pictures(reader: _Reader, plan: Plan, info: VideoInfo) -> Frames:
+def _pictures(reader: _Reader, plan: Plan, info: VideoInfo, *, lent: bool) -> Frames:
     frames = upright(reader.frames(), plan.canvas, info, reader.place, lambda: reader.pixel_aspect)
-    return changed(reader.counted(standing(frames)), plan)
-
-
-def changed(frames: Frames, plan: Plan) -> Frames:
-    """Chain the steps of a plan over pictures on its canvas, lazily; filters in a row share one graph."""
-    waiting: tuple[str, ...] = ()
-    canvas = plan.canvas
-    for planned in plan.steps:
-        step = planned.step
-        waiting = (*waiting, *step.video)
-        if waiting and (step.operation or step.generations):
-            frames, waiting = filtered(frames, waiting), ()
-        frames = apply_step(frames, step, canvas)
-        canvas = step.after(canvas)
-    return filtered(frames, waiting) if waiting else frames
+    return changed(reader.counted(standing(frames)), plan, lent=lent)
 
 
 def encoder_options(encoding: Encoding, canvas: Canvas) -> dict[str, str]:

@@ -26,6 +26,20 @@ class Redraw:
     """
 
     draw: Callable[[Planes, Planes, int], None]
+    by_sample: bool = False  # a sample needs none but that at its own place: both planes may be the same
+    keeps: bool = False  # what was drawn is looked at again: later steps must not draw on it
+
+
+@dataclass(frozen=True)
+class EditParts:
+    """Edits parts of one picture in place, each of which it has `Planes.keep` keep before.
+
+    For what leaves most of a picture as it is. If no step comes after it, it draws on the picture that the
+    decoder has lent, and what was there is put back when the picture has been coded: copying a whole picture
+    takes longer than most drawings.
+    """
+
+    edit: EditFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +86,9 @@ def even(size: float) -> int:
     return max(2, int(size) // 2 * 2)
 
 
+Operation = EditFrame | EditParts | Redraw | RedrawTogether
+
+
 class FrameOperation(Protocol):
     """A change of the planes of each picture, for what libavfilter cannot do, or not as fast.
 
@@ -81,7 +98,7 @@ class FrameOperation(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def start(self, canvas: Canvas) -> EditFrame | Redraw | RedrawTogether:
+    def start(self, canvas: Canvas) -> Operation:
         """Prepare for one video of this size."""
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby, islice
 from pathlib import Path
@@ -15,7 +16,15 @@ from harness.videos.colour_spaces import LIMITED, TONE_MAP, Colour, conversion
 from harness.videos.orientation import Orientation
 from harness.videos.perturb.colour_table import drawer, is_table
 from harness.videos.perturb.drawing.planes import Planes
-from harness.videos.perturb.steps import Canvas, FrameOperation, Redraw, RedrawTogether, even
+from harness.videos.perturb.steps import (
+    Canvas,
+    EditFrame,
+    EditParts,
+    FrameOperation,
+    Redraw,
+    RedrawTogether,
+    even,
+)
 from harness.videos.probe import VideoInfo, frame_colour
 from harness.videos.tone import tone_map
 from harness.videos.track_notes import WHOLE
@@ -30,18 +39,22 @@ ROUNDED_PIXELS = 4  # by which sizes differ that are rounded to even ones: not a
 CLOCKS = ("fps=", "select=", "setpts=")  # filters that choose pictures and their times
 
 
-def filtered(frames: Frames, filters: tuple[str, ...]) -> Frames:
+@dataclass(frozen=True)
+class Pictures:
+    """A stream of pictures, and whether each is ours: then the next step may draw on it."""
+
+    frames: Frames
+    ours: bool = False
+
+
+def filtered(pictures: Pictures, filters: tuple[str, ...]) -> Pictures:
     """Through one libavfilter graph, tables apart; timestamps come out in `TIME_BASE`."""
     for tables, texts in groupby(filters, is_table):
         group = tuple(texts)
-        frames = _looked_up(frames, group) if tables else _graphed(frames, group)
-    return frames
-
-
-def _looked_up(frames: Frames, filters: tuple[str, ...]) -> Frames:
-    redraw = drawer(filters)
-    for index, frame in enumerate(frames):
-        yield _redrawn(frame, redraw, index)
+        pictures = (
+            _all_redrawn(pictures, drawer(group)) if tables else Pictures(_graphed(pictures.frames, group))
+        )
+    return pictures
 
 
 def _graphed(frames: Frames, filters: tuple[str, ...]) -> Frames:
@@ -95,20 +108,55 @@ def _pulled(graph: Graph) -> Frames:
         yield frame
 
 
-def operated(frames: Frames, operation: FrameOperation, canvas: Canvas) -> Frames:
-    """Edit each picture's planes in place, or draw it anew."""
-    edit = operation.start(canvas)
-    if isinstance(edit, RedrawTogether):
-        yield from _redrawn_together(frames, edit)
-        return
-    for index, frame in enumerate(frames):
-        if isinstance(edit, Redraw):
-            yield _redrawn(frame, edit, index, (canvas.width, canvas.height))
-            continue
+def operated(
+    pictures: Pictures, operation: FrameOperation, canvas: Canvas, *, lent: bool = False
+) -> Pictures:
+    """Edit each picture's planes in place, or draw it anew.
+
+    With `lent`, whoever takes the pictures is done with each before asking for the next, and asks for no
+    sample of it again: it may be drawn on even if the decoder still refers to it.
+    """
+    made = operation.start(canvas)
+    if isinstance(made, RedrawTogether):
+        return Pictures(_redrawn_together(pictures.frames, made), ours=True)
+    if isinstance(made, Redraw):
+        return _all_redrawn(pictures, made, (canvas.width, canvas.height))
+    if isinstance(made, EditParts):
+        if lent and not pictures.ours:
+            return Pictures(_edited_as_lent(pictures.frames, made))
+        made = made.edit
+    return Pictures(_edited(pictures, made), ours=True)
+
+
+def _all_redrawn(pictures: Pictures, redraw: Redraw, size: tuple[int, int] | None = None) -> Pictures:
+    onto_itself = pictures.ours and redraw.by_sample
+
+    def redrawn() -> Frames:
+        for index, frame in enumerate(pictures.frames):
+            if onto_itself:
+                planes = Planes.of(frame)
+                redraw.draw(planes, planes, index)
+                yield frame
+            else:
+                yield _redrawn(frame, redraw, index, size)
+
+    return Pictures(redrawn(), ours=not redraw.keeps)
+
+
+def _edited(pictures: Pictures, edit: EditFrame) -> Frames:
+    for index, frame in enumerate(pictures.frames):
         # Half of what libav's own copy of a frame takes that the decoder still refers to, as it mostly does.
-        own = _redrawn(frame, COPY, index)
+        own = frame if pictures.ours else _redrawn(frame, COPY, index)
         edit(Planes.of(own), index)
         yield own
+
+
+def _edited_as_lent(frames: Frames, parts: EditParts) -> Frames:
+    for index, frame in enumerate(frames):
+        planes = Planes.lent(frame)
+        parts.edit(planes, index)
+        yield frame
+        planes.put_back()
 
 
 COPY = Redraw(lambda source, target, _: target.assign(source))

@@ -38,6 +38,7 @@ class Planes:
     y: Plane
     u: Plane
     v: Plane
+    before: list[tuple[Plane, Plane]] | None = None  # of a lent picture: parts of it, and what they held
 
     @property
     def all(self) -> tuple[Plane, Plane, Plane]:
@@ -67,6 +68,24 @@ class Planes:
             u=_view(u, half_width, half_height),
             v=_view(v, half_width, half_height),
         )
+
+    @staticmethod
+    def lent(frame: av.VideoFrame) -> Planes:
+        """Return views that may be written to, once `keep` knows where; then `put_back` undoes it all."""
+        views = Planes.reading(frame)
+        return Planes(y=views.y, u=views.u, v=views.v, before=[])
+
+    def keep(self, *parts: Plane) -> None:
+        """Keep what these views into the planes hold, which is about to change, if the picture is lent."""
+        if self.before is not None:
+            self.before.extend((part, part.copy()) for part in parts)
+
+    def put_back(self) -> None:
+        """Give a lent picture back as it was; the last change is undone first."""
+        kept = self.before or []
+        while kept:
+            part, content = kept.pop()
+            part[:] = content
 
     @staticmethod
     def blank(width: int, height: int) -> Planes:
@@ -139,8 +158,14 @@ class Sprite:
         """Lay it over a picture with its corner at (left, top), rounded to even; clipped at the borders."""
         from harness.videos.perturb.drawing.blending import pasted  # noqa: PLC0415  (loads the compiler)
 
+        left, top = left // 2 * 2, top // 2 * 2
+        for plane, step in zip(onto.all, (1, 2, 2), strict=True):
+            first, above = max(0, left // step), max(0, top // step)
+            onto.keep(
+                plane[above : max(0, top + self.height) // step, first : max(0, left + self.width) // step]
+            )
         weights = self.alpha.reshape(-1), self.alpha_half.reshape(-1)
-        pasted(onto, self.planes, weights, left // 2 * 2, top // 2 * 2)
+        pasted(onto, self.planes, weights, left, top)
 
 
 def even_above(size: int) -> int:

@@ -40,6 +40,7 @@ class Laid:
         for number, (plane, step) in enumerate(zip(planes.all, (1, 2, 2), strict=True)):
             own = np.s_[(y0 - top) // step : (y1 - top) // step, (x0 - left) // step : (x1 - left) // step]
             part = plane[y0 // step : y1 // step, x0 // step : x1 // step]
+            planes.keep(part)
             laid_on(part, self.kept[min(number, 1)][own], self.added[number][own])
 
 

@@ -11,10 +11,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing.blur import shrunk
-from harness.videos.perturb.drawing.planes import Plane, Planes, scalar
+from harness.videos.perturb.drawing.planes import Plane, Planes
 from harness.videos.perturb.drawing.warp import Lens
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
+from harness.videos.perturb.steps import Canvas, EditFrame, EditParts, Redraw, Step
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2  # the catalogue's version: recipes that ask for "all" kinds of an earlier one do not draw these
@@ -42,7 +42,7 @@ class ExposurePump:
             for before, after, table in zip(source.all, target.all, (luma, chroma, chroma), strict=True):
                 cv2.LUT(before, table, dst=after)
 
-        return Redraw(draw)
+        return Redraw(draw, by_sample=True)
 
 
 @perturbation(
@@ -68,16 +68,27 @@ class WhiteDrift:
     seconds: float
     phase: float
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Shift both chroma planes."""
 
         def edit(planes: Planes, index: int) -> None:
             turn = 2 * np.pi * index / canvas.frames_per_second / self.seconds + self.phase
             warm = self.reach * (0.75 * np.sin(turn) + 0.25 * np.sin(2.7 * turn))
-            cv2.add(planes.u, scalar(round(-warm)), dst=planes.u)
-            cv2.add(planes.v, scalar(round(warm * 0.8)), dst=planes.v)
+            planes.keep(planes.u, planes.v)
+            _shift_levels(planes.u, round(-warm))
+            _shift_levels(planes.v, round(warm * 0.8))
 
-        return edit
+        return EditParts(edit)
+
+
+def _shift_levels(plane: Plane, levels: int) -> None:
+    """Add, within 0 to 255: a third of what OpenCV's addition of one number takes."""
+    if levels > 0:
+        np.minimum(plane, 255 - levels, out=plane)
+        plane += np.uint8(levels)
+    else:
+        np.maximum(plane, -levels, out=plane)
+        plane -= np.uint8(-levels)
 
 
 @perturbation(

@@ -108,7 +108,7 @@ class Vignette:
             for before, after, (gain, colour) in zip(source.all, target.all, parts, strict=True):
                 faded(before, after, gain, colour)
 
-        return Redraw(draw)
+        return Redraw(draw, by_sample=True)
 
     def _gain(self, plane: Plane) -> Plane:
         height, width = plane.shape

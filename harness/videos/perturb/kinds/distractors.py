@@ -24,7 +24,7 @@ from harness.videos.perturb.registry import (
     frame_generator,
     perturbation,
 )
-from harness.videos.perturb.steps import Canvas, EditFrame, Step
+from harness.videos.perturb.steps import Canvas, EditFrame, EditParts, Step
 
 DRIFT_PER_SECOND = 0.25  # of the picture's side; AugLy's 2% per frame is too fast to distract
 SETUP = 2**32 - 1  # the frame number that stands for "before the first"
@@ -75,7 +75,7 @@ class Stickers:
     size: float  # height (of text) or width, as a share of the shorter side
     seed: int
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Draw each thing once, then only paste."""
         rng = frame_generator(self.seed, SETUP - 1)
         pixels = max(8, round(self.size * min(canvas.width, canvas.height)))
@@ -93,7 +93,7 @@ class Stickers:
                 top = round(down * (canvas.height - sprite.height))
                 sprite.paste(planes, left, top)
 
-        return edit
+        return EditParts(edit)
 
     def _draw(self, rng: Generator, pixels: int, canvas: Canvas) -> Sprite:
         colour = drawing.pick_colour(rng)

@@ -17,7 +17,7 @@ from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
 from harness.videos.perturb.drawing.planes import Planes
 from harness.videos.perturb.drawing.sticker import Sticker
 from harness.videos.perturb.registry import Family, LifeStage, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Step
+from harness.videos.perturb.steps import Canvas, EditParts, Step
 
 SHEET = 384  # pixels: the filter is drawn once on a square sheet of this size
 FACE = 0.42  # width of the face on the sheet, as a share of its side
@@ -102,13 +102,13 @@ class FaceFilter:
     scale: float  # of the drawing against the face
     opacity: float
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Draw once; track, turn and paste per frame."""
         sheet = draw_dog_mask() if self.drawing == DOG else draw_flower_crown()
         return follow_face(sheet, canvas, scale=self.scale, opacity=self.opacity)
 
 
-def follow_face(sheet: Image, canvas: Canvas, *, scale: float, opacity: float) -> EditFrame:
+def follow_face(sheet: Image, canvas: Canvas, *, scale: float, opacity: float) -> EditParts:
     """Lay a sheet on the largest face of every picture: turned, sized and moved with it."""
     sticker = Sticker(sheet, (EYES[0] * SHEET, EYES[1] * SHEET), FACE * SHEET, opacity)
     tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
@@ -116,7 +116,7 @@ def follow_face(sheet: Image, canvas: Canvas, *, scale: float, opacity: float) -
     def edit(planes: Planes, index: int) -> None:
         sticker.lay(planes, tracker.at(planes, index), scale)
 
-    return edit
+    return EditParts(edit)
 
 
 @perturbation(

@@ -11,7 +11,7 @@ from harness.videos.perturb.drawing.framed import Framed
 from harness.videos.perturb.drawing.planes import BLACK, MID, Planes
 from harness.videos.perturb.drawing.warp import MirrorFrom, tilted
 from harness.videos.perturb.registry import Family, LifeStage, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Step, even, resized
+from harness.videos.perturb.steps import Canvas, EditParts, Step, even, resized
 
 AUGMENTER = Family.AUGMENTER
 SMALLEST = 48  # pixels on a side that no shrinking goes below
@@ -85,15 +85,16 @@ class Bars:
 
     height: int  # pixels, even
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Fill slices: libavfilter's drawbox takes twelve times as long."""
 
         def edit(planes: Planes, index: int) -> None:
             for plane, step, black in zip(planes.all, (1, 2, 2), (BLACK, MID, MID), strict=True):
-                plane[: self.height // step] = black
-                plane[-(self.height // step) :] = black
+                for bar in (plane[: self.height // step], plane[-(self.height // step) :]):
+                    planes.keep(bar)
+                    bar[:] = black
 
-        return edit
+        return EditParts(edit)
 
 
 @perturbation(

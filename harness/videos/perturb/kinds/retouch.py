@@ -17,7 +17,7 @@ from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite, scalar
 from harness.videos.perturb.drawing.room import BlurredRoom
 from harness.videos.perturb.kinds.faces import EYES, FACE, SHEET, follow_face
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
+from harness.videos.perturb.steps import Canvas, EditParts, Step
 
 SINCE = 2
 STEP = 16  # pixels: sides of the box that is smoothed
@@ -41,19 +41,6 @@ def _resized(small: Plane, size: tuple[int, int]) -> Plane:
     return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _copy_around(source: Planes, target: Planes, box: tuple[slice, slice]) -> None:
-    """Copy all but a box of luma."""
-    rows, columns = box
-    for part in (
-        np.s_[: rows.start, :],
-        np.s_[rows.stop :, :],
-        np.s_[rows, : columns.start],
-        np.s_[rows, columns.stop :],
-    ):
-        target.y[part] = source.y[part]
-    target.u[:], target.v[:] = source.u, source.v
-
-
 @dataclass(frozen=True, kw_only=True)
 class SmoothSkin:
     """Smoothed between edges where the colour is skin's, about the face; a little lighter."""
@@ -61,7 +48,7 @@ class SmoothSkin:
     strength: float
     seen: int  # pixels of the box's longer side at which it is smoothed: fewer take more detail
 
-    def start(self, canvas: Canvas) -> Redraw:
+    def start(self, canvas: Canvas) -> EditParts:
         """Work on the face's box only, small, and enlarge what comes of it as it is laid on."""
         # These load the compiler, for which nobody should wait who draws nothing.
         from harness.videos.perturb.drawing.blending import cut_out  # noqa: PLC0415  (compiler)
@@ -70,8 +57,8 @@ class SmoothSkin:
         tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second, often=SOFTLY)
         kept = np.zeros((0, 0), np.uint8)  # of 255 of what was there: the same in a few pictures
 
-        def draw(source: Planes, target: Planes, index: int) -> None:
-            place = tracker.at(source, index)
+        def edit(planes: Planes, index: int) -> None:
+            place = tracker.at(planes, index)
             left, top, right, bottom = face_box(place, canvas, (0.85, 0.8, 1.3))
             # In whole steps of what it is made small and enlarged by.
             height, width = (max(2, side // STEP * STEP) for side in (bottom - top, right - left))
@@ -80,24 +67,23 @@ class SmoothSkin:
             shrink = next(k for k in (8, 4, 2, 1) if k * scale <= ENOUGH and not (height % k or width % k))
             box = np.s_[top : top + height, left : left + width]
             half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
-            luma = source.y[box]
+            luma = planes.y[box]
             size = (max(2, round(width * scale)), max(2, round(height * scale)))
             grown = (width // shrink, height // shrink)
             nonlocal kept
             if index % LOOK_EVERY == 0 or kept.shape != grown[::-1]:
                 # Colour has half as many samples, and what is made of it is soft.
                 coarse = (max(min(size[0], STEP), size[0] // 2), max(min(size[1], STEP), size[1] // 2))
-                weight = self._weight(source.u[half], source.v[half], coarse)
+                weight = self._weight(planes.u[half], planes.v[half], coarse)
                 kept = _resized(255 - weight, grown)
             skin = _resized(self._smooth(luma, size), grown)
-            _copy_around(source, target, box)
+            planes.keep(luma)
             if shrink > 1:
-                laid_behind(skin, kept, luma, target.y[box], shrink)
+                laid_behind(skin, kept, luma, luma, shrink)
             else:
-                target.y[box] = luma
-                cut_out(target.y[box], skin, 255 - kept)
+                cut_out(luma, skin, 255 - kept)
 
-        return Redraw(draw)
+        return EditParts(edit)
 
     def _smooth(self, luma: Plane, size: tuple[int, int]) -> Plane:
         """Shrink to (width, height), smooth between edges and lighten."""
@@ -171,7 +157,7 @@ class EmojiFace:
     size: float  # in face widths
     mouth: bool
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Draw once, then follow."""
         return follow_face(draw_emoji(self.size, mouth=self.mouth), canvas, scale=1.0, opacity=1.0)
 
@@ -199,7 +185,7 @@ class SpeechBubble:
     right: bool
     seed: int
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Draw once, then follow."""
         sprite = Sprite.from_rgba(self._draw(canvas))
         tracker = FaceTracker(canvas.width, canvas.height, canvas.frames_per_second)
@@ -212,7 +198,7 @@ class SpeechBubble:
             x = min(max(0, x), max(0, canvas.width - sprite.width))
             sprite.paste(planes, round(x), round(min(max(0, y), max(0, canvas.height - sprite.height))))
 
-        return edit
+        return EditParts(edit)
 
     def _draw(self, canvas: Canvas) -> Image:
         rng = frame_generator(self.seed, 0)

@@ -16,7 +16,7 @@ from harness.videos.perturb.drawing.planes import Planes, Sprite
 from harness.videos.perturb.drawing.warp import Warp, tilted
 from harness.videos.perturb.generations import h264
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, RedrawTogether, Step, even, resized
+from harness.videos.perturb.steps import Canvas, EditParts, RedrawTogether, Step, even, resized
 
 SUBTITLE_SECONDS = 2.0
 
@@ -127,7 +127,7 @@ class Subtitles:
     size: float  # height of a line as a share of the picture's
     seed: int
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Draw the lines when they change; keep only the current ones."""
         hold = max(1, round(SUBTITLE_SECONDS * canvas.frames_per_second))
         height = max(8, round(self.size * canvas.height))
@@ -142,7 +142,7 @@ class Subtitles:
                 top = canvas.height - round((place + 1.3) * height * 1.25)
                 sprite.paste(planes, (canvas.width - sprite.width) // 2, top)
 
-        return edit
+        return EditParts(edit)
 
     def _draw(self, number: int, height: int, canvas: Canvas) -> list[Sprite]:
         rng = frame_generator(self.seed, number)
@@ -182,7 +182,7 @@ class Logo:
     bottom: bool
     seed: int
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Draw once."""
         rng = frame_generator(self.seed, 0)
         pixels = max(10, round(self.size * min(canvas.width, canvas.height)))
@@ -204,7 +204,7 @@ class Logo:
         def edit(planes: Planes, index: int) -> None:
             sprite.paste(planes, x, y)
 
-        return edit
+        return EditParts(edit)
 
 
 @perturbation(
@@ -234,7 +234,7 @@ class PictureInPicture:
     right: bool
     bottom: bool
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Shrink and copy plane by plane."""
         width, height = even(canvas.width * self.size), even(canvas.height * self.size)
         gap = even(0.03 * min(canvas.width, canvas.height))
@@ -249,13 +249,15 @@ class PictureInPicture:
                 half = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
                 small = cv2.resize(half, size, interpolation=cv2.INTER_LINEAR)
                 left, top, edge = x // step, y // step, rim // step
-                plane[
+                framed = plane[
                     max(0, top - edge) : top + size[1] + edge, max(0, left - edge) : left + size[0] + edge
-                ] = white
+                ]
+                planes.keep(framed)
+                framed[:] = white
                 target = plane[top : top + size[1], left : left + size[0]]
                 target[:] = small[: target.shape[0], : target.shape[1]]
 
-        return edit
+        return EditParts(edit)
 
 
 @perturbation(

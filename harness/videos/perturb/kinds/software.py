@@ -15,7 +15,7 @@ from harness.videos.perturb.drawing.framed import Framed
 from harness.videos.perturb.drawing.planes import MID, Plane, Planes, Sprite
 from harness.videos.perturb.generations import motion_jpeg
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step, even
+from harness.videos.perturb.steps import Canvas, EditParts, Redraw, Step, even
 
 AUGMENTER = Family.AUGMENTER
 SINCE = 2
@@ -46,17 +46,18 @@ class CoarseColour:
 
     factor: int
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Averages of blocks, enlarged without smoothing, as a cheap decoder does."""
 
         def edit(planes: Planes, index: int) -> None:
+            planes.keep(planes.u, planes.v)
             for plane in (planes.u, planes.v):
                 height, width = plane.shape
                 size = (max(1, round(width / self.factor)), max(1, round(height / self.factor)))
                 small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
                 cv2.resize(small, (width, height), dst=plane, interpolation=cv2.INTER_NEAREST)
 
-        return edit
+        return EditParts(edit)
 
 
 @perturbation(

@@ -15,7 +15,7 @@ from harness.videos.perturb.drawing.blur import blurred, halved
 from harness.videos.perturb.drawing.planes import BLACK, MID, WHITE, Plane, Planes
 from harness.videos.perturb.generations import motion_jpeg
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
-from harness.videos.perturb.steps import Canvas, EditFrame, Redraw, Step
+from harness.videos.perturb.steps import Canvas, EditFrame, EditParts, Redraw, Step
 
 AUGMENTER = Family.AUGMENTER
 BANK_MARGIN = 64  # grain is one picture of noise, laid on at a new place in every frame
@@ -172,7 +172,7 @@ class GreyBlocks:
     side: int  # pixels, even
     seed: int
 
-    def start(self, canvas: Canvas) -> EditFrame:
+    def start(self, canvas: Canvas) -> EditParts:
         """Fill rectangles."""
         hold = max(1, round(canvas.frames_per_second / 2))
         free = np.array([max(1, canvas.width - self.side), max(1, canvas.height - self.side)])
@@ -180,11 +180,13 @@ class GreyBlocks:
         def edit(planes: Planes, index: int) -> None:
             places = frame_generator(self.seed, index // hold).random((self.count, 2)) * free
             for x, y in places.astype(int).tolist():
-                planes.y[y : y + self.side, x : x + self.side] = MID
                 half = np.s_[y // 2 : (y + self.side) // 2, x // 2 : (x + self.side) // 2]
-                planes.u[half] = planes.v[half] = MID
+                block = planes.y[y : y + self.side, x : x + self.side], planes.u[half], planes.v[half]
+                planes.keep(*block)
+                for part in block:
+                    part[:] = MID
 
-        return edit
+        return EditParts(edit)
 
 
 @perturbation(
@@ -259,7 +261,7 @@ class FilmGrain:
             cv2.subtract(target.y, dark[part], dst=target.y)
             target.u[:], target.v[:] = source.u, source.v
 
-        return Redraw(draw)
+        return Redraw(draw, by_sample=True)
 
 
 @perturbation(

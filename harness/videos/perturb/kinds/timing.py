@@ -131,7 +131,7 @@ class Trail:
                 mixed(old, new, after, share)
             past.append(target)
 
-        return Redraw(draw)
+        return Redraw(draw, keeps=True)
 
 
 @perturbation(
