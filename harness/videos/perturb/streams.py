@@ -15,7 +15,7 @@ from av.filter import Graph
 from harness.videos.colour_spaces import LIMITED, TONE_MAP, Colour, conversion
 from harness.videos.orientation import Orientation
 from harness.videos.perturb.colour_table import drawer, is_table
-from harness.videos.perturb.drawing.planes import Planes
+from harness.videos.perturb.drawing.planes import Before, Planes
 from harness.videos.perturb.steps import (
     Canvas,
     EditFrame,
@@ -152,11 +152,11 @@ def _edited(pictures: Pictures, edit: EditFrame) -> Frames:
 
 
 def _edited_as_lent(frames: Frames, parts: EditParts) -> Frames:
+    before = Before()
     for index, frame in enumerate(frames):
-        planes = Planes.lent(frame)
-        parts.edit(planes, index)
+        parts.edit(Planes.lent(frame, before), index)
         yield frame
-        planes.put_back()
+        before.put_back()
 
 
 COPY = Redraw(lambda source, target, _: target.assign(source))

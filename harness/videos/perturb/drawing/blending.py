@@ -97,6 +97,21 @@ def _fade(source_plane: Plane, target_plane: Plane, kept_plane: Plane, shape: Pa
             target[there + x] = np.uint8(over_255(whole))
 
 
+def lightened(plane: Plane, levels: int) -> None:
+    """Add so many levels to every sample, or take them away if there are fewer than none, within 0 to 255."""
+    _lighten(plane, plane.shape, min(255, max(0, levels)), min(255, max(0, -levels)))
+
+
+@compiled(PLANE, PAIR, LONG, LONG)
+def _lighten(plane: Plane, shape: Pair, more: int, less: int) -> None:
+    samples, stride = memory(plane)
+    for y in range(U(shape[0])):
+        here = U(stride) * y
+        for x in range(U(shape[1])):
+            whole = min(add(samples[here + x], more), np.uint16(255))
+            samples[here + x] = np.uint8(sub(max(whole, np.uint16(less)), less))
+
+
 def pasted(onto: Planes, above: Planes, weights: tuple[Shorts, Shorts], left: int, top: int) -> None:
     """Lay a picture over another from (left, top) on, even numbers, cut off at the borders.
 

@@ -63,7 +63,7 @@ def laid_behind(behind: Plane, weight: Plane, front: Plane, target: Plane, facto
     few, width = behind.shape[1], target.shape[1]
     small, large = (behind, weight), (front, target)
     runs = (np.empty(few, np.uint8), np.empty(2 * few, np.int32))
-    _lay(small, large, (*target.shape, factor), np.empty(2 * width, np.uint8), runs)
+    _lay(small, large, (*target.shape, factor), np.empty(2 * width, np.uint8), runs, target is not front)
 
 
 @called
@@ -157,8 +157,8 @@ def _mix_run(memories: Memories, lines: Bytes, rows: Seven, span: Pair, size: Tr
         _mix_some(memories, lines, rows, (done, end), size, (factor * done + half, last))
 
 
-@compiled(TWO, TWO, SIZE, BYTES, RUNS)
-def _lay(small: Two, large: Two, size: Triple, lines: Bytes, found: Runs) -> None:
+@compiled(TWO, TWO, SIZE, BYTES, RUNS, types.boolean)
+def _lay(small: Two, large: Two, size: Triple, lines: Bytes, found: Runs, apart: bool) -> None:
     (behind, step), (weight, every) = memory(small[0]), memory(small[1])
     (front, own), (target, stride) = memory(large[0]), memory(large[1])
     (height, width, factor), (kinds, runs) = size, found
@@ -173,7 +173,7 @@ def _lay(small: Two, large: Two, size: Triple, lines: Bytes, found: Runs) -> Non
         begin = 0
         for run in range(_find_runs(kinds, runs)):
             end, kind = runs[2 * run], runs[2 * run + 1]
-            if kind == IN_FRONT:
+            if kind == IN_FRONT and apart:
                 # What lies before the middle of the first sample is as it is there.
                 first = factor * begin + factor // 2 if begin else 0
                 last = min(width, factor * end + factor // 2) if end < few else width

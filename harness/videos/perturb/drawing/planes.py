@@ -31,6 +31,30 @@ class Yuv(NamedTuple):
     v: int
 
 
+class Before:
+    """What parts of a picture held that is drawn on: for one picture after another, in the same memory."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Plane, Plane]] = []
+        self._room, self._used = np.empty(0, np.uint8), 0
+
+    def keep(self, part: Plane) -> None:
+        """Copy a view into the picture, and remember where it is."""
+        if self._used + part.size > self._room.size:  # what is kept already keeps its own memory
+            self._room, self._used = np.empty(2 * (self._used + part.size), np.uint8), 0
+        begin, self._used = self._used, self._used + part.size
+        content = self._room[begin : self._used].reshape(part.shape)
+        content[:] = part
+        self._parts.append((part, content))
+
+    def put_back(self) -> None:
+        """Give the picture back as it was; the last change is undone first."""
+        while self._parts:
+            part, content = self._parts.pop()
+            part[:] = content
+        self._used = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Planes:
     """Views into one picture, which writing changes: `y` (height, width), `u` and `v` (height/2, width/2)."""
@@ -38,7 +62,7 @@ class Planes:
     y: Plane
     u: Plane
     v: Plane
-    before: list[tuple[Plane, Plane]] | None = None  # of a lent picture: parts of it, and what they held
+    before: Before | None = None  # of a lent picture
 
     @property
     def all(self) -> tuple[Plane, Plane, Plane]:
@@ -70,22 +94,16 @@ class Planes:
         )
 
     @staticmethod
-    def lent(frame: av.VideoFrame) -> Planes:
-        """Return views that may be written to, once `keep` knows where; then `put_back` undoes it all."""
+    def lent(frame: av.VideoFrame, before: Before) -> Planes:
+        """Return views that may be written to, once `keep` knows where."""
         views = Planes.reading(frame)
-        return Planes(y=views.y, u=views.u, v=views.v, before=[])
+        return Planes(y=views.y, u=views.u, v=views.v, before=before)
 
     def keep(self, *parts: Plane) -> None:
         """Keep what these views into the planes hold, which is about to change, if the picture is lent."""
         if self.before is not None:
-            self.before.extend((part, part.copy()) for part in parts)
-
-    def put_back(self) -> None:
-        """Give a lent picture back as it was; the last change is undone first."""
-        kept = self.before or []
-        while kept:
-            part, content = kept.pop()
-            part[:] = content
+            for part in parts:
+                self.before.keep(part)
 
     @staticmethod
     def blank(width: int, height: int) -> Planes:

@@ -70,25 +70,16 @@ class WhiteDrift:
 
     def start(self, canvas: Canvas) -> EditParts:
         """Shift both chroma planes."""
+        from harness.videos.perturb.drawing.blending import lightened  # noqa: PLC0415  (loads the compiler)
 
         def edit(planes: Planes, index: int) -> None:
             turn = 2 * np.pi * index / canvas.frames_per_second / self.seconds + self.phase
             warm = self.reach * (0.75 * np.sin(turn) + 0.25 * np.sin(2.7 * turn))
             planes.keep(planes.u, planes.v)
-            _shift_levels(planes.u, round(-warm))
-            _shift_levels(planes.v, round(warm * 0.8))
+            lightened(planes.u, round(-warm))
+            lightened(planes.v, round(warm * 0.8))
 
         return EditParts(edit)
-
-
-def _shift_levels(plane: Plane, levels: int) -> None:
-    """Add, within 0 to 255: a third of what OpenCV's addition of one number takes."""
-    if levels > 0:
-        np.minimum(plane, 255 - levels, out=plane)
-        plane += np.uint8(levels)
-    else:
-        np.maximum(plane, -levels, out=plane)
-        plane -= np.uint8(-levels)
 
 
 @perturbation(
