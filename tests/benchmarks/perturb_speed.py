@@ -6,8 +6,10 @@
 One 1080p clip; every kind at severity 3; x264 ultrafast at CRF 23 under the same rate cap, one thread, for
 all but AugLy, which cannot be told. The rivals take turns, kind by kind; the median of several rounds counts.
 Each round takes another part of the clip (three rounds of 300 frames: 100 frames each), so that every kind is
-measured on all of it once; with --whole, all of it in every round. A program's start, which a whole clip pays
-once, is counted once for all parts.
+measured on all of it once; with --whole, all of it in every round. A program's start, and what a kind does
+once for a video, which a whole clip pays once, are counted once for all parts.
+A busy machine's clock and memory drift by several hundredths within minutes: each ratio is of measurements
+beside each other, the bare transcode's and the control's before and after a few kinds.
 Costs are CPU seconds of the process and its children, because sets are rendered with one single-threaded
 job per core; wall seconds are given along. The ffmpeg program is built by others than PyAV's libraries, so
 every kind is also compared with our own control.
@@ -18,12 +20,13 @@ how many cores others used meanwhile. With --wait-for-load, such a piece begins 
 below that, which the piece before it has raised. Prints JSON:
 
   ours          render() of the harness, in a worker that is already running, as in a set
-  bare          (a) the ffmpeg program, transcoding and nothing else; beside every few kinds
+  bare          (a) the ffmpeg program, transcoding and nothing else; before and after every few kinds
   filter        (b) the ffmpeg program with the equivalent filter, where it has one; in the first round
   augly         (c) AugLy's transform, where it has one and --augly-python is given; in the first round
   numpy_rgb     (d) PyAV, to RGB, NumPy or OpenCV, and back, for some kinds; in the first round
-  start         the ffmpeg program coding one picture: its start; beside every few kinds
-  control       our own re-encoding without a perturbation; beside every few kinds
+  start         the ffmpeg program coding one picture: its start; as often
+  own_start     the same of ours, of every kind; in the first round
+  control       our own re-encoding without a perturbation; before and after every few kinds
   codings       decoding, sound and every encode of a kind that codes twice: our stages without the filter,
                 and each encode on the way, measured without anything else
   recodings     the same with each decode on the way, which no program can leave out either
@@ -77,11 +80,12 @@ from harness.videos.probe import VideoInfo, probe
 SEVERITY = 3
 THREE = ("gaussian_blur", "brighter", "noise")
 COMBINED, CONTROL = "three", "control"
-ANCHOR_EVERY = 12  # kinds between two runs of the bare transcode and of the control
+ANCHOR_EVERY = 4  # kinds between two runs of the bare transcode and of the control
 NOT_AFTER_SECONDS = 40.0  # kept free at the end of --minutes: what one kind may take
 HARDER_FROM = 1.07  # our encoder's cost against the control's: from here on, the picture has become harder
 Costs = dict[str, float]
 Row = dict[str, list[Costs]]  # by rival, one for each round
+Anchor = dict[str, Any]  # which piece and turn it was in, and the costs of `bare`, `start` and the control
 Figure = Callable[[dict[str, Any]], float | None]  # of a kind's row; None if it has none
 
 
@@ -165,11 +169,13 @@ class Bench:
     def __init__(self, clips: list[Path], arguments: argparse.Namespace, work: Path) -> None:
         self.clips, self.arguments, self.info = clips, arguments, probe(clips[0])
         self.parts = len(set(clips))
-        self._out, self._short = work / "out.mp4", work / "short.mp4"
+        self._out, self._work = work / "out.mp4", work
         self._warm: set[str] = set()
         self._since = time.monotonic()
         self._state: Path | None = arguments.state
         self.rows: dict[str, Row] = {}
+        self.anchors: list[Anchor] = []
+        self.beside: dict[str, list[int]] = {}  # the anchor before each round of a kind
         self.loads: list[float] = []  # cores that others used, in each measurement
         self.began_at_load: list[float] = []  # the load average before each piece
         if self._state is not None and self._state.exists():
@@ -178,14 +184,14 @@ class Bench:
             if [kept["frames"], kept["parts"]] != layout:
                 raise SystemExit(f"{self._state} is of other frames or parts than these {layout}: remove it")
             self.rows, self.loads, self.began_at_load = kept["rows"], kept["loads"], kept["began_at_load"]
+            self.anchors, self.beside = kept["anchors"], kept["beside"]
         if arguments.wait_for_load is not None:
             wait_for_load(arguments.wait_for_load, arguments.wait_minutes)
         self.began_at_load.append(round(os.getloadavg()[0], 2))
 
     def run(self, names: list[str]) -> int:
         """Measure what is missing; return how many measurements are left."""
-        ffmpeg, rgb = self.arguments.ffmpeg, rgb_operations()
-        control = plan_for(CONTROL, self.info)
+        rgb, turn = rgb_operations(), 0
         missing = [
             (turn, name)
             for turn in range(self.arguments.rounds)
@@ -195,13 +201,13 @@ class Bench:
         for number, (turn, name) in enumerate(missing):
             minutes = self.arguments.minutes
             if minutes and time.monotonic() - self._since > minutes * 60 - NOT_AFTER_SECONDS:
+                self._anchor(turn)
                 return len(missing) - number
-            if number % ANCHOR_EVERY == 0:
-                bare = ffmpeg_command(ffmpeg, self.clips[turn], control, CONTROL, self._out) or []
-                self._keep(CONTROL, "bare", partial(program, bare))
-                self._keep(CONTROL, "start", partial(program, [*bare[:-1], "-t", "0.03", bare[-1]]))
-                self._warmed(CONTROL)
-                self._keep(CONTROL, CONTROL, partial(self._ours, CONTROL, turn))
+            last = missing[number - 1][0] if number else turn
+            if last != turn:
+                self._anchor(last)
+            if last != turn or number % ANCHOR_EVERY == 0:
+                self._anchor(turn)
             generations = [one for item in plan_for(name, self.info).steps for one in item.step.generations]
             if generations and turn == 0:
                 for who, decodes in (("codings", False), ("recodings", True)):
@@ -209,9 +215,30 @@ class Bench:
             if turn == 0:
                 self._rivals(name, rgb)
             self._warmed(name)
+            if turn == 0:
+                self._keep(name, "own_start", partial(self._short, name, 1))
             self._keep(name, "ours", partial(self._ours, name, turn))  # last: with it, the round is done
+            self.beside.setdefault(name, []).append(len(self.anchors) - 1)
             self._save()
+        self._anchor(turn)
         return 0
+
+    def _anchor(self, turn: int) -> None:
+        """Measure the bare transcode, its start and our control on one part of the clip."""
+        control = plan_for(CONTROL, self.info)
+        command = ffmpeg_command(self.arguments.ffmpeg, self.clips[turn], control, CONTROL, self._out) or []
+        short = [*command[:-1], "-t", "0.03", command[-1]]
+        self._warmed(CONTROL)
+        self.anchors.append(
+            {
+                "piece": len(self.began_at_load),
+                "turn": turn,
+                "bare": self._watched(partial(program, command)),
+                "start": self._watched(partial(program, short)),
+                CONTROL: self._watched(partial(self._ours, CONTROL, turn)),
+            }
+        )
+        self._save()
 
     def _rivals(self, name: str, rgb: dict[str, Callable[[Any, int], Any]]) -> None:
         plan, clip = plan_for(name, self.info), self.clips[0]
@@ -228,24 +255,30 @@ class Bench:
 
     def _warmed(self, name: str) -> None:
         """Render four pictures, once for each kind: a worker of a set has its loops compiled and loaded."""
-        if name in self._warm:
-            return
-        self._warm.add(name)
-        if not self._short.exists():
-            make_clip(self._short, 4)
-        info = probe(self._short)
-        staged(self._short, info, plan_for(name, info), self._out)
+        if name not in self._warm:
+            self._warm.add(name)
+            self._short(name, 4)
+
+    def _short(self, name: str, frames: int) -> Costs:
+        clip = self._work / f"short-{frames}.mp4"
+        if not clip.exists():
+            make_clip(clip, frames)
+        info = probe(clip)
+        return staged(clip, info, plan_for(name, info), self._out)
 
     def _codings(self, name: str, generations: list[Generation], *, decodes: bool) -> Costs:
         canvas = plan_for(name, self.info).expected
         return codings(self.clips[0], self.info, generations, canvas, decodes=decodes)
 
     def _keep(self, name: str, who: str, measure: Callable[[], Costs]) -> None:
+        self.rows.setdefault(name, {}).setdefault(who, []).append(self._watched(measure))
+
+    def _watched(self, measure: Callable[[], Costs]) -> Costs:
         busy, wall = busy_seconds(), time.monotonic()
         cost = measure()
         others = busy_seconds() - busy - cost["cpu_seconds"]
         self.loads.append(round(max(0.0, others) / (time.monotonic() - wall), 3))
-        self.rows.setdefault(name, {}).setdefault(who, []).append(cost)
+        return cost
 
     def _save(self) -> None:
         if self._state is not None:
@@ -255,20 +288,25 @@ class Bench:
                 "rows": self.rows,
             }
             content |= {"loads": self.loads, "began_at_load": self.began_at_load}
+            content |= {"anchors": self.anchors, "beside": self.beside}
             self._state.write_text(json.dumps(content))
 
     def report(self, names: list[str]) -> dict[str, Any]:
         """Medians over the rounds, ratios and goals."""
         frames, once = self.info.frame_count or 0, 1 - 1 / self.parts
-        own = self.rows[CONTROL]
-        start = {key: seconds * once for key, seconds in middle(own["start"]).items()}
-        anchors = {"bare": less(own["bare"], start), CONTROL: own[CONTROL]}
+        started = middle([anchor["start"] for anchor in self.anchors])
+        start, own = scaled(started, once), self._own_start(CONTROL, once)
+        anchors = {"bare": self._anchors("bare", start), CONTROL: self._anchors(CONTROL, own)}
         rows = {}
         for name in names:
             if "ours" not in (row := self.rows.get(name, {})):
                 continue
-            started = {who: less(row[who], start) for who in ("filter", "augly") if who in row}
-            rows[name] = figures(row | started | {who: [middle(anchors[who])] for who in anchors}, frames)
+            rivals = {who: less(row[who], start) for who in ("filter", "augly") if who in row}
+            ours = less(row["ours"], self._own_start(name, once))
+            beside = {
+                who: [self._about(costs, at) for at in self.beside[name]] for who, costs in anchors.items()
+            }
+            rows[name] = figures(row | rivals | beside | {"ours": ours}, frames)
         return {
             "clip": {
                 "width": self.info.width,
@@ -282,15 +320,34 @@ class Bench:
             "load_average_before_each_piece": self.began_at_load,
             "cores_used_by_others": {"median": median(self.loads), "most": max(self.loads)},
             "anchors": {who: spread(costs, frames) for who, costs in anchors.items()},
-            "start_milliseconds": round(middle(own["start"])["cpu_seconds"] * 1000, 1),
+            "start_milliseconds": round(started["cpu_seconds"] * 1000, 1),
             "kinds": rows,
             "goals": goals(rows),
         }
+
+    def _own_start(self, name: str, share: float) -> Costs:
+        row = self.rows.get(name, {}).get("own_start") or [self._short(name, 1)]
+        return scaled(middle(row), share)
+
+    def _anchors(self, who: str, start: Costs) -> list[Costs]:
+        return less([anchor[who] for anchor in self.anchors], start)
+
+    def _about(self, costs: list[Costs], at: int) -> Costs:
+        """The mean of an anchor and the next one, if that was in the same piece and of the same part."""
+        own = {key: self.anchors[at][key] for key in ("piece", "turn")}
+        after = self.anchors[at + 1] if at + 1 < len(costs) else {}
+        if any(after.get(key) != value for key, value in own.items()):
+            return costs[at]
+        return {key: (costs[at][key] + costs[at + 1][key]) / 2 for key in costs[at]}
 
 
 def middle(costs: list[Costs]) -> Costs:
     """The median of each figure."""
     return {key: median(cost[key] for cost in costs) for key in costs[0]}
+
+
+def scaled(cost: Costs, share: float) -> Costs:
+    return {key: seconds * share for key, seconds in cost.items()}
 
 
 def less(costs: list[Costs], start: Costs) -> list[Costs]:
@@ -305,22 +362,37 @@ def spread(costs: list[Costs], frames: int) -> dict[str, float]:
 
 
 def figures(row: Row, frames: int) -> dict[str, Any]:
-    """Frames of the source per second, CPU and wall, ours over each of the others, and our stages."""
-    costs = {who: middle(several) for who, several in row.items()}
-    ours, control = costs["ours"], costs[CONTROL]
-    costs.pop("start", None)
-    rest = {key: ours[key] - ours["filter"] for key in ("cpu_seconds", "wall_seconds")}
+    """Frames of the source per second, CPU and wall, ours over each of the others, and our stages.
+
+    Each ratio is the median over the rounds of what was measured beside each other; of rivals that were
+    measured in the first round alone, it is that round's.
+    """
+    rounds = row["ours"]
+    first = {key: rounds[0][key] - rounds[0]["filter"] for key in ("cpu_seconds", "wall_seconds")}
     for who in ("codings", "recodings"):
-        if who in costs:
-            costs[who] = {key: costs[who][key] + seconds for key, seconds in rest.items()}
+        if who in row:
+            row[who] = [{key: cost[key] + seconds for key, seconds in first.items()} for cost in row[who]]
+    row = {who: costs for who, costs in row.items() if who not in {"start", "own_start"}}
+    costs = {who: middle(several) for who, several in row.items()}
+    ours = costs["ours"]
     speeds = {who: round(frames / cost["cpu_seconds"], 1) for who, cost in costs.items()}
     walls = {who: round(frames / cost["wall_seconds"], 1) for who, cost in costs.items()}
-    rivals = {who: cost for who, cost in costs.items() if who != "ours"}
-    ratios = {who: round(cost["cpu_seconds"] / ours["cpu_seconds"], 2) for who, cost in rivals.items()}
-    walls_over = {who: round(cost["wall_seconds"] / ours["wall_seconds"], 2) for who, cost in rivals.items()}
+    rivals = {who: several for who, several in row.items() if who != "ours"}
+
+    def over(key: str) -> dict[str, float]:
+        return {
+            who: round(median(one[key] / own[key] for one, own in zip(several, rounds, strict=False)), 2)
+            for who, several in rivals.items()
+        }
+
+    ratios, walls_over = over("cpu_seconds"), over("wall_seconds")
     stages = {stage: round(ours[stage] / frames * 1000, 2) for stage in STAGES}
-    harder = ours["encode"] / control["encode"]
-    same = costs["bare"]["cpu_seconds"] * (ours["cpu_seconds"] - ours["filter"]) / control["cpu_seconds"]
+    both = list(zip(row["bare"], row[CONTROL], rounds, strict=True))
+    harder = median(own["encode"] / control["encode"] for _, control, own in both)
+    same = median(
+        bare["cpu_seconds"] * (1 - own["filter"] / own["cpu_seconds"]) / control["cpu_seconds"]
+        for bare, control, own in both
+    )
     return {
         "frames_per_cpu_second": speeds,
         "frames_per_wall_second": walls,
@@ -329,7 +401,7 @@ def figures(row: Row, frames: int) -> dict[str, Any]:
         "milliseconds_of_a_frame": stages,
         "share_of_a_core": {stage: round(ours[stage] / ours["wall_seconds"], 3) for stage in STAGES},
         "encode_over_controls": round(harder, 2),
-        "same_picture": round(same / ours["cpu_seconds"], 2),
+        "same_picture": round(same, 2),
     }
 
 
