@@ -59,13 +59,15 @@ class EarlyStopping(BaseModel):
 
     def in_words(self) -> str:
         """Announce it."""
-        places = "the prize place" if self.prizes == 1 else f"one of the {self.prizes} prize places"
-        certain = self.rule is StopRule.CERTAIN
-        how = "for certain" if certain else f"but for an error of at most {self.error:.2%} for each entry"
-        return (
-            f"Once the contest has closed, an entry that can no longer reach {places}, {how}, is not run to "
-            "its end on the private set. It keeps its public score, and its team is told."
-        )
+        places = "the prize place" if self.prizes == 1 else f"any of the {self.prizes} prize places"
+        what = f"an entry that can no longer reach {places}"
+        if self.rule is StopRule.CERTAIN:
+            what += ", whatever it still answers,"
+        said = f"Once the contest has closed, {what} is not run to its end on the private set."
+        if self.rule is StopRule.SEQUENTIAL:
+            at_most = f"{100 * self.error:.6g}%"
+            said += f" For each entry, the probability that this is a mistake is at most {at_most}."
+        return f"{said} It keeps its public score, gets no private one, and its team is told."
 
 
 class ContestRules(BaseModel):

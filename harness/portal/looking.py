@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from harness.contest.board.published import PARTS_SHOWN
+from harness.contest.events import ContestPhase
 from harness.contest.rules import team_actor
 from harness.contest.rules.commands import Refusal, Submit
 from harness.contest.rules.decide import decide
@@ -57,6 +60,7 @@ def challenge_answer(site: Site, contest: Contest) -> ChallengeAnswer:
     """Return a contest and its rules."""
     rules, phase = rules_of(contest.state), phase_now(site, contest)
     order = [one.value for one in PHASES]
+    begun = {one.value: order.index(one.value) <= order.index(phase) for one in PHASES}
     ladder = rules.public_scores.rule is ShownRule.LADDER
     return ChallengeAnswer(
         challenge=contest.name,
@@ -65,8 +69,8 @@ def challenge_answer(site: Site, contest: Contest) -> ChallengeAnswer:
         phases=[
             PhaseLine(
                 phase=one.value,
-                begins=moment(moment_of(rules, one)),
-                begun=order.index(one.value) <= order.index(phase),
+                begins=moment(_date_of(rules, one, site.now(), begun=begun[one.value])),
+                begun=begun[one.value],
             )
             for one in PHASES
             if one.value != "blind" or rules.blind_from is not None or phase == "blind"
@@ -93,6 +97,12 @@ def challenge_answer(site: Site, contest: Contest) -> ChallengeAnswer:
         sets=[name.value for name in contest.challenge.sets if name is not SetName.CONTROL],
         about=contest.about,
     )
+
+
+def _date_of(rules: ContestRules, phase: ContestPhase, now: datetime, *, begun: bool) -> datetime | None:
+    """Return a phase's date; None if there is none, or the organiser had it begin before that."""
+    date = moment_of(rules, phase)
+    return None if begun and date is not None and date > now else date
 
 
 def board_row(site: Site, contest: Contest, set_name: str) -> BoardRow | None:
@@ -172,6 +182,7 @@ def seen_of(site: Site, contest: Contest, team: str) -> Seen:
         board=None if board is None else site.board(board),
         finals=frozenset(state.teams[team].finals),
         runs=site.config.runs,
+        private_set=SetName.PRIVATE in contest.challenge.sets,
     )
 
 

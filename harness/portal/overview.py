@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +14,17 @@ from harness.contest.rules.finals import final_entries
 from harness.contest.rules.quotas import Allowance, allowance
 from harness.contest.shard_ledger import SILENT_SECONDS
 from harness.contest.state import PHASE_RANK, PHASES, Entry, EntryStatus, State, Team, fold
+from harness.core.types import SetName
 from harness.portal.looking import phase_now
 from harness.portal.site import Contest, Site
+from harness.portal.visible import was_stopped_early
 from harness.results.run_row import RunRow
 from harness.results.store import drivers, jobs, runs
 from harness.results.store.chain import Record
 from harness.results.store.jobs import Job, JobState
+
+FAULTS_SHOWN = 10
+_GRAVEST_FIRST = (JobState.FAILED, JobState.WAITING, JobState.CLAIMED, JobState.DONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,7 @@ class EntryLine:
     private: float | None
     public_verdict: str
     private_verdict: str
+    stopped: bool  # early, on the private set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,23 +66,26 @@ class NodeLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Who works on the contest, how far it is, and what it cost."""
+    """Who works on the contest, how far it is, and what it cost. Entries are counted by the contest's log."""
 
-    driver: str  # empty: nobody
     silent_seconds: float | None
     alive: bool
     wish: str
     waiting: int
-    running: int
-    done: int
-    failed: int
-    places: int
+    begun: int
+    done: int  # have a result, of whatever kind
+    voided: int
+    cancelled: int
+    stopped: int  # of those that are done: early, on the private set
+    saved_seconds: float
+    shards: int  # that somebody has claimed
     hours: float
     cost: float
     left_seconds: float | None
     left_cost: float | None
     nodes: tuple[NodeLine, ...]
-    faults: tuple[Job, ...]  # the latest jobs that were given back or given up
+    faults: tuple[Job, ...]  # jobs that were given back or given up, the gravest first
+    further_faults: int  # that are not among them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +96,7 @@ class Preview:
     words: tuple[str, ...]
     hindrance: str  # why it cannot begin just now; empty if it can
     teams: tuple[tuple[str, float | None, str], ...] = ()  # at release: name, private score, entry
+    without: tuple[str, ...] = ()  # at release: teams that have an entry with a result, and no private score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +115,7 @@ def entry_lines(
     """Return entries, the newest first: all, or those that fit a filter."""
     state = contest.state
     rows = _rows(site, state)
+    has_private = SetName.PRIVATE in contest.challenge.sets
     found = []
     for one in reversed(state.entries.values()):
         row = rows.get(one.run_id or "")
@@ -115,6 +127,7 @@ def entry_lines(
             private=row.private_log_loss if row else None,
             public_verdict=(row.public_verdict or "") if row else "",
             private_verdict=(row.private_verdict or "") if row else "",
+            stopped=has_private and was_stopped_early(one, row),
         )
         words = (
             f"{one.entry} {line.package} {one.package_sha256} {line.public_verdict} {line.private_verdict}"
@@ -149,26 +162,35 @@ def work_of(site: Site, contest: Contest) -> Work:
     silent = None
     if row is not None and row.heartbeat is not None:
         silent = (site.now() - datetime.fromisoformat(row.heartbeat)).total_seconds()
-    places = sum(job.state is JobState.CLAIMED for job in listed)
-    progress = progress_of(listed, places=max(1, places), now=site.now())
+    shards = sum(job.state is JobState.CLAIMED for job in listed)
+    places, unseen = (row.places or shards, row.unseen or 0) if row else (shards, 0)
+    progress = progress_of(listed, places=max(1, places), unseen=unseen, now=site.now())
+    count = Counter(one.status for one in contest.state.entries.values())
+    faults = sorted(
+        (job for job in listed if job.note and job.state is not JobState.CANCELLED),
+        key=lambda job: _GRAVEST_FIRST.index(job.state),
+    )
     price = site.config.price_per_hour
     left = progress.left_seconds
     return Work(
-        driver=(row.driver or "") if row else "",
         silent_seconds=silent,
         alive=silent is not None and silent < SILENT_SECONDS and row is not None and not has_died(row),
         wish=row.wish.value if row else "run",
-        waiting=sum(one.status is EntryStatus.WAITING for one in contest.state.entries.values()),
-        running=progress.count("running"),
-        done=progress.count("done"),
-        failed=progress.count("failed"),
-        places=places,
+        waiting=count[EntryStatus.WAITING],
+        begun=count[EntryStatus.RUNNING],
+        done=count[EntryStatus.SCORED] + count[EntryStatus.FAILED],
+        voided=count[EntryStatus.VOIDED],
+        cancelled=count[EntryStatus.CANCELLED],
+        stopped=progress.count("stopped"),
+        saved_seconds=progress.saved_seconds,
+        shards=shards,
         hours=progress.worker_seconds / 3600.0,
         cost=progress.cost(price),
         left_seconds=left,
         left_cost=None if left is None else progress.left_work_seconds / 3600.0 * price,
         nodes=_nodes(listed),
-        faults=tuple(job for job in listed if job.note and job.state is not JobState.CANCELLED)[-10:],
+        faults=tuple(faults[:FAULTS_SHOWN]),
+        further_faults=max(0, len(faults) - FAULTS_SHOWN),
     )
 
 
@@ -203,8 +225,8 @@ def preview_of(site: Site, contest: Contest, phase: ContestPhase) -> Preview:
             "This cannot be taken back.",
         ),
     }[phase]
-    teams = _released(site, state) if phase is ContestPhase.RELEASED else ()
-    return Preview(phase=phase, words=words, hindrance=hindrance, teams=teams)
+    teams, without = _released(site, state) if phase is ContestPhase.RELEASED else ((), ())
+    return Preview(phase=phase, words=words, hindrance=hindrance, teams=teams, without=without)
 
 
 def later_phases(site: Site, contest: Contest) -> list[ContestPhase]:
@@ -228,19 +250,23 @@ def regradings(records: Sequence[Record]) -> tuple[Regrading, ...]:
     return tuple(reversed(found))
 
 
-def _released(site: Site, state: State) -> tuple[tuple[str, float | None, str], ...]:
+def _released(site: Site, state: State) -> tuple[tuple[tuple[str, float | None, str], ...], tuple[str, ...]]:
+    """Return name, private score and entry of each team on the private board, and who is not on it."""
     rows = _rows(site, state)
-    found = []
+    found, without = [], []
     for team in state.teams.values():
+        judged = final_entries(state, team.team)
         scores = [
             (row.private_log_loss, one.entry)
-            for one in final_entries(state, team.team)
+            for one in judged
             if (row := rows.get(one.run_id or "")) is not None and row.private_log_loss is not None
         ]
         if scores:
             loss, entry = min(scores)
             found.append((team.name, round(loss, state.public_decimals), entry))
-    return tuple(sorted(found, key=lambda row: row[1]))
+        elif judged:
+            without.append(team.name)
+    return tuple(sorted(found, key=lambda row: row[1])), tuple(without)
 
 
 def _rows(site: Site, state: State) -> Mapping[str, RunRow]:

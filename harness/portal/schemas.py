@@ -73,7 +73,7 @@ class Challenges(Answer):
 
 
 class PhaseLine(Answer):
-    """One phase; `begins` is None if no date is set."""
+    """One phase; `begins` is None if no date is set, or the organiser had it begin before that."""
 
     phase: str
     begins: str | None

@@ -49,6 +49,7 @@ class Seen:
     board: PublishedBoard | None
     finals: frozenset[str]
     runs: Path
+    private_set: bool = True  # whether the challenge has one
 
     @property
     def released(self) -> bool:
@@ -67,9 +68,7 @@ def entry_answer(seen: Seen, one: Entry, *, closely: bool = False) -> EntryAnswe
     row = seen.rows.get(one.run_id or "")
     over = one.status in OVER
     public = None if row is None or not over else row.public_verdict
-    rules = seen.state.rules
-    stops = rules is not None and rules.early_stopping is not None
-    stopped = stops and one.status is EntryStatus.SCORED and row is not None and row.private_verdict is None
+    stopped = seen.private_set and was_stopped_early(one, row)
     return EntryAnswer(
         entry=one.entry,
         number=1 + seen.state.teams[one.team].entries.index(one.entry),
@@ -83,7 +82,7 @@ def entry_answer(seen: Seen, one: Entry, *, closely: bool = False) -> EntryAnswe
         verdict=public,
         words=_words(one, public),
         private_valid=None
-        if stopped or not over or public != Verdict.OK
+        if stopped or not seen.private_set or not over or public != Verdict.OK
         else one.status is EntryStatus.SCORED,
         stopped_early=stopped,
         score=_score(seen, one, closely=closely),
@@ -94,6 +93,14 @@ def entry_answer(seen: Seen, one: Entry, *, closely: bool = False) -> EntryAnswe
         logs=log_path(seen.runs, one) is not None,
         parts=_parts(seen, one) if closely else [],
     )
+
+
+def was_stopped_early(one: Entry, row: RunRow | None) -> bool:
+    """Tell whether an entry has a score and its run never came to the end of the challenge's private set.
+
+    By its run, and not by the rules of this moment: they may have been amended since.
+    """
+    return one.status is EntryStatus.SCORED and row is not None and row.private_verdict is None
 
 
 def log_path(runs: Path, one: Entry) -> Path | None:

@@ -115,7 +115,7 @@ def contestant_view(result: Result, public: SetData | None) -> ContestantView:
         repeat=repeat_view(one),
         plots=tuple(resource_plots(result, one, public)) if one else (),
         private_valid=private is not None and private.score.counts,
-        practice=private is None,
+        practice=private is None and not result.stopped_early,
         stopped_early=bool(result.stopped_early),
     )
 

@@ -173,7 +173,8 @@ class Result(_Part):
     def practice(self) -> bool:
         """Whether the challenge has no private set, and the public score counts: nothing is wrong with it."""
         public = self.sets.get(SetName.PUBLIC)
-        return SetName.PRIVATE not in self.sets and public is not None and public.score.counts
+        alone = SetName.PRIVATE not in self.sets and not self.stopped_early
+        return alone and public is not None and public.score.counts
 
 
 def _counting(stopped_early: str) -> tuple[SetName, ...]:

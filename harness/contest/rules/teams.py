@@ -127,11 +127,13 @@ def _too_late(asking: Asking) -> Refusal | None:
     in_time = state.phase is not ContestPhase.RELEASED and (
         state.phase in _CHOOSING if until is None else asking.now <= until
     )
-    return (
-        None
-        if in_time
-        else Refusal(rule=Rule.FINALS, message=f"finals could be chosen until {until or rules.closes}")
-    )
+    if in_time:
+        return None
+    if until is not None and asking.now > until:
+        ended = f"{until:%Y-%m-%d %H:%M} UTC"
+    else:  # by the calendar, or sooner because the organiser said so
+        ended = "scores were released" if until is not None else "the contest closed"
+    return Refusal(rule=Rule.FINALS, message=f"finals could be chosen until {ended}")
 
 
 @on(Disqualify)

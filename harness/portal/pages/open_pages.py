@@ -8,11 +8,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from harness.contest.rules.commands import Role
+from harness.contest.rules.finals import final_entries
 from harness.contest.rules.teams import scores_are_shown
+from harness.core.types import SetName
 from harness.portal.access import enter, find, leave
 from harness.portal.api.open_routes import csv_of
 from harness.portal.api.route_parts import ContestHere
-from harness.portal.looking import board_answer, board_row, challenge_answer, phase_now
+from harness.portal.looking import board_answer, board_row, challenge_answer, phase_now, rules_of
 from harness.portal.pages.charts import shake_of
 from harness.portal.pages.rendering import board_table as table_of_board
 from harness.portal.pages.rendering import frame_of, page
@@ -63,17 +65,21 @@ def board(request: Request, site: SiteHere, contest: ContestHere, visitor: PageV
         here="board",
         live=board_address(site, contest),
     )
+    own = next((line for line in found.rows if line.team == frame.team), None)
+    judged = frame.team is not None and bool(final_entries(contest.state, frame.team))
     return page(
         "board.html",
         frame,
         board=found,
+        stops=rules_of(contest.state).early_stopping is not None,
+        no_line=which == SetName.PRIVATE and judged and own is None,
         released=released,
         phase=phase_now(site, contest),
         picture=shake_of(found, frame.team),
         table="" if row is None else table_of_board(site.board(row), most, frame.team),
         more=len(found.rows) > most,
         shown=most,
-        own=next((line for line in found.rows if line.team == frame.team), None),
+        own=own,
     )
 
 

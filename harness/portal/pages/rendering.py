@@ -156,7 +156,7 @@ SAID = {
     "asked": "It is asked for. Nothing changes before you have seen what it moves.",
     "wanted": "The worker makes it hold now.",
     "withdrawn": "It is withdrawn. Nothing was changed.",
-    "wish": "The driver will follow at its next beat.",
+    "wish": "The worker follows within seconds; if none runs, the next one does.",
 }
 
 

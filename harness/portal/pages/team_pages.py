@@ -5,8 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from harness.contest.rules.commands import Role
+from harness.contest.rules import Refusal, team_actor
+from harness.contest.rules.commands import Role, SelectFinals
+from harness.contest.rules.decide import decide
 from harness.contest.rules.teams import scores_are_shown
+from harness.core.types import SetName
 from harness.portal.access import TEAM_SCOPES, Holder, Made, Scope, make_link, make_token, revoke
 from harness.portal.api.route_parts import ContestHere, EntryName
 from harness.portal.api.team_routes import (
@@ -84,6 +87,7 @@ def one_entry(
         "entry.html",
         frame,
         one=found,
+        has_private=SetName.PRIVATE in contest.challenge.sets,
         decimals=contest.state.public_decimals,
         log=log_text(site, contest, own, entry),
         report=report_path(contest.state, site.config.runs, own_entry(contest, own, entry)) is not None,
@@ -173,12 +177,14 @@ def _team_page(
     own = own_team(visitor, contest, Scope.READ)
     rules = rules_of(contest.state)
     choices = [one for one in entries_answer(site, contest, own) if one.status == "scored"]
+    chosen = decide(contest.state, SelectFinals(team=own, entries=()), site.now(), team_actor(own))
     return page(
         "team.html",
         frame_of(visitor, contest, title="Team", here="team", said=said),
         team=team_answer(site, contest, own),
         choices=choices,
         finals_until=rules.finals_until or rules.closes,
+        no_choice=chosen.message if isinstance(chosen, Refusal) else "",
         own_access=None if visitor.row is None else visitor.row.access,
         decimals=contest.state.public_decimals,
         may_manage=Scope.TEAM in visitor.scopes,
