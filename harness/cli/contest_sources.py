@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +12,13 @@ import typer
 from harness.contest.board.keeper import BoardKeeper
 from harness.contest.driver import Contest
 from harness.contest.ledger import Ledger
+from harness.contest.patience import HASTE_SECONDS
 from harness.contest.regrade.regrader import Place, Regrader
 from harness.contest.shard_ledger import ShardLedger
 from harness.contest.sources import FolderSource, Source, StoreSource, handed_in, must_be_contest
 from harness.contest.waiting_entries import Waiting, find_entries
 from harness.core.challenge import Challenge
-from harness.core.errors import ConfigError
+from harness.core.errors import ConfigError, HarnessError
 from harness.results.store import Store
 
 FROM_STORE = "store"
@@ -59,12 +60,16 @@ def source_of(
             remedy="Use --sandbox docker; to try the machinery, use --entries DIR.",
         )
     log = Ledger(ledger.store, challenge.name)
-    return StoreSource(log, packages.resolve(), challenge=challenge, say=say)
+    return StoreSource(log, packages.resolve(), challenge=challenge, say=say, patience=ledger.patience)
 
 
 @contextmanager
 def boards_kept(contest: Contest, store: Store, *, toml: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Keep a contest's published boards up to date meanwhile, and once more at the end; and do regrades."""
+    """Keep a contest's published boards up to date meanwhile, and once more at the end; and do regrades.
+
+    After an error or an interruption, a database that is away or silent keeps nobody: the next driver works
+    the boards out.
+    """
     source, common = contest.source, contest.common
     if not isinstance(source, StoreSource):
         yield
@@ -85,9 +90,13 @@ def boards_kept(contest: Contest, store: Store, *, toml: Path, say: Callable[[st
     regrader.start()
     try:
         yield
-    finally:
-        regrader.finish()
-        keeper.finish()
+    except BaseException:
+        regrader.finish(seconds=HASTE_SECONDS)
+        with suppress(HarnessError):
+            keeper.finish(seconds=HASTE_SECONDS)
+        raise
+    regrader.finish()
+    keeper.finish()
 
 
 def waiting_in(entries: str, store: Store, *, challenge: Challenge, packages: Path) -> tuple[Waiting, ...]:

@@ -28,15 +28,15 @@ class Concluder(threading.Thread):
             self._seen.add(asked.entry.run_id)
             self._queue.put(asked)
 
-    def finish(self) -> None:
-        """Wait until all is concluded. May be called twice.
+    def finish(self, *, seconds: float | None = None) -> None:
+        """Wait until all is concluded, or for so many seconds at most. May be called twice.
 
         Raises:
             InfrastructureError: it could not be recorded.
         """
         if self.is_alive():
             self._queue.put(None)
-            self.join()
+            self.join(seconds)
         self.check()
 
     def check(self) -> None:

@@ -17,6 +17,7 @@ from harness.contest.claimed_shard import shard_job
 from harness.contest.concluder import Concluder
 from harness.contest.conclusion import Conclusion, keep, must_have_accepted
 from harness.contest.hand import Feed, Hand
+from harness.contest.patience import HASTE_SECONDS
 from harness.contest.shard_job import (
     BackendMaker,
     CancelledError,
@@ -106,8 +107,9 @@ class Driver:
             self._concluder.finish()
             done = not self._unconcluded and (self._hand.wish is not Wish.DRAIN or not self._left())
         except BaseException:
+            self._ledger.make_haste()  # before anybody is waited for who may wait for the database
             try:
-                self._concluder.finish()
+                self._concluder.finish(seconds=HASTE_SECONDS)
             finally:
                 self._hand.close(in_haste=True)
             raise

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from harness.contest.patience import HASTE_SECONDS
 from harness.contest.shard_job import ShardJob
 from harness.contest.shard_ledger import BEAT_SECONDS, FollowedError, ShardLedger
 from harness.core.errors import StoreError
@@ -70,15 +71,17 @@ class Hand:
         if in_haste:
             self.ledger.make_haste()
             try:
-                self._give_back()
+                self._give_back(seconds=HASTE_SECONDS)
             except StoreError as error:
                 self.say(f"what was claimed is given out again by the next driver: {error.message}")
         else:
             self._give_back()
 
-    def _give_back(self) -> None:
+    def _give_back(self, *, seconds: float | None = None) -> None:
         if self._beats is not None:
-            self._beats.join()
+            self._beats.join(seconds)
+            if self._beats.is_alive():
+                raise StoreError("the database does not answer", remedy="Look whether its server is well.")
         if isinstance(self.fault, FollowedError):
             return
         with self._lock:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from harness.core.errors import StoreError
 
 PATIENCE_SECONDS = 900.0
+HASTE_SECONDS = 10.0  # for a thread to end after an interruption: a database may be silent, not only away
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 _T = TypeVar("_T")

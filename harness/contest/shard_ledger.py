@@ -120,6 +120,10 @@ class ShardLedger:
         """From now on, do not wait for a database that is away."""
         self._patience_seconds = 0.0
 
+    def patience(self) -> float:
+        """Return for how long a database that is away is waited for, in seconds."""
+        return self._patience_seconds
+
     def leave(self) -> None:
         """End being the driver."""
         self._patiently(lambda connection: drivers.leave(connection, self.challenge, token=self.token))
@@ -292,9 +296,7 @@ class ShardLedger:
         return FollowedError("another driver has taken over", place=self.challenge, remedy=remedy)
 
     def _patiently(self, work: Callable[[sa.Connection], _T]) -> _T:
-        return patiently(
-            lambda: self.store.write(work), say=self._say, patience=lambda: self._patience_seconds
-        )
+        return patiently(lambda: self.store.write(work), say=self._say, patience=self.patience)
 
 
 def _now() -> datetime:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from harness.contest.admission import AdmittedEntry
 from harness.contest.intake import package_path, record_run
 from harness.contest.ledger import Ledger
-from harness.contest.patience import patiently
+from harness.contest.patience import PATIENCE_SECONDS, patiently
 from harness.contest.private_score import PrivateScore
 from harness.contest.rules import HARNESS, Command, Refusal
 from harness.contest.rules.commands import Start, Tick, VoidAttempt
@@ -153,6 +153,7 @@ class StoreSource:
         packages: The folder of packages, each by its sha256.
         challenge: As it is run: it must be the one that the contest was made of.
         say: Told what a person should know.
+        patience: For how long a database that is away is waited for, in seconds; may change meanwhile.
 
     Attributes:
         about_to_record: Held while a run's result is recorded; regrades wait for it, and it for them.
@@ -162,13 +163,20 @@ class StoreSource:
     """
 
     def __init__(
-        self, ledger: Ledger, packages: Path, *, challenge: Challenge, say: Say = lambda _: None
+        self,
+        ledger: Ledger,
+        packages: Path,
+        *,
+        challenge: Challenge,
+        say: Say = lambda _: None,
+        patience: Callable[[], float] = lambda: PATIENCE_SECONDS,
     ) -> None:
         self.about_to_record: AboutToRecord = lambda _: nullcontext()
         self.no_entries = 0
         self._ledger = ledger
         self._packages = packages
         self._say = say
+        self._patience = patience
         self._here: set[tuple[str, ...]] = set()
         self._missing: set[tuple[str, ...]] = set()
         self._state = ledger.state()
@@ -233,7 +241,7 @@ class StoreSource:
         return answer.message if isinstance(answer, Refusal) else ""
 
     def _patiently(self, work: Callable[[], _T]) -> _T:
-        return patiently(work, say=self._say)
+        return patiently(work, say=self._say, patience=self._patience)
 
 
 def handed_in(state: State, packages: Path) -> tuple[Waiting, ...]:

@@ -18,7 +18,7 @@ from harness.contest.ledger import Ledger
 from harness.contest.regrade.in_force import correction_in_force
 from harness.contest.state import State
 from harness.core.challenge import Challenge
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, StoreAwayError
 from harness.core.types import SetName
 from harness.results.store import Store, board_rows, runs
 from harness.results.store.board_rows import BoardRow
@@ -61,21 +61,34 @@ class BoardKeeper(threading.Thread):
 
     def run(self) -> None:
         """See `threading.Thread.run`."""
-        rest = LOOK_SECONDS
+        rest, said = LOOK_SECONDS, ""
         while not self._end.wait(rest):
             began = time.monotonic()
             try:
                 self.look()
+                said = ""
+            except StoreAwayError:
+                pass  # the driver waits for it, and says so
             except HarnessError as error:
-                self._say(f"the board could not be worked out: {error.message}")
+                if error.message != said:  # not at every look
+                    self._say(f"the board could not be worked out: {error.message}")
+                said = error.message
             rest = max(LOOK_SECONDS, REST * (time.monotonic() - began))
 
-    def finish(self) -> None:
-        """Work out once more what has changed, and end."""
+    def finish(self, *, seconds: float | None = None) -> None:
+        """Work out once more what has changed, and end.
+
+        Args:
+            seconds: How long to wait for a look that is under way; one that takes longer is left alone.
+
+        Raises:
+            HarnessError: what has changed cannot be worked out or kept.
+        """
         self._end.set()
         if self.is_alive():
-            self.join()
-        self.look()
+            self.join(seconds)
+        if not self.is_alive():
+            self.look()
 
     def look(self) -> bool:
         """Work the boards out again if there are new events; returns whether it did.

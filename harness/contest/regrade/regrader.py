@@ -22,7 +22,7 @@ from harness.contest.regrade.regrade import RegradePlan, regrade_runs
 from harness.contest.regrade.what_moves import Law, Preview, moves_of, read_preview
 from harness.contest.rules import Actor, Refusal, Role
 from harness.core.challenge import Challenge
-from harness.core.errors import ConfigError, HarnessError, InfrastructureError
+from harness.core.errors import ConfigError, HarnessError, InfrastructureError, StoreAwayError
 from harness.results.run_folder import RunFolder, regrade_record
 from harness.results.seal import Key
 from harness.results.store import Store, regrade_rows, runs
@@ -64,17 +64,23 @@ class Regrader(threading.Thread):
 
     def run(self) -> None:
         """See `threading.Thread.run`."""
+        said = ""
         while not self._end.wait(LOOK_SECONDS):
             try:
                 self.look()
+                said = ""
+            except StoreAwayError:
+                pass  # the driver waits for it, and says so
             except HarnessError as error:
-                self._say(f"a regrade waits: {error.message}")
+                if error.message != said:  # not at every look
+                    self._say(f"regrades wait: {error.message}")
+                said = error.message
 
-    def finish(self) -> None:
-        """End, once what is at work is done."""
+    def finish(self, *, seconds: float | None = None) -> None:
+        """End, once what is at work is done; or after so many seconds without that."""
         self._end.set()
         if self.is_alive():
-            self.join()
+            self.join(seconds)
 
     def look(self) -> int:
         """Do what was requested, and return how much that was.

@@ -15,11 +15,19 @@ from harness.core.errors import StoreAwayError, StoreError
 from harness.results.store.migrate import upgrade
 
 _SQLITE_WAIT_SECONDS = 60
+_POSTGRESQL_PATIENCE = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
 _ATTEMPTS = 3  # if another harness wrote the same thing at once, or the database broke a deadlock
 _WRITES = "harness_writes"
 # What PostgreSQL and its client say then: a connection that fails has no SQLSTATE.
 _AWAY = re.compile(
     "refused|No such file|starting up|shutting down|accepting connections|closed the connection"
+    "|timeout expired|timed out|unreachable|No route to host"
 )
 
 _T = TypeVar("_T")
@@ -119,7 +127,17 @@ def _is_away(error: SQLAlchemyError) -> bool:
 
 
 def _options(url: str) -> dict[str, Any]:
-    return {"connect_args": {"timeout": _SQLITE_WAIT_SECONDS}} if url.startswith("sqlite") else {}
+    """Return what is said to a driver beside the URL, whose own options count first.
+
+    A server whose machine is gone says nothing more: by itself, TCP gives it up after a quarter of an hour,
+    and a new connection to it after two minutes.
+    """
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": _SQLITE_WAIT_SECONDS}}
+    if not url.startswith("postgresql"):
+        return {}
+    said = sa.make_url(url).query
+    return {"connect_args": {key: value for key, value in _POSTGRESQL_PATIENCE.items() if key not in said}}
 
 
 def _sqlite_connected(connection: Any, _record: object) -> None:
