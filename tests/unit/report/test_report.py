@@ -250,6 +250,21 @@ def test_a_challenge_without_a_private_set_is_practice_and_not_a_failure(
     assert not practice.valid  # and it enters no leaderboard
 
 
+def test_a_run_that_was_stopped_early_says_so_and_is_no_practice(
+    run: tuple[Result, dict[SetName, SetData]],
+) -> None:
+    result, data = run
+    sets = {SetName.PUBLIC: result.sets[SetName.PUBLIC]}
+    why = "after 4 of 9 private videos, by the certain rule"
+    stopped = result.model_copy(update={"sets": sets, "gaps": (), "stopped_early": why})
+    public = {SetName.PUBLIC: data[SetName.PUBLIC]}
+    own = Page(contestant_page(stopped, public[SetName.PUBLIC])).text
+    assert "stopped early" in own
+    assert "practice" not in Page(organiser_page(stopped, public)).text
+    assert not stopped.practice
+    assert stopped.valid
+
+
 def test_a_run_that_was_not_scored_says_why(run: tuple[Result, dict[SetName, SetData]]) -> None:
     result, data = run
     one = result.sets[SetName.PRIVATE]
