@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +38,7 @@ from harness.cli.views.contest_work import Lines, so_far
 from harness.contest.admission import Prepared
 from harness.contest.driver import Contest, Driver
 from harness.contest.live_counts import LiveCounts
-from harness.contest.shard_job import ShardPlaces, forget_old_journals
+from harness.contest.shard_job import BackendMaker, ShardPlaces, forget_old_journals
 from harness.contest.shard_ledger import FAULTS_MAX, ShardLedger
 from harness.core.challenge import Challenge, load_challenge
 from harness.core.engines import Engine
@@ -133,10 +133,7 @@ def run(
                     engine, loaded.limits, address=address, workers=workers, gpus=len(gpus), speed=speed
                 )
             )
-            # With a store, nodes need not have this machine's folders: then sets are rendered here.
-            shared = engine if blobs is None else EngineKind.LOCAL
-            there = address if shared is EngineKind.RAY else None
-            with opened_engine(shared, address=there, workers=workers) as preparing:
+            with _preparing_engine(engine, blobs, address=address, workers=workers) as preparing:
                 sets = _prepared(loaded, folders, preparing, observer)
         common = Prepared(
             challenge=loaded,
@@ -155,9 +152,9 @@ def run(
         contest = Contest(
             common=common,
             source=source,
-            backend=DockerOnNode(image=image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime)
-            if isolated
-            else ProcessOnNode(),
+            backend=_backend_on_nodes(
+                sandbox, image, gpus=loaded.limits.gpus if gpus else 0, runtime=runtime
+            ),
             places=_places(common),
             signing_key=key_from_environment(os.environ),
             watch=watch,
@@ -170,8 +167,7 @@ def run(
         left = so_far(ledger, places=places)
         unfinished = len(source.waiting()) if entries == FROM_STORE else 0
     if isolated:
-        reap(connect())  # what a killed worker of this machine left; elsewhere the next shard clears that
-        reap_stages()
+        _clear_up()
     lines.ended(left, unfinished=unfinished, no_entries=source.no_entries)
     raise typer.Exit(OK if done and not left.count("failed") and not unfinished else NOT_WELL)
 
@@ -182,6 +178,14 @@ def _refuse_if_drained(ledger: ShardLedger) -> None:
     if row is not None and row.wish is Wish.DRAIN:
         _say(f"{ledger.challenge} is drained: nothing begins until `harness contest resume`")
         raise typer.Exit(NOT_WELL)
+
+
+def _preparing_engine(
+    engine: EngineKind, blobs: str | None, *, address: str | None, workers: int | None
+) -> AbstractContextManager[Engine]:
+    """Return where sets are rendered: with a store, here, for nodes need not have this machine's folders."""
+    shared = engine if blobs is None else EngineKind.LOCAL
+    return opened_engine(shared, address=address if shared is EngineKind.RAY else None, workers=workers)
 
 
 def _prepared(
@@ -212,6 +216,19 @@ def _places(common: Prepared) -> ShardPlaces:
                 common.store.put(video.path)
     forget_old_journals(common.scratch)
     return ShardPlaces(scratch=common.scratch, store=common.store)
+
+
+def _backend_on_nodes(sandbox: SandboxKind, image: str, *, gpus: int, runtime: str | None) -> BackendMaker:
+    """Return what makes the sandbox of each shard, on the node that it runs on."""
+    if sandbox is SandboxKind.PROCESS:
+        return ProcessOnNode()
+    return DockerOnNode(image=image, gpus=gpus, runtime=runtime)
+
+
+def _clear_up() -> None:
+    """Remove what a killed worker of this machine left; on another machine, the next shard does."""
+    reap(connect())
+    reap_stages()
 
 
 def _image(
