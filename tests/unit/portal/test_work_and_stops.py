@@ -303,3 +303,8 @@ def test_who_has_no_private_score_is_named_before_release_and_told_after_it(tmp_
         page = words_of(kit, "red", "/board")
         assert "Your team has no line here" not in page
         assert "A team whose entries were all stopped early, as the rules announced, has no private" in page
+
+
+def test_a_list_without_entries_says_why(kit: Kit) -> None:
+    assert "No entry fits this filter. All entries" in words_of(kit, None, "/organise/entries?text=nothing")
+    assert "No entry fits" not in words_of(kit, None, "/organise/entries")
