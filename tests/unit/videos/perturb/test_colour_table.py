@@ -11,7 +11,7 @@ import pytest
 from harness.videos.perturb.colour_table import is_table
 from harness.videos.perturb.registry import SEVERITIES, catalogue, generator
 from harness.videos.perturb.steps import Canvas
-from harness.videos.perturb.streams import TIME_BASE, _graphed, _looked_up, filtered
+from harness.videos.perturb.streams import TIME_BASE, Pictures, _graphed, filtered
 
 CANVAS = Canvas(width=66, height=50, frames_per_second=25, duration_seconds=1, has_audio=False)
 FILTERS = sorted(
@@ -44,9 +44,12 @@ def test_there_are_such_filters() -> None:
 @pytest.mark.parametrize("width", [66, 68])  # colour has an odd number of samples in a row, or an even one
 @pytest.mark.parametrize("text", FILTERS)
 def test_bytes_are_libavfilters(text: str, width: int) -> None:
-    assert content(_looked_up(noise(width), (text,))) == content(_graphed(noise(width), (text,)))
+    looked_up = filtered(Pictures(noise(width)), (text,))
+    assert content(looked_up.frames) == content(_graphed(noise(width), (text,)))
 
 
 def test_filters_keep_their_order_round_tables() -> None:
     texts = ("lutyuv=y='val/2'", "hflip", "lutyuv=y='val+40'", "lutyuv=u='255-val'")
-    assert content(filtered(noise(), texts)) == content(_graphed(noise(), texts))
+    assert content(filtered(Pictures(noise()), texts).frames) == content(_graphed(noise(), texts))
+    ours = filtered(Pictures(noise(), ours=True), texts)
+    assert content(ours.frames) == content(_graphed(noise(), texts))
