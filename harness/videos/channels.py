@@ -7,7 +7,7 @@ import re
 from av.audio.stream import AudioStream
 
 # As libav orders them; a track may hold them in another order, which its container has to say.
-ORDER = ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR")
+ORDER: tuple[str, ...] = ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR")
 ORDER += ("TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR")
 NAMED = re.compile(r"(\d+) channels \((.+)\)")
 
