@@ -14,6 +14,7 @@ HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-crf", "10", "-x265-params",
 VP8 = ("-c:v", "libvpx", "-crf", "6", "-b:v", "3M", "-cpu-used", "8", "-deadline", "realtime")
 VP9 = ("-c:v", "libvpx-vp9", "-crf", "8", "-b:v", "0", "-cpu-used", "8", "-deadline", "realtime")
 AV1 = ("-c:v", "libsvtav1", "-crf", "12", "-preset", "12")
+RGB, BT709 = ("gbr", "pc", "bt709", "iec61966-2-1"), ("bt709", "tv", "bt709", "bt709")
 UNCODED = ("-c:v", "rawvideo", "-f", "rawvideo")
 
 
@@ -46,7 +47,8 @@ def rarities() -> Iterator[Clip]:
             video=("-c:v", codec, *options),
             pixel_format=form,
             tracks=0,
-            colour=("gbr", "pc", "bt709", "iec61966-2-1") if rgb else None,
+            # VC-2's encoder says BT.709 whatever it is told.
+            colour=RGB if rgb else BT709 if codec == "vc2" else None,
             extra={"matrix_tag": "rgb"} if rgb else {},
             aspect=Fraction(4, 3) if codec == "h263" else None,  # its pixels are 12:11
         )
@@ -269,14 +271,14 @@ def wide_colours() -> Iterator[Clip]:
                 filters=(f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc",),
             )
     for ext in ("mp4", "mkv"):
-        for number, other in ((6, "bt601"), (1, "bt709")):
-            told = ("bt709",) * 3 if other == "bt601" else ("smpte170m",) * 3
+        for number, stream, told in ((6, "smpte170m", "bt709"), (1, "bt709", "smpte170m")):
             code = f"colour_primaries={number}:transfer_characteristics={number}:matrix_coefficients={number}"
             yield Clip(
-                name=f"stream-says-{other}-{ext}",
+                name=f"stream-says-{stream}-{ext}",
                 group=group,
                 ext=ext,
-                colour=(told[0], "tv", told[1], told[2]),
+                colour=(stream, "tv", told, told),
+                extra={"matrix_tag": told},
                 remux=("-bsf:v", f"h264_metadata={code}"),
             )
 
