@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
+from harness.videos.channels import channel_names
 from harness.videos.colour_spaces import FULL, LIMITED, Colour, read_colour, written
 from harness.videos.opening import open_video
 from harness.videos.orientation import Orientation, read_display_matrix
@@ -186,6 +187,8 @@ def _describe(container: InputContainer, path: Path, file_bytes: int) -> VideoIn
     crop = notes.crop
     fits = crop.left + crop.right < first.width and crop.top + crop.bottom < first.height
     sound = sound_stream(container, stream)
+    if sound:
+        channel_names(sound)  # before anything reads its layout
     rate = _rate(stream)
     if stream.average_rate != rate or not container.format.name.startswith("mov"):  # MP4 counts by itself
         rate = _counted_rate(rate, times + _times(packets))

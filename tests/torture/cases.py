@@ -397,11 +397,13 @@ def interlaced() -> Iterator[Clip]:
 
 def variants() -> list[Clip]:
     """Every case."""
+    from cases_further import broken_off, changes, edits, fields, rarities, sounds, wide_colours
     from cases_odd import beginnings, joined, notes, tricks
     from cases_time import attachments, audio, damaged, rates
 
     makers = (containers, formats, sizes, orientations, aspects, colours, interlaced, rates, audio)
     makers += (attachments, damaged, joined, beginnings, notes, tricks)
+    makers += (rarities, fields, edits, sounds, changes, wide_colours, broken_off)
     found = [clip for maker in makers for clip in maker()]
     named = [replace(clip, name=f"{clip.group.split()[0]}-{clip.name}") for clip in found]
     names = [clip.name for clip in named]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+EDIT_RATE = 1 << 16  # 1 in 16.16
 Spoil = Callable[[bytes, np.random.Generator], bytes]
 
 
@@ -106,6 +109,80 @@ class Joined:
 
         with tempfile.TemporaryDirectory() as folder:
             return content + make(Clip(**self.half), Path(folder)).read_bytes()  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Continued:
+    """Another recording behind the first in one file of any container, coded as it is."""
+
+    half: dict[str, object]  # of a clip
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Make the other, and let the ffmpeg program copy both."""
+        from clip import FFMPEG, Clip, make
+
+        with tempfile.TemporaryDirectory() as text:
+            folder = Path(text)
+            other = make(Clip(**self.half), folder)  # type: ignore[arg-type]
+            first, whole = folder / f"first{other.suffix}", folder / f"whole{other.suffix}"
+            first.write_bytes(content)
+            (folder / "list").write_text(f"file '{first}'\nfile '{other}'\n")
+            command = [*FFMPEG, "-f", "concat", "-safe", "0", "-i", str(folder / "list"), "-c", "copy"]
+            # In MP4 the parameters of the second picture travel in the stream, not in the header.
+            inside = ["-bsf:v", "dump_extra"] if other.suffix == ".mp4" else []
+            subprocess.run([*command, *inside, str(whole)], check=True, timeout=60)
+            return whole.read_bytes()
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """Some bytes are others."""
+
+    old: bytes
+    new: bytes
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Swap the first.
+
+        Raises:
+            ValueError: They are not there.
+        """
+        place = content.index(self.old)
+        return content[:place] + self.new + content[place + len(self.old) :]
+
+
+@dataclass(frozen=True)
+class Edits:
+    """An MP4 of one track plays these parts, each from a second and for so many seconds."""
+
+    parts: tuple[tuple[float, float], ...]
+
+    def __call__(self, content: bytes, rng: np.random.Generator) -> bytes:
+        """Write another edit list (ISO/IEC 14496-12, 8.6.6) behind the samples, so that they do not move."""
+        scales = [_timescale(content, name) for name in (b"mvhd", b"mdhd")]
+        entries = b"".join(
+            struct.pack(">IiI", round(seconds * scales[0]), round(start * scales[1]), EDIT_RATE)
+            for start, seconds in self.parts
+        )
+        listed = struct.pack(">I4sII", 16 + len(entries), b"elst", 0, len(self.parts)) + entries
+        damaged = bytearray(content)
+        start = damaged.index(b"elst") - 4
+        size = int.from_bytes(damaged[start : start + 4], "big")
+        damaged[start : start + size] = listed
+        for name in (b"edts", b"trak", b"moov"):
+            place = damaged.rfind(name, 0, start) - 4
+            grown = int.from_bytes(damaged[place : place + 4], "big") + len(listed) - size
+            damaged[place : place + 4] = grown.to_bytes(4, "big")
+        seconds = sum(length for _, length in self.parts)
+        for name, offset in ((b"mvhd", 20), (b"tkhd", 24)):
+            place = damaged.index(name) + offset
+            damaged[place : place + 4] = round(seconds * scales[0]).to_bytes(4, "big")
+        return bytes(damaged)
+
+
+def _timescale(content: bytes, name: bytes) -> int:
+    place = content.index(name) + 16
+    return int.from_bytes(content[place : place + 4], "big")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from run import chosen
 from harness.core.errors import VideoError
 
 CASES = variants()
-PART = chosen(CASES, seed=20, share=0.09)
+PART = chosen(CASES, seed=20, share=0.075)
 PAGE = Path(__file__).parents[2] / "docs" / "torture.md"
 
 

@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 
 from harness.core.errors import VideoError
 from harness.diagnose.audit.fingerprint import Fingerprint, FrameSampler
+from harness.videos.channels import channel_names
 from harness.videos.opening import open_video
 from harness.videos.probe import probe, reason
 
@@ -68,7 +69,7 @@ def read_traits(job: TraitsJob) -> Traits:
         with open_video(job.path) as container:
             passage = _Passage(sampler=FrameSampler() if job.fingerprint else None)
             passage.read(container)
-            words = _words(container, job.path, passage.signature)
+            words = _words(container, job.path, passage)
             numbers = _container_numbers(container)
     except (OSError, ValueError) as error:  # av.FFmpegError derives from one or the other
         raise VideoError(f"cannot be read as a video: {reason(error)}", place=job.path) from error
@@ -112,6 +113,7 @@ class _Passage:
     key_frames: list[int] = field(default_factory=list)
     damaged: int = 0
     signature: str = ""
+    channels: tuple[str, ...] = ()  # of the sound, where they lie in an order of their own
     audio_bytes: int = 0
     audio_samples: int = 0
     audio_square_sum: float = 0.0
@@ -125,6 +127,7 @@ class _Passage:
         video.codec_context.thread_count = 1
         self.signature = _signature(video.codec_context.extradata or b"")
         mono = av.AudioResampler(format="flt", layout="mono") if audio else None
+        self.channels = channel_names(audio) if audio else ()
         streams = [video] if audio is None else [video, audio]
         try:
             for packet in container.demux(streams):
@@ -219,7 +222,7 @@ def _container_numbers(container: InputContainer) -> dict[str, float]:
     }
 
 
-def _words(container: InputContainer, path: Path, signature: str) -> dict[str, str]:
+def _words(container: InputContainer, path: Path, passage: _Passage) -> dict[str, str]:
     video: VideoStream = container.streams.video[0]
     audio: AudioStream | None = container.streams.audio[0] if container.streams.audio else None
     context = video.codec_context
@@ -235,10 +238,10 @@ def _words(container: InputContainer, path: Path, signature: str) -> dict[str, s
         "pixel aspect": str(video.sample_aspect_ratio),
         "colour tags": "/".join(str(getattr(context, name)) for name in _COLOUR_TAGS),
         "codec header": hashlib.sha256(header).hexdigest()[:12] if header else "",
-        "encoder signature": signature,
+        "encoder signature": passage.signature,
         "stream types": "+".join(stream.type for stream in container.streams),
         "audio codec": "" if audio is None else f"{audio.codec_context.name} {audio.profile}",
-        "audio layout": "" if audio is None else audio.codec_context.layout.name,
+        "audio layout": "+".join(passage.channels) or (audio.codec_context.layout.name if audio else ""),
     }
     words |= {f"metadata {key}": value for key, value in container.metadata.items()}
     for stream in container.streams:

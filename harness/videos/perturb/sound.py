@@ -11,6 +11,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.filter import Graph
 
+from harness.videos.channels import channel_names, ways_to_stereo
 from harness.videos.perturb.plans import Plan
 from harness.videos.perturb.streams import add_filter
 
@@ -30,6 +31,7 @@ class Sound:
 
     def __init__(self, stream: AudioStream, output: OutputContainer, plan: Plan, origin: float) -> None:
         self.stream = stream
+        self._names = channel_names(stream)
         self.wrote = self._ended = False
         self._given = 0  # samples given to the encoder
         self._next = 0  # where the next samples should lie, in samples of the source
@@ -109,6 +111,15 @@ class Sound:
         return self._units[rate]
 
     def _build(self, frame: av.AudioFrame) -> Graph:
+        *ways, last = ways_to_stereo(frame.layout.name, self._names)
+        for way in ways:
+            try:
+                return self._connected(frame, way)
+            except av.error.ArgumentError:
+                continue  # channels that libav does not know how to mix
+        return self._connected(frame, last)
+
+    def _connected(self, frame: av.AudioFrame, way: tuple[str, ...]) -> Graph:
         graph = Graph()
         graph.threads = 1
         source = graph.add_abuffer(
@@ -119,7 +130,7 @@ class Sound:
         )
         shape = f"sample_fmts=fltp:sample_rates={self._rate}:channel_layouts=stereo"
         # Gaps are filled and the start is trimmed or padded to 0, where the picture starts.
-        texts = (f"aresample={self._rate}:async=1:first_pts=0", *self._filters, f"aformat={shape}")
+        texts = (*way, f"aresample={self._rate}:async=1:first_pts=0", *self._filters, f"aformat={shape}")
         nodes = [source, *(add_filter(graph, text) for text in texts), graph.add("abuffersink")]
         graph.link_nodes(*nodes).configure()
         graph.set_audio_frame_size(AT_ONCE * AAC_FRAME)  # the encoder takes them apart again

@@ -60,7 +60,7 @@ class Timeline:
     def mend(self, packet: av.Packet[Any]) -> None:
         """Put a packet's times, in the order of the file, where they belong."""
         shown, decoded = packet.pts, packet.dts
-        if shown is None and decoded is None:
+        if (shown is None and decoded is None) or packet.is_discard:  # decoded for later ones, not shown
             return
         index = packet.stream_index
         base = self._units.get(index)

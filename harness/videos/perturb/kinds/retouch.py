@@ -115,7 +115,7 @@ class SmoothSkin:
     seen=(320, 260, 205, 165, 130),
 )
 def beauty_filter(canvas: Canvas, rng: Generator, *, strength: float, seen: int) -> Step:
-    """Apply a beauty filter: skin without pores, a little lighter; details of the face go last."""
+    """Apply a beauty filter: skin without pores, a little lighter; at 4 and 5 eyes and lips are soft, too."""
     return Step(operation=SmoothSkin(strength=strength, seen=seen))
 
 
@@ -244,5 +244,5 @@ class SpeechBubble:
     width=(0.22, 0.3, 0.38, 0.47, 0.58),
 )
 def speech_bubble(canvas: Canvas, rng: Generator, *, width: float) -> Step:
-    """Put a comic's speech bubble beside the face, with its tail at the mouth."""
+    """Put a comic's speech bubble beside the face, its tail towards the mouth; without room, over a cheek."""
     return Step(operation=SpeechBubble(width=width, right=bool(rng.random() < 0.5), seed=draw_seed(rng)))

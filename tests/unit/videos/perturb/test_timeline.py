@@ -21,6 +21,7 @@ class FakeStreamPacket:
         self.dts: int | None = round(time * 90_000)
         self.pts: int | None = self.dts
         self.duration = round(duration * 90_000)
+        self.is_discard = False
 
 
 def mended(container: str, *packets: tuple[int, float]) -> list[float]:
@@ -101,3 +102,14 @@ def test_real_packets_are_taken() -> None:
     packet = av.Packet(b"")
     Timeline(picture=PICTURE, container="mpegts").mend(packet)
     assert packet.dts is None
+
+
+def test_pictures_that_an_edit_list_has_decoded_and_not_shown_set_no_clock_back() -> None:
+    timeline = Timeline(picture=PICTURE, container="mov,mp4,m4a,3gp,3g2,mj2")
+    found = []
+    for time, shown in [(0, True), (0.04, True), (0.8, False), (-0.4, False), (0.04, False), (0.08, True)]:
+        packet = FakeStreamPacket(PICTURE, time)
+        packet.is_discard = not shown
+        timeline.mend(packet)  # type: ignore[arg-type]
+        found.append(packet.pts)
+    assert found == [0, 3600, 72_000, -36_000, 3600, 7200]
