@@ -131,8 +131,11 @@ EXACT = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 TONE_MAP = "tone map"  # among filters: where `tone.ToneMap` comes in, on 12-bit RGB
 
 
-def conversion(source: Colour, target: Colour) -> tuple[str, ...]:
-    """Return the filters that turn a picture into 8-bit 4:2:0 as `target` says; both sides are named."""
+def conversion(source: Colour, target: Colour, bits: int = 8) -> tuple[str, ...]:
+    """Return the filters that turn a picture of so many bits into 8-bit 4:2:0 as `target` says.
+
+    Both sides are named in each.
+    """
     read = "" if source.matrix == RGB else f"in_color_matrix={MATRICES[source.matrix]}:"
     levels = f"in_range={'full' if source.full_range else 'limited'}"
     # swscale takes grey for full range whatever it is told: full to full leaves the numbers as they are.
@@ -140,6 +143,13 @@ def conversion(source: Colour, target: Colour) -> tuple[str, ...]:
     grey = (f"scale=in_range=full:out_range=full:{EXACT}", f"format=yuv420p{depth}")
     before = grey if source.grey_bits else ()
     end = f"out_color_matrix={MATRICES[target.matrix]}:out_range=limited:{EXACT}"
+    matrix = MATRICES.get(source.matrix)
+    if source.full_range and matrix == MATRICES[target.matrix] and not before and not needs_tone_map(source):
+        if bits > 8:
+            return (_limited(bits), f"scale={read}in_range=limited:{end}", "format=yuv420p")
+        # libav has names for such formats that swscale takes for full range whatever it is told.
+        full = f"scale={read}in_range=full:out_color_matrix={matrix}:out_range=full:{EXACT}"
+        return (full, "format=yuv420p", _limited(bits))
     if not needs_tone_map(source):
         return (*before, f"scale={read}{levels}:{end}", "format=yuv420p")
     return (
@@ -150,3 +160,14 @@ def conversion(source: Colour, target: Colour) -> tuple[str, ...]:
         f"scale=in_range=full:{end}",
         "format=yuv420p",
     )
+
+
+def _limited(bits: int) -> str:
+    """Return the filter from full range to limited at the same depth (ITU-R BT.2100-2, table 9), rounded.
+
+    swscale makes colour up to 0.7 of 8-bit levels too high on this way.
+    """
+    most, middle, unit = 2**bits - 1, 2 ** (bits - 1), 2 ** (bits - 8)
+    luma = f"{16 * unit}+val*{219 * unit}/{most}+0.5"
+    colour = f"{middle}+(val-{middle})*{224 * unit}/{most}+0.5"
+    return f"lutyuv=y={luma}:u={colour}:v={colour}"

@@ -21,7 +21,7 @@ from harness.videos.perturb.verify import verify
 from harness.videos.prepared_set import RECORDS, VIDEOS, read_record, write_json
 from harness.videos.probe import VideoInfo, probe
 
-RENDERER = 7  # counted up when the same plan would give another picture: finished videos are then redone
+RENDERER = 8  # counted up when the same plan would give another picture: finished videos are then redone
 CHUNK_BYTES = 1 << 20
 
 

@@ -289,7 +289,7 @@ def _to_canvas(
     source, target = colours
     plain = frame.format.name == "yuv420p" and (source.tags, source.full_range) == (target.tags, False)
     whole = ("bwdif=mode=send_frame:deint=interlaced",) if interlaced else ()
-    convert = () if plain else conversion(source, target)
+    convert = () if plain else conversion(source, target, frame.format.components[0].bits)
     return (*whole, *around[0], *convert, *around[1])
 
 
