@@ -75,6 +75,7 @@ def recoded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
 
 def _coded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
     encoder = open_encoder(generation, canvas)
+    unit = encoder.time_base
     decoder: VideoCodecContext | None = None
     times: deque[int | None] = deque()
     given = 0
@@ -99,7 +100,7 @@ def _coded(frames: Frames, generation: Generation, canvas: Canvas) -> Frames:
                 dst_color_range=FULL if "j" in generation.pixel_format else None,
             )
         )
-        shaped.pts, shaped.time_base, shaped.pict_type = given, encoder.time_base, 0
+        shaped.pts, shaped.time_base, shaped.pict_type = given, unit, 0
         given += 1
         yield from decoded(encoder.encode(shaped))
     if not given:

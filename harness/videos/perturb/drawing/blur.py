@@ -54,34 +54,6 @@ def halved(plane: Plane, shrink: int) -> Plane:
     return averaged_blocks(plane, shrink)
 
 
-def shrunk(
-    plane: Plane, size: tuple[int, int], *, into: Plane | None = None, sharpening: float = 0.0
-) -> Plane:
-    """Shrink to (width, height) by halves, and by straight lines for the rest, which is less than a half.
-
-    A plane that is smaller is enlarged. `into` is a plane of that size to write to; `sharpening` is how much
-    of what a 3x3 mean takes away is added.
-    """
-    from harness.videos.perturb.drawing.sharpening import sharpened_by_mean  # noqa: PLC0415  (compiler)
-    from harness.videos.perturb.drawing.shrinking import shrunk_and_sharpened  # noqa: PLC0415  (compiler)
-    from harness.videos.perturb.drawing.stretching import SMALLEST  # noqa: PLC0415  (compiler)
-
-    height, width = plane.shape
-    shrink = next(k for k in (8, 4, 2, 1) if k == 1 or (k * size[0] <= width and k * size[1] <= height))
-    whole = plane[: height // shrink * shrink, : width // shrink * shrink]
-    result = np.empty(size[::-1], np.uint8) if into is None else into
-    if min(height // shrink, width // shrink, *size) >= SMALLEST:
-        # What is left over at the far ends is no whole sample, but counts in where everything else belongs.
-        lengths = height / shrink, width / shrink
-        most = halved(whole, max(1, shrink // 2))
-        shrunk_and_sharpened(most, result, lengths, sharpening, halving=shrink > 1)
-        return result
-    cv2.resize(halved(whole, shrink), size, dst=result, interpolation=cv2.INTER_LINEAR)
-    if sharpening:
-        sharpened_by_mean(result.copy(), result, sharpening)
-    return result
-
-
 @dataclass(frozen=True, kw_only=True)
 class Scaled:
     """The picture in the size of the canvas, and luma sharpened."""
@@ -90,6 +62,7 @@ class Scaled:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Plane by plane; libavfilter's scaler takes four times as long."""
+        from harness.videos.perturb.drawing.shrinking import shrunk  # noqa: PLC0415  (loads the compiler)
 
         def draw(source: Planes, target: Planes, index: int) -> None:
             for before, after, amount in zip(source.all, target.all, (self.sharpening, 0, 0), strict=True):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.videos.perturb.drawing.blur import shrunk
 from harness.videos.perturb.drawing.planes import Plane, Planes, yuv
 from harness.videos.perturb.steps import Canvas, Redraw
 
@@ -25,6 +24,7 @@ class Framed:
     def start(self, canvas: Canvas) -> Redraw:
         """Plane by plane; libavfilter's scaler takes three times as long."""
         from harness.videos.perturb.drawing.sharpening import sharpened_by_mean  # noqa: PLC0415  (compiler)
+        from harness.videos.perturb.drawing.shrinking import shrunk  # noqa: PLC0415  (loads the compiler)
 
         colour = yuv(*self.colour)
         room = np.empty((self.height, self.width), np.uint8)

@@ -126,8 +126,7 @@ class Planes:
 
 def _view(plane: VideoPlane, width: int, height: int) -> Plane:
     content: Any = plane  # offers Python's buffer protocol, which its type stubs do not say
-    rows: Plane = np.frombuffer(content, np.uint8).reshape(-1, plane.line_size)
-    return rows[:height, :width]
+    return np.ndarray((height, width), np.uint8, content, 0, (plane.line_size, 1))
 
 
 def yuv(red: float, green: float, blue: float) -> Yuv:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 
 from harness.videos.perturb.drawing.compiled import (
@@ -26,12 +27,36 @@ from harness.videos.perturb.drawing.compiled import (
 )
 from harness.videos.perturb.drawing.lookup_rows import TWO
 from harness.videos.perturb.drawing.planes import Plane
-from harness.videos.perturb.drawing.scaling import halve_row
-from harness.videos.perturb.drawing.sharpening import fixed, sharpen_row
-from harness.videos.perturb.drawing.stretching import TWO_SHORTS, mix_chunk, stretch_of
+from harness.videos.perturb.drawing.scaling import averaged_blocks, halve_row
+from harness.videos.perturb.drawing.sharpening import fixed, sharpen_row, sharpened_by_mean
+from harness.videos.perturb.drawing.stretching import SMALLEST, TWO_SHORTS, mix_chunk, stretch_of
 from harness.videos.perturb.drawing.vectors import LANES
 
 HALVED, STRETCHED = 2, 3  # rows that are kept: as many as the next step looks at
+
+
+def shrunk(
+    plane: Plane, size: tuple[int, int], *, into: Plane | None = None, sharpening: float = 0.0
+) -> Plane:
+    """Shrink to (width, height) by halves, and by straight lines for the rest, which is less than a half.
+
+    A plane that is smaller is enlarged. `into` is a plane of that size to write to; `sharpening` is how much
+    of what a 3x3 mean takes away is added.
+    """
+    height, width = plane.shape
+    shrink = next(k for k in (8, 4, 2, 1) if k == 1 or (k * size[0] <= width and k * size[1] <= height))
+    whole = plane[: height // shrink * shrink, : width // shrink * shrink]
+    result = np.empty(size[::-1], np.uint8) if into is None else into
+    if min(height // shrink, width // shrink, *size) >= SMALLEST:
+        # What is left over at the far ends is no whole sample, but counts in where everything else belongs.
+        lengths = height / shrink, width / shrink
+        most = averaged_blocks(whole, max(1, shrink // 2))
+        shrunk_and_sharpened(most, result, lengths, sharpening, halving=shrink > 1)
+        return result
+    cv2.resize(averaged_blocks(whole, shrink), size, dst=result, interpolation=cv2.INTER_LINEAR)
+    if sharpening:
+        sharpened_by_mean(result.copy(), result, sharpening)
+    return result
 
 
 def shrunk_and_sharpened(

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from harness.videos.perturb.drawing.blur import shrunk
 from harness.videos.perturb.drawing.planes import Plane, Planes
 from harness.videos.perturb.drawing.warp import Lens
 from harness.videos.perturb.registry import Family, LifeStage, draw_seed, frame_generator, perturbation
@@ -177,6 +176,8 @@ class SteadyCrop:
 
     def start(self, canvas: Canvas) -> Redraw:
         """Slow drift and a small tremble that the stabiliser left; whole pixels, then one enlargement."""
+        from harness.videos.perturb.drawing.shrinking import shrunk  # noqa: PLC0415  (loads the compiler)
+
         free = np.array([canvas.width, canvas.height]) * self.margin
         width, height = (np.array([canvas.width, canvas.height]) - free).astype(int).tolist()
         first, second = frame_generator(self.seed, 0).uniform(2.0, 5.0, 2)

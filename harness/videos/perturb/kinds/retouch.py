@@ -10,7 +10,6 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing import pictures as drawing
-from harness.videos.perturb.drawing.blur import shrunk
 from harness.videos.perturb.drawing.face_tracker import SOFTLY, FaceTracker, face_box
 from harness.videos.perturb.drawing.pictures import Image, opaque, shrink
 from harness.videos.perturb.drawing.planes import Plane, Planes, Sprite, scalar
@@ -88,6 +87,7 @@ class SmoothSkin:
     def _smooth(self, luma: Plane, size: tuple[int, int]) -> Plane:
         """Shrink to (width, height), smooth between edges and lighten."""
         from harness.videos.perturb.drawing.evening import evened  # noqa: PLC0415  (loads the compiler)
+        from harness.videos.perturb.drawing.shrinking import shrunk  # noqa: PLC0415  (loads the compiler)
 
         # Twice over five samples reaches as far as once over nine, in a quarter of the time.
         soft = evened(evened(shrunk(luma, size)))
@@ -95,6 +95,8 @@ class SmoothSkin:
 
     def _weight(self, blue: Plane, red: Plane, size: tuple[int, int]) -> Plane:
         """Full in the middle of skin's colours, none beyond their border, and fading to the box's rim."""
+        from harness.videos.perturb.drawing.shrinking import shrunk  # noqa: PLC0415  (loads the compiler)
+
         likeness = [
             cv2.LUT(shrunk(plane, size), table) for plane, table in zip((blue, red), SKIN_TABLES, strict=True)
         ]

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from harness.videos.perturb.drawing import pictures as drawing
-from harness.videos.perturb.drawing.blur import halved, shrunk
+from harness.videos.perturb.drawing.blur import halved
 from harness.videos.perturb.drawing.framed import Framed
 from harness.videos.perturb.drawing.planes import MID, Plane, Planes, Sprite
 from harness.videos.perturb.generations import motion_jpeg
@@ -156,6 +156,7 @@ class Smear:
     def start(self, canvas: Canvas) -> Redraw:
         """Keep one small picture for each plane."""
         from harness.videos.perturb.drawing.scaling import enlarged  # noqa: PLC0415  (loads the compiler)
+        from harness.videos.perturb.drawing.shrinking import shrunk  # noqa: PLC0415  (loads the compiler)
 
         past: list[Plane] = []
 
@@ -180,6 +181,8 @@ class Smear:
 
         Colour is made as small as luma, so that a sample of it stands for twice as much of the picture.
         """
+        from harness.videos.perturb.drawing.shrinking import shrunk  # noqa: PLC0415  (loads the compiler)
+
         height, width = plane.shape
         if self.shrink <= NEARLY * factor:
             small = halved(plane, factor)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.videos.perturb.drawing.blur import shrunk
 from harness.videos.perturb.drawing.scaling import averaged_blocks
 from harness.videos.perturb.drawing.sharpening import sharpened_by_mean
-from harness.videos.perturb.drawing.shrinking import shrunk_and_sharpened
+from harness.videos.perturb.drawing.shrinking import shrunk, shrunk_and_sharpened
 from harness.videos.perturb.drawing.stretching import stretched
 
 
