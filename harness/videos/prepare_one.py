@@ -14,10 +14,11 @@ import numpy as np
 
 from harness.core.errors import InfrastructureError, VideoError
 from harness.core.files import beside
+from harness.videos.perturb.copying import copied
 from harness.videos.perturb.plans import Plan
 from harness.videos.perturb.recipes import Recipe, plan
-from harness.videos.perturb.render import render
-from harness.videos.perturb.verify import verify
+from harness.videos.perturb.render import Rendered, render
+from harness.videos.perturb.verify import Verified, verify
 from harness.videos.prepared_set import RECORDS, VIDEOS, read_record, write_json
 from harness.videos.probe import VideoInfo, probe
 
@@ -114,11 +115,8 @@ class _UnreadableError(Exception):
 def _rendered(source: Path, info: VideoInfo, planned: Plan, place: Path, *, ahead: bool) -> dict[str, Any]:
     """Render one video to its place, and return what its record says of that."""
     with beside(place) as part:
-        try:
-            rendered = render(source, info, planned, part, ahead=ahead)
-        except VideoError as error:
-            raise _UnreadableError(error.message) from error
-        found = verify(part, planned, rendered)
+        made = _copied(source, info, planned, part) if planned.encoding.copy_untouched else None
+        rendered, found = made or _coded(source, info, planned, part, ahead=ahead)
         return {
             "applied": [asdict(item) for item in planned.applied],
             "plan": planned.to_json(),
@@ -132,9 +130,28 @@ def _rendered(source: Path, info: VideoInfo, planned: Plan, place: Path, *, ahea
                 "bytes": part.stat().st_size,
                 "packets_sha256": rendered.packets_sha256,
                 **asdict(found),
+                **({"copied": True} if made else {}),
             },
             "versions": versions(),
         }
+
+
+def _coded(
+    source: Path, info: VideoInfo, planned: Plan, part: Path, *, ahead: bool
+) -> tuple[Rendered, Verified]:
+    try:
+        rendered = render(source, info, planned, part, ahead=ahead)
+    except VideoError as error:
+        raise _UnreadableError(error.message) from error
+    return rendered, verify(part, planned, rendered)
+
+
+def _copied(source: Path, info: VideoInfo, planned: Plan, part: Path) -> tuple[Rendered, Verified] | None:
+    try:
+        rendered = copied(source, info, planned, part)
+        return None if rendered is None else (rendered, verify(part, planned, rendered))
+    except VideoError:
+        return None  # a damaged picture, which is skipped as the others are coded again
 
 
 def _key(source_sha256: str, planned: Plan) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from harness.core.challenge import Challenge, SetSpec
 from harness.core.engines import Engine
-from harness.core.errors import ChallengeError
+from harness.core.errors import ChallengeError, RecipeError
 from harness.core.locks import Waiting
 from harness.core.text import listed
 from harness.core.types import PreparedVideo, SetName
 from harness.videos.labels import Labels, VideoSet, read_video_set
-from harness.videos.perturb.recipes import load_recipe
+from harness.videos.perturb.recipes import Recipe, load_recipe
 from harness.videos.prepare import PrepareProgress, SourceVideo, file_sha256, neutral_name, prepare_set
 
 ORIGINAL = "original"  # not a recipe: the organiser's files as they are, under neutral names
@@ -67,7 +67,7 @@ def ready_set(
     else:
         prepared = prepare_set(
             sources=[_source(path, found.labels) for path in found.videos],
-            recipe=load_recipe(spec.recipe),
+            recipe=_recipe(spec),
             set_seed=spec.seed,
             destination=_destination(cache, challenge, name, spec),
             workers=workers,
@@ -101,7 +101,18 @@ def look_at_sets(challenge: Challenge) -> None:
     for spec in challenge.sets.values():
         read_video_set(spec.videos, spec.labels)
         if spec.recipe != ORIGINAL:
-            load_recipe(spec.recipe)
+            _recipe(spec)
+
+
+def _recipe(spec: SetSpec) -> Recipe:
+    recipe = load_recipe(spec.recipe)
+    if recipe.encoding.copy_untouched:
+        raise RecipeError(
+            "encode.copy_untouched: pictures that are copied tell which videos of a set nothing was done to",
+            place=spec.recipe,
+            remedy="Leave it out of the recipes of a challenge; it is for training data.",
+        )
+    return recipe
 
 
 def _as_they_are(found: VideoSet, seed: int) -> tuple[PreparedVideo, ...]:

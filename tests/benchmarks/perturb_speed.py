@@ -27,6 +27,7 @@ below that, which the piece before it has raised. Prints JSON:
   start         the ffmpeg program coding one picture: its start; as often
   own_start     the same of ours, of every kind; in the first round
   control       our own re-encoding without a perturbation; before and after every few kinds
+  copied        ours with `copy_untouched`, for kinds that leave the picture alone; in the first round
   codings       decoding, sound and every encode of a kind that codes twice: our stages without the filter,
                 and each encode on the way, measured without anything else
   recodings     the same with each decode on the way, which no program can leave out either
@@ -69,6 +70,7 @@ from perturb_stages import STAGES, staged
 from wait_for_load import wait_for_load
 
 from harness.core.types import AppliedPerturbation
+from harness.videos.perturb.copying import copied
 from harness.videos.perturb.plans import Encoding, Plan, build_plan
 from harness.videos.perturb.recoding import open_decoder, open_encoder
 from harness.videos.perturb.registry import catalogue
@@ -247,6 +249,10 @@ class Bench:
             self._keep(name, "filter", partial(program, command))
         if self.arguments.augly_python and name in transforms():
             self._keep(name, "augly", partial(augly, self.arguments.augly_python, clip, self._out, name))
+        untouched = replace(plan, encoding=replace(plan.encoding, copy_untouched=True))
+        if name != CONTROL and copied(clip, self.info, untouched, self._out) is not None:
+            measure = partial(copied, clip, self.info, untouched, self._out)
+            self._keep(name, "copied", partial(timed, resource.RUSAGE_SELF, measure))
         if name in rgb:
             self._keep(name, "numpy_rgb", partial(numpy_rgb, clip, self.info, rgb[name], self._out))
 
@@ -402,6 +408,9 @@ def figures(row: Row, frames: int) -> dict[str, Any]:
         "share_of_a_core": {stage: round(ours[stage] / ours["wall_seconds"], 3) for stage in STAGES},
         "encode_over_controls": round(harder, 2),
         "same_picture": round(same, 2),
+        "copied_over_augly": round(costs["augly"]["cpu_seconds"] / costs["copied"]["cpu_seconds"], 2)
+        if {"augly", "copied"} <= costs.keys()
+        else None,
     }
 
 
@@ -438,6 +447,9 @@ def goals(rows: dict[str, Any]) -> dict[str, Any]:
         "decode and every encode and decode, for kinds that code twice": judge(over("recodings"), 0.9, twice),
         "equivalent ffmpeg filter": judge(over("filter"), 0.95, everything),
         "never slower than AugLy": judge(over("augly"), 1.0, everything),
+        "never slower than AugLy, copying pictures that nothing touches": judge(
+            lambda row: row["copied_over_augly"], 1.0, everything
+        ),
         "AugLy's text, dots and shapes": judge(over("augly"), 4.0, drawn),
         "AugLy, three kinds combined": judge(over("augly"), 2.5, {COMBINED}),
     }

@@ -28,6 +28,7 @@ class Encoding:
     group_of_pictures: int = 250
     audio_bits_per_second: int = 128_000
     audio_rate: int = 48_000
+    copy_untouched: bool | None = None  # see `copying`; None, not False: plans without it say nothing of it
 
     def with_changes(self, change: FinalEncode | None) -> Encoding:
         """Take in what a step asks of the final encode."""

@@ -66,6 +66,7 @@ class EncodeRule(_Strict):
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "ultrafast"
     crf: Annotated[float, Field(ge=0, le=51)] = 23.0
     bits_per_pixel: Annotated[float, Field(gt=0, le=10)] = 0.25
+    copy_untouched: bool = False  # the picture as it is coded, if no step touches it: see `copying`
 
 
 class _RecipeFile(_Strict):
@@ -174,7 +175,10 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
         counts={int(number): weight for number, weight in sorted(content.count.items())},
         kinds=content.kinds,
         exclude=tuple(frozenset(group) for group in content.exclude),
-        encoding=Encoding(**content.encode.model_dump()),
+        encoding=Encoding(
+            **content.encode.model_dump(exclude={"copy_untouched"}),
+            copy_untouched=content.encode.copy_untouched or None,
+        ),
     )
 
 

@@ -71,7 +71,7 @@ def render(source: Path, info: VideoInfo, plan: Plan, destination: Path, *, ahea
     try:
         with (
             open_video(source) as reading,
-            av.open(str(destination), "w", format="mp4", container_options=_MUXER) as writing,
+            av.open(str(destination), "w", format="mp4", container_options=MUXER) as writing,
         ):
             writer = _Writer(writing, info, plan)
             reader = _Reader(source, reading, writing, info, plan)
@@ -90,7 +90,7 @@ def render(source: Path, info: VideoInfo, plan: Plan, destination: Path, *, ahea
         raise VideoError(f"cannot be rendered: {reason(error)}", place=source) from error
 
 
-_MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
+MUXER = {"fflags": "+bitexact", "movflags": "+faststart"}
 
 
 def _what_comes(reader: _Reader, plan: Plan, info: VideoInfo, *, lent: bool) -> Iterator[Coming]:
