@@ -84,6 +84,7 @@ THREE = ("gaussian_blur", "brighter", "noise")
 COMBINED, CONTROL = "three", "control"
 ANCHOR_EVERY = 4  # kinds between two runs of the bare transcode and of the control
 NOT_AFTER_SECONDS = 40.0  # kept free at the end of --minutes: what one kind may take
+CODED = 100  # pictures, at most, of which every coding of a kind that codes twice is measured alone
 HARDER_FROM = 1.07  # our encoder's cost against the control's: from here on, the picture has become harder
 Costs = dict[str, float]
 Row = dict[str, list[Costs]]  # by rival, one for each round
@@ -187,9 +188,6 @@ class Bench:
                 raise SystemExit(f"{self._state} is of other frames or parts than these {layout}: remove it")
             self.rows, self.loads, self.began_at_load = kept["rows"], kept["loads"], kept["began_at_load"]
             self.anchors, self.beside = kept["anchors"], kept["beside"]
-        if arguments.wait_for_load is not None:
-            wait_for_load(arguments.wait_for_load, arguments.wait_minutes)
-        self.began_at_load.append(round(os.getloadavg()[0], 2))
 
     def run(self, names: list[str]) -> int:
         """Measure what is missing; return how many measurements are left."""
@@ -200,6 +198,11 @@ class Bench:
             for name in names
             if len(self.rows.get(name, {}).get("ours", [])) <= turn
         ]
+        if not missing:
+            return 0
+        if self.arguments.wait_for_load is not None:
+            wait_for_load(self.arguments.wait_for_load, self.arguments.wait_minutes)
+        self.began_at_load.append(round(os.getloadavg()[0], 2))
         for number, (turn, name) in enumerate(missing):
             minutes = self.arguments.minutes
             if minutes and time.monotonic() - self._since > minutes * 60 - NOT_AFTER_SECONDS:
@@ -211,9 +214,8 @@ class Bench:
             if last != turn or number % ANCHOR_EVERY == 0:
                 self._anchor(turn)
             generations = [one for item in plan_for(name, self.info).steps for one in item.step.generations]
-            if generations and turn == 0:
-                for who, decodes in (("codings", False), ("recodings", True)):
-                    self._keep(name, who, partial(self._codings, name, generations, decodes=decodes))
+            for who, decodes in (("codings", False), ("recodings", True)) if generations else ():
+                self._keep(name, who, partial(self._codings, name, generations, turn, decodes=decodes))
             if turn == 0:
                 self._rivals(name, rgb)
             self._warmed(name)
@@ -272,9 +274,9 @@ class Bench:
         info = probe(clip)
         return staged(clip, info, plan_for(name, info), self._out)
 
-    def _codings(self, name: str, generations: list[Generation], *, decodes: bool) -> Costs:
+    def _codings(self, name: str, generations: list[Generation], turn: int, *, decodes: bool) -> Costs:
         canvas = plan_for(name, self.info).expected
-        return codings(self.clips[0], self.info, generations, canvas, decodes=decodes)
+        return codings(self.clips[turn], self.info, generations, canvas, decodes=decodes)
 
     def _keep(self, name: str, who: str, measure: Callable[[], Costs]) -> None:
         self.rows.setdefault(name, {}).setdefault(who, []).append(self._watched(measure))
@@ -374,10 +376,11 @@ def figures(row: Row, frames: int) -> dict[str, Any]:
     measured in the first round alone, it is that round's.
     """
     rounds = row["ours"]
-    first = {key: rounds[0][key] - rounds[0]["filter"] for key in ("cpu_seconds", "wall_seconds")}
-    for who in ("codings", "recodings"):
-        if who in row:
-            row[who] = [{key: cost[key] + seconds for key, seconds in first.items()} for cost in row[who]]
+    for who in {"codings", "recodings"} & row.keys():
+        row[who] = [
+            {key: cost[key] + own[key] - own["filter"] for key in ("cpu_seconds", "wall_seconds")}
+            for cost, own in zip(row[who], rounds, strict=True)
+        ]
     row = {who: costs for who, costs in row.items() if who not in {"start", "own_start"}}
     costs = {who: middle(several) for who, several in row.items()}
     ours = costs["ours"]
@@ -480,7 +483,7 @@ def codings(
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        decoded = [frame for frame, _ in zip(container.decode(stream), range(30), strict=False)]
+        decoded = [frame for frame, _ in zip(container.decode(stream), range(CODED), strict=False)]
     for generation in generations:
         width, height = generation.size or (canvas.width, canvas.height)
         size = replace(canvas, width=width, height=height)
