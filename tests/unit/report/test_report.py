@@ -258,8 +258,11 @@ def test_a_run_that_was_stopped_early_says_so_and_is_no_practice(
     why = "after 4 of 9 private videos, by the certain rule"
     stopped = result.model_copy(update={"sets": sets, "gaps": (), "stopped_early": why})
     public = {SetName.PUBLIC: data[SetName.PUBLIC]}
-    own = Page(contestant_page(stopped, public[SetName.PUBLIC])).text
-    assert "stopped early" in own
+    page = contestant_page(stopped, public[SetName.PUBLIC])
+    assert "stopped early" in Page(page).text
+    card = page[: page.index("Private set</h3>")].rpartition('<div class="')[2]
+    assert "good" not in card  # it counts, but nothing came of it that is green or red
+    assert "bad" not in card
     assert "practice" not in Page(organiser_page(stopped, public)).text
     assert not stopped.practice
     assert stopped.valid
