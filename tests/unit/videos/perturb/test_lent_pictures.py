@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from harness.core.types import AppliedPerturbation
 from harness.videos.perturb.drawing.planes import Before, Planes
+from harness.videos.perturb.plans import Encoding, build_plan
 from harness.videos.perturb.registry import SEVERITIES, catalogue, generator
+from harness.videos.perturb.render import render
 from harness.videos.perturb.steps import Canvas, EditParts, FrameOperation
 from harness.videos.perturb.streams import TIME_BASE, Pictures, operated
+from harness.videos.probe import probe
+from harness.videos.synthetic import ClipSpec, write_clip
 
 CANVAS = Canvas(width=354, height=242, frames_per_second=10, duration_seconds=1, has_audio=False)
 COUNT = 5
@@ -85,6 +91,25 @@ def test_what_a_step_looks_at_again_is_not_drawn_on() -> None:
     after = [samples(frame) for frame in operated(Pictures(noted()), bars, CANVAS).frames]
     assert before == alone
     assert all(one != other for one, other in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("preset", ["veryfast", "medium"])  # both look ahead, and code pictures out of order
+def test_encoders_that_look_ahead_have_copied_what_is_put_back(tmp_path: Path, preset: str) -> None:
+    """Pictures that are made ahead are copies: the file must be the same."""
+    source = write_clip(tmp_path / "in.mp4", ClipSpec(seed=2, frames=16))
+    info, made = probe(source), []
+    plan = build_plan(
+        [AppliedPerturbation(name="grey_blocks", severity=5)],
+        recipe="t",
+        set_seed=2,
+        video_id="v",
+        canvas=Canvas.of(info),
+        encoding=Encoding(preset=preset),
+    )
+    for ahead in (False, True):
+        render(source, info, plan, tmp_path / f"{ahead}.mp4", ahead=ahead)
+        made.append((tmp_path / f"{ahead}.mp4").read_bytes())
+    assert made[0] == made[1]
 
 
 def test_what_overlaps_is_put_back_in_turn_however_much_it_is() -> None:
